@@ -98,7 +98,9 @@ class LinkBusy(LinkError):
 class ConfigError(KwhubError):
     """A setting is wrong; says in which file, at which line and key, and what would be right."""
 
-    def __init__(self, what: str, *, file: str = "", line: int | None = None, key: str = "") -> None:
+    def __init__(
+        self, what: str, *, file: str = "", line: int | None = None, key: str = ""
+    ) -> None:
         super().__init__(what, file, line, key)
         self.what = what
         self.file = file

@@ -1,0 +1,1 @@
+"""Words for layouts: codecs, frames, checksums, a receive buffer, and explanations of bytes."""
