@@ -1,0 +1,1 @@
+"""The wire protocols: one folder a standard, all built alike, none knows another."""
