@@ -1,0 +1,120 @@
+"""Links inside the process: a pair of ends, and a bus on which everyone hears everyone else."""
+
+import asyncio
+from dataclasses import dataclass, field
+from itertools import count
+
+from kwhub.domain.errors import LinkDown
+from kwhub.links.base import Inbox, Link, LinkFacts
+
+__all__ = ["Bus", "MemoryLink", "pair"]
+
+_pair_numbers = count(1)
+
+
+@dataclass(slots=True)
+class _Medium:
+    """What carries the bytes from each end to all others."""
+
+    facts: LinkFacts
+    ends_together: bool  #: a cable with two ends is cut for both; a bus goes on without one talker
+    ends: list["MemoryLink"] = field(default_factory=list)
+
+    def attach(self) -> "MemoryLink":
+        end = MemoryLink(self)
+        self.ends.append(end)
+        return end
+
+
+class MemoryLink:
+    """One end of a way inside the process. Made by :func:`pair` and :meth:`Bus.attach`."""
+
+    def __init__(self, medium: _Medium) -> None:
+        self._medium = medium
+        self._open = True
+        self._room: asyncio.Event | None = None
+        self._inbox = Inbox(self._on_room)
+
+    @property
+    def facts(self) -> LinkFacts:
+        """See Link."""
+        return self._medium.facts
+
+    async def read(self) -> bytes:
+        """See Link."""
+        return await self._inbox.read()
+
+    async def write(self, data: bytes) -> None:
+        """See Link; waits while a hearer has too much unread."""
+        if self._inbox.closed:
+            raise LinkDown("closed by the other side" if self._open else "closed by this side")
+        raw = bytes(data)
+        for end in tuple(self._medium.ends):
+            if end is not self:
+                await end.take(raw)
+
+    async def take(self, data: bytes) -> None:
+        """Put bytes into this end's inbox, waiting while its reader is far behind."""
+        while self._inbox.full and not self._inbox.closed:
+            if self._room is None:
+                self._room = asyncio.Event()
+            await self._room.wait()
+        self._inbox.put(data)
+
+    async def aclose(self) -> None:
+        """See Link."""
+        if not self._open:
+            return
+        self._open = False
+        self._medium.ends.remove(self)
+        self._inbox.close("closed by this side", drop=True)
+        self._on_room()
+        if self._medium.ends_together:
+            for end in self._medium.ends:
+                end._inbox.close("closed by the other side")  # noqa: SLF001  the same class
+
+    def _on_room(self) -> None:
+        if self._room is not None:
+            self._room.set()
+            self._room = None
+
+
+def pair(*, baud: int | None = None) -> tuple[Link, Link]:
+    """Make the two ends of a cable.
+
+    Args:
+        baud: speed to state in the facts; the bytes themselves take no time. Wrap one end in
+            :class:`kwhub.links.layers.Throttled` to have the cable paced.
+    """
+    address = f"memory:pair-{next(_pair_numbers)}"
+    facts = LinkFacts(address, baud=baud, half_duplex=baud is not None)
+    medium = _Medium(facts, ends_together=True)
+    return medium.attach(), medium.attach()
+
+
+class Bus:
+    """A half-duplex bus: what one talker writes, all others hear, itself it does not.
+
+    Nothing is done about two who talk at once; their bytes mix in the order of their writes, as
+    the protocol above must bear.
+    """
+
+    def __init__(self, name: str = "bus", *, baud: int | None = None) -> None:
+        """Make a bus without talkers.
+
+        Args:
+            name: for the facts of its links.
+            baud: speed to state in the facts; see :func:`pair`.
+        """
+        self._medium = _Medium(
+            LinkFacts(f"memory:{name}", baud=baud, half_duplex=True), ends_together=False
+        )
+
+    @property
+    def talkers(self) -> int:
+        """How many ends are attached."""
+        return len(self._medium.ends)
+
+    def attach(self) -> Link:
+        """Connect one more talker; its ``aclose`` takes it off the bus again."""
+        return self._medium.attach()

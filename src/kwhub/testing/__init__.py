@@ -1,0 +1,5 @@
+"""For tests of this project and of its users: the contract of links, and two machines back to back."""
+
+from kwhub.testing.pair import Pair
+
+__all__ = ["Pair"]
