@@ -169,3 +169,11 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "odd.toml").write_bytes(b"a = '\xff'")
     with pytest.raises(ConfigError, match="is not UTF-8 text"):
         load_toml(tmp_path / "odd.toml", Site)
+
+
+def test_a_check_from_outside_is_told_in_the_same_way():
+    def check(site):
+        raise WrongSetting("bus[0].name", "is not in the register")
+
+    with pytest.raises(ConfigError, match=r"site.toml:8: bus\[0\].name: is not in the register"):
+        parse_toml(GOOD, Site, file="site.toml", check=check)

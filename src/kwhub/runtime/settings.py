@@ -9,7 +9,7 @@ in ``__post_init__``.
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,8 +43,8 @@ _WORDS: tuple[tuple[type[inspect.Type], str], ...] = (
 )
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of every settings structure: immutable, keys by name, unknown keys are mistakes."""
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of every settings structure: immutable; unknown keys are mistakes."""
 
 
 class WrongSetting(ValueError):
@@ -61,8 +61,18 @@ class WrongSetting(ValueError):
         self.what = what
 
 
-def load_toml(path: str | Path, settings: type[T]) -> T:
+def _no_check(_settings: Any) -> None:
+    """Nothing more to hold."""
+
+
+def load_toml(path: str | Path, settings: type[T], *, check: Callable[[T], None] = _no_check) -> T:
     """Read a TOML file into ``settings``.
+
+    Args:
+        path: the file.
+        settings: the type of the outermost table.
+        check: more rules for the whole, raising WrongSetting; for those that need a wider world
+            than the structures know.
 
     Raises:
         ConfigError: the file cannot be read, is not TOML, or does not say what ``settings`` needs;
@@ -77,11 +87,13 @@ def load_toml(path: str | Path, settings: type[T]) -> T:
         raise ConfigError(f"cannot be read: {error.strerror}", file=str(path)) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"is not UTF-8 text (byte {error.start})", file=str(path)) from error
-    return parse_toml(text, settings, file=str(path))
+    return parse_toml(text, settings, file=str(path), check=check)
 
 
-def parse_toml(text: str, settings: type[T], *, file: str = "") -> T:
-    """The same for text that is already in memory; ``file`` is only its name in messages.
+def parse_toml(
+    text: str, settings: type[T], *, file: str = "", check: Callable[[T], None] = _no_check
+) -> T:
+    """Do the same for text that is already in memory; ``file`` is only its name in messages.
 
     Raises:
         ConfigError: see :func:`load_toml`.
@@ -91,14 +103,16 @@ def parse_toml(text: str, settings: type[T], *, file: str = "") -> T:
     except tomllib.TOMLDecodeError as error:
         raise _not_toml(error, text, file) from error
     try:
-        return msgspec.convert(data, settings, strict=True)
-    except msgspec.ValidationError as error:
+        found = msgspec.convert(data, settings, strict=True)
+        check(found)
+    except (msgspec.ValidationError, WrongSetting) as error:
         key, what = _explain(error, data, settings)
         # tomllib reads line ends as it likes; the scanner counts on plain ones.
         lines = key_lines(text.replace("\r\n", "\n"))
         raise ConfigError(
             what, file=file, line=nearest_line(lines, key) or 1, key=_dotted(key)
         ) from error
+    return found
 
 
 def _not_toml(error: tomllib.TOMLDecodeError, text: str, file: str) -> ConfigError:
@@ -112,9 +126,17 @@ def _not_toml(error: tomllib.TOMLDecodeError, text: str, file: str) -> ConfigErr
 
 
 def _explain(
-    error: msgspec.ValidationError, data: Mapping[str, Any], settings: Any
+    error: msgspec.ValidationError | WrongSetting, data: Mapping[str, Any], settings: Any
 ) -> tuple[KeyPath, str]:
     """Where it is wrong, and what would be right."""
+    if isinstance(error, WrongSetting):
+        return _steps(error.key), error.what
+    return _explain_invalid(error, data, settings)
+
+
+def _explain_invalid(
+    error: msgspec.ValidationError, data: Mapping[str, Any], settings: Any
+) -> tuple[KeyPath, str]:
     message = str(error)
     found = _AT.search(message)
     path = _steps(found["path"]) if found else ()

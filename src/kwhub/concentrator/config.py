@@ -1,0 +1,182 @@
+"""The settings of a concentrator, from a TOML file; every mistake is told with line, key and remedy."""
+
+import zoneinfo
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from kwhub.domain.errors import ConfigError
+from kwhub.links.address import parse
+from kwhub.runtime.settings import Settings, WrongSetting, load_toml, parse_toml
+
+__all__ = [
+    "BusSettings",
+    "Config",
+    "Identity",
+    "MeterSettings",
+    "PlanSettings",
+    "UplinkSettings",
+    "load",
+    "loads",
+]
+
+Name: TypeAlias = Annotated[str, Meta(max_length=100, description="text of at most 100 characters")]
+LinkText: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^[a-z][a-z0-9-]*:", description="a link address such as 'tcp:10.0.0.7:4001'"),
+]
+Region: TypeAlias = Annotated[
+    str, Meta(pattern=r"^[0-9]{4}$", description="four digits in quotes, such as '4101'")
+]
+MeterAddress: TypeAlias = Annotated[
+    str, Meta(pattern=r"^[0-9]{12}$", description="the twelve digits on the meter, in quotes")
+]
+Terminal: TypeAlias = Annotated[int, Meta(ge=1, le=65_534)]
+"""Source: Q/GDW 1376.1-2013, address field A2; 65535 is broadcast."""
+PointNumber: TypeAlias = Annotated[int, Meta(ge=1, le=2_040)]
+"""Source: Q/GDW 1376.1-2013, AFN 04 F10."""
+PortNumber: TypeAlias = Annotated[int, Meta(ge=1, le=31)]
+"""Source: Q/GDW 1376.1-2013, AFN 04 F10: five bits, 0 unused."""
+
+
+class Identity(Settings, frozen=True):
+    """Who the concentrator is, where it stands and where it keeps things."""
+
+    region: Region
+    terminal: Terminal
+    name: Name = ""
+    zone: str = "Asia/Shanghai"  #: IANA zone of the wall time in meters and on the uplink
+    store: str = "concentrator.sqlite"  #: in a file: relative to the folder of the file
+
+    def __post_init__(self) -> None:
+        try:
+            zoneinfo.ZoneInfo(self.zone)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            raise WrongSetting(
+                "zone", f"must be an IANA zone such as 'Asia/Shanghai', not {self.zone!r}"
+            ) from None
+
+    @property
+    def tzinfo(self) -> zoneinfo.ZoneInfo:
+        """The zone itself."""
+        return zoneinfo.ZoneInfo(self.zone)
+
+
+class UplinkSettings(Settings, frozen=True):
+    """The way to the head-end."""
+
+    address: LinkText
+    heartbeat_s: Annotated[int, Meta(ge=10, le=3_600)] = 300
+    answer_timeout_s: Annotated[float, Meta(ge=0.5, le=300)] = 10.0
+    attempts: Annotated[int, Meta(ge=1, le=10)] = 3  #: times one frame is sent before reconnecting
+    reconnect_first_s: Annotated[float, Meta(gt=0, le=3_600)] = 1.0
+    reconnect_most_s: Annotated[float, Meta(gt=0, le=86_400)] = 300.0
+
+    def __post_init__(self) -> None:
+        if self.reconnect_most_s < self.reconnect_first_s:
+            raise WrongSetting("reconnect_most_s", "must not be less than reconnect_first_s")
+
+
+class PlanSettings(Settings, frozen=True):
+    """What is read from every meter, and when."""
+
+    curve_minutes: Literal[0, 15, 30, 60] = 15  #: spacing of the load record; 0: no curve
+    hourly: bool = True  #: voltage, current, power and power factor at each full hour
+    day_freeze: bool = True  #: the frozen energy of each midnight
+    tariffs: Annotated[int, Meta(ge=0, le=14)] = 4  #: tariffs of the day freeze beside the total
+    history_days: Annotated[int, Meta(ge=0, le=62)] = 1  #: asked of a meter that is new to the plan
+    settle_s: Annotated[int, Meta(ge=0, le=900)] = 60  #: after the full hour before reading begins
+    retry_s: Annotated[int, Meta(ge=10, le=3_600)] = 300  #: first pause before a gap is tried again
+    hourly_window_s: Annotated[int, Meta(ge=60, le=3_540)] = 900  #: a present value still counts
+    meter_keeps_days: Annotated[int, Meta(ge=1, le=366)] = 62  #: load record and day freezes
+    keep_delivered_days: Annotated[int, Meta(ge=1, le=3_660)] = 62  #: in the concentrator's store
+
+    def __post_init__(self) -> None:
+        if self.hourly_window_s <= self.settle_s:
+            raise WrongSetting("hourly_window_s", "must be more than settle_s")
+
+
+class MeterSettings(Settings, frozen=True):
+    """One meter: a measuring point of the terminal."""
+
+    address: MeterAddress
+    point: PointNumber
+    phases: Literal[1, 3] = 1
+    protocol: Literal["dlt645-2007", "dlt645-1997"] = "dlt645-2007"
+    name: Name = ""
+
+
+class BusSettings(Settings, frozen=True):
+    """One wire with its meters."""
+
+    name: Name
+    address: LinkText
+    port: PortNumber  #: under this number the head-end reaches the bus
+    baud: Literal[600, 1200, 2400, 4800, 9600, 19200] = 2400
+    answer_timeout_s: Annotated[float, Meta(ge=0.1, le=60)] = 2.0
+    attempts: Annotated[int, Meta(ge=1, le=10)] = 3
+    meter: tuple[MeterSettings, ...] = ()
+
+
+class Config(Settings, frozen=True):
+    """Everything; numbers and addresses that must be unique are."""
+
+    concentrator: Identity
+    uplink: UplinkSettings
+    bus: tuple[BusSettings, ...]
+    plan: PlanSettings = PlanSettings()
+
+    def __post_init__(self) -> None:
+        if not self.bus:
+            raise WrongSetting("bus", "at least one [[bus]] is needed")
+        _unique((f"bus[{n}].name", bus.name) for n, bus in enumerate(self.bus))
+        _unique((f"bus[{n}].port", bus.port) for n, bus in enumerate(self.bus))
+        meters = [
+            (f"bus[{n}].meter[{m}]", meter)
+            for n, bus in enumerate(self.bus)
+            for m, meter in enumerate(bus.meter)
+        ]
+        _unique((f"{key}.point", meter.point) for key, meter in meters)
+        _unique((f"{key}.address", meter.address) for key, meter in meters)
+
+
+def load(path: str | Path) -> Config:
+    """Read the settings from a file; a relative store lies in the folder of the file.
+
+    Raises:
+        ConfigError: names file, line and key, and says what would be right.
+    """
+    config = load_toml(path, Config, check=_addresses_make_sense)
+    store = Path(path).parent / config.concentrator.store
+    identity = msgspec.structs.replace(config.concentrator, store=str(store))
+    return msgspec.structs.replace(config, concentrator=identity)
+
+
+def loads(text: str, *, file: str = "") -> Config:
+    """Read the settings from text in memory.
+
+    Raises:
+        ConfigError: see :func:`load`.
+    """
+    return parse_toml(text, Config, file=file, check=_addresses_make_sense)
+
+
+def _unique(pairs: Iterable[tuple[str, object]]) -> None:
+    seen: dict[object, str] = {}
+    for key, value in pairs:
+        if value in seen:
+            raise WrongSetting(key, f"{value!r} is already used by {seen[value]}")
+        seen[value] = key
+
+
+def _addresses_make_sense(config: Config) -> None:
+    """Find wrong link addresses before anything is opened."""
+    texts = [(f"bus[{number}].address", bus.address) for number, bus in enumerate(config.bus)]
+    for key, text in [("uplink.address", config.uplink.address), *texts]:
+        try:
+            parse(text)
+        except ConfigError as error:
+            raise WrongSetting(key, error.what) from error
