@@ -52,7 +52,12 @@ imports: install
 tidy: install
 	$(BIN)/pytest -q tests/test_tidy.py tests/test_public.py
 
-bench: install
+# Two peers share one import name: the second is kept in a folder of its own.
+.venv/peers: requirements/peers.txt | install
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade --target $@ -r $<
+	@touch $@
+
+bench: install .venv/peers
 	@$(BIN)/python -m benchmarks
 
 docs: install
