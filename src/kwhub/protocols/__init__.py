@@ -1,1 +1,4 @@
-"""The wire protocols: one folder a standard, all built alike, none knows another."""
+"""One folder for each standard, all built alike: frames, items, sessions of both roles.
+
+Source: the standards named in each folder; the folders do not know each other.
+"""
