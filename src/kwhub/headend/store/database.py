@@ -1,0 +1,168 @@
+"""The way to the database: opening it, bringing its tables up to date, reading and writing transactions."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from kwhub.domain.errors import ConfigError, KwhubError
+
+__all__ = ["Database", "StoreError", "migrate", "upsert"]
+
+BUSY_TIMEOUT_S = 30
+"""How long SQLite waits for another writer before it gives up, in seconds."""
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_WRITES = "kwhub_writes"
+_INSERTS = MappingProxyType({"sqlite": sqlite.insert, "postgresql": postgresql.insert})
+
+
+class StoreError(KwhubError):
+    """The database does not take or give data: full disk, lost connection, damaged file."""
+
+
+class Database:
+    """One database, safe to use from several threads.
+
+    Attributes:
+        engine: for tests and for statements that need nothing but a connection.
+    """
+
+    def __init__(self, address: str) -> None:
+        """Open ``address`` and bring its tables up to date.
+
+        Args:
+            address: path of an SQLite file, or an SQLAlchemy address of SQLite or PostgreSQL.
+
+        Raises:
+            ConfigError: the address names no database that this package knows.
+            StoreError: it cannot be opened.
+        """
+        self.engine = _engine(address)
+        try:
+            with self.engine.connect() as connection:
+                migrate(connection)
+        except DBAPIError as error:
+            self.engine.dispose()
+            raise StoreError(f"the store cannot be opened: {error.orig}") from error
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that is committed at the end, or not at all. Raises StoreError."""
+        try:
+            with self.engine.connect() as plain:
+                connection = plain.execution_options(**{_WRITES: True})
+                with connection.begin():
+                    yield connection
+        except OperationalError as error:
+            raise StoreError(f"the store did not take it: {error.orig}") from error
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A snapshot: everything read inside belongs to one moment. Raises StoreError."""
+        try:
+            with self.engine.connect() as plain:
+                connection = plain
+                if self.engine.dialect.name == "postgresql":
+                    connection = plain.execution_options(isolation_level="REPEATABLE READ")
+                with connection.begin():
+                    yield connection
+        except OperationalError as error:
+            raise StoreError(f"the store does not answer: {error.orig}") from error
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def migrate(connection: Connection, revision: str = "head") -> None:
+    """Bring the tables to a revision, in one transaction."""
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection.execution_options(**{_WRITES: True})
+    with connection.begin():
+        command.upgrade(config, revision)
+
+
+def upsert(
+    connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]], *, add: str = ""
+) -> None:
+    """Insert rows; where the primary key is there already, replace the other columns.
+
+    Args:
+        connection: of a writing transaction.
+        table: with a primary key.
+        rows: all with the same columns.
+        add: a column whose new value is added to the old one instead.
+    """
+    values = list(rows)
+    if not values:
+        return
+    statement: Any = _insert(connection, table)
+    keys = [column.name for column in table.primary_key]
+    changed = {
+        name: statement.excluded[name] + table.c[name] if name == add else statement.excluded[name]
+        for name in values[0]
+        if name not in keys
+    }
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), values)
+
+
+def _insert(connection: Connection, table: Table) -> Insert:
+    return _INSERTS[connection.dialect.name](table)
+
+
+def _engine(address: str) -> Engine:
+    url = URL.create("sqlite", database=address) if "://" not in address else _parsed(address)
+    if url.get_backend_name() not in _INSERTS:
+        raise ConfigError(
+            "must be the path of a file, or begin with sqlite:// or postgresql+psycopg://",
+            key="store",
+        )
+    try:
+        engine = create_engine(url)
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"needs the package {error.name}", key="store") from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _parsed(address: str) -> URL:
+    try:
+        url = make_url(address)
+        url.get_dialect()
+    except (ArgumentError, NoSuchModuleError) as error:
+        # The address is not repeated: it may hold a password.
+        raise ConfigError("is not an address of SQLAlchemy", key="store") from error
+    else:
+        return url
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+    """Readers beside one writer, and a commit that survives a power cut."""
+    connection.isolation_level = None  # SQLAlchemy says BEGIN itself, see _begin_sqlite
+    for pragma in (
+        f"busy_timeout={BUSY_TIMEOUT_S * 1000}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A writer takes its lock at once: two that began reading could not both go on to write."""
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

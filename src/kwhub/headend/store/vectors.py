@@ -1,0 +1,177 @@
+"""A series of one day: moments, values and qualities, and how they lie in one small blob.
+
+Layout of the blob, all little-endian: one byte of flags (bits 0-1 width of the value steps as a power
+of two bytes, bit 2 moments are listed one by one, bit 3 qualities are listed), the first moment as
+seconds after the beginning of the day (4), the first value as integer at the vector's scale (8); then either the
+spacing of a regular grid (4), or the steps from moment to moment (4 each); then the steps from value to value (1, 2, 4 or 8
+each); then, only when some quality is not ACTUAL, the qualities (1 each). A moment without value repeats the value
+before it, so that it costs a step of zero.
+"""
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kwhub.domain.errors import DecodeError
+from kwhub.domain.readings import Quality
+from kwhub.headend.store.columns import Ints
+from kwhub.headend.store.schema import MICRO_DIGITS
+
+__all__ = ["EMPTY", "Packed", "Series", "decode", "encode", "merge"]
+
+_HEAD = struct.Struct("<BIq")
+_SPACING = struct.Struct("<I")
+_LISTED_MOMENTS = 4
+_LISTED_QUALITIES = 8
+_WIDTHS = ("i1", "<i2", "<i4", "<i8")
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Moments in rising order, none twice, with what was measured at each."""
+
+    at: Ints  #: seconds since 1970 UTC
+    value: Ints  #: millionths of the unit; means nothing where the quality is NULL
+    quality: Ints
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    @property
+    def present(self) -> int:
+        """How many moments have a value."""
+        return int(np.count_nonzero(self.quality))
+
+    def between(self, start_s: int, stop_s: int) -> "Series":
+        """The part from ``start_s`` (inclusive) to ``stop_s`` (exclusive)."""
+        low, high = np.searchsorted(self.at, (start_s, stop_s))
+        return Series(self.at[low:high], self.value[low:high], self.quality[low:high])
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A series as it is stored."""
+
+    scale: int  #: decimals of the integers in ``raw``
+    count: int
+    present: int
+    raw: bytes
+
+
+EMPTY = Series(np.empty(0, "<i8"), np.empty(0, "<i8"), np.empty(0, "u1"))
+
+
+def encode(series: Series, day_start_s: int) -> Packed:
+    """Pack a series that has at least one moment."""
+    absent = series.quality == Quality.NULL
+    values = _carried(series.value, absent) if absent.any() else series.value
+    scale, values = _shrunk(values)
+    steps, width = _narrowed(np.diff(values))
+    gaps = np.diff(series.at)
+    regular = len(gaps) == 0 or bool((gaps == gaps[0]).all())
+    listed = bool((series.quality != Quality.ACTUAL).any())
+    flags = width | (0 if regular else _LISTED_MOMENTS) | (_LISTED_QUALITIES if listed else 0)
+    spacing = int(gaps[0]) if len(gaps) else 0
+    raw = b"".join(
+        (
+            _HEAD.pack(flags, int(series.at[0]) - day_start_s, int(values[0])),
+            _SPACING.pack(spacing) if regular else gaps.astype("<u4").tobytes(),
+            steps.tobytes(),
+            series.quality.astype("u1").tobytes() if listed else b"",
+        )
+    )
+    return Packed(scale, len(series), series.present, raw)
+
+
+def decode(packed: Packed, day_start_s: int) -> Series:
+    """Unpack. Raises DecodeError when the blob is damaged."""
+    try:
+        flags, offset, first = _HEAD.unpack_from(packed.raw)
+        place = _HEAD.size
+        steps = packed.count - 1
+        if flags & _LISTED_MOMENTS:
+            gaps = np.frombuffer(packed.raw, "<u4", steps, place)
+            at = day_start_s + offset + _summed(gaps)
+            place += gaps.nbytes
+        else:
+            (spacing,) = _SPACING.unpack_from(packed.raw, place)
+            at = day_start_s + offset + spacing * np.arange(packed.count, dtype="<i8")
+            place += _SPACING.size
+        deltas: Ints = np.frombuffer(packed.raw, _WIDTHS[flags & 3], steps, place)
+        place += deltas.nbytes
+        value = (first + _summed(deltas)) * 10 ** (MICRO_DIGITS - packed.scale)
+        quality = (
+            np.frombuffer(packed.raw, "u1", packed.count, place)
+            if flags & _LISTED_QUALITIES
+            else np.full(packed.count, Quality.ACTUAL, "u1")
+        )
+    except (struct.error, ValueError) as error:
+        raise DecodeError("day_vector", f"a damaged day vector: {error}") from error
+    return Series(at, value, quality)
+
+
+def merge(old: Series, new: Series) -> tuple[Series, Series, int]:
+    """Add readings in the order of their arrival to what is there.
+
+    What was measured first stays. A moment that had no value takes the first value that arrives. A
+    reading equal to what is there, and one without value, changes nothing.
+
+    Args:
+        old: what is stored.
+        new: moments in any order, any number of times.
+
+    Returns:
+        what is to be stored; the readings that differ from it, in the order of their arrival; how
+        many readings changed nothing.
+    """
+    at = np.concatenate((old.at, new.at))
+    value = np.concatenate((old.value, new.value))
+    quality = np.concatenate((old.quality, new.quality))
+    absent = quality == Quality.NULL
+    order = np.lexsort((absent, at))  # stable: of equals the first to arrive is first
+    ordered = at[order]
+    first = np.ones(len(order), bool)
+    first[1:] = ordered[1:] != ordered[:-1]
+    kept = order[first]
+    keeper = kept[np.cumsum(first) - 1]  # for each in order, the one that won its moment
+    differs = ~first & ~absent[order] & (value[order] != value[keeper])
+    other = np.sort(order[differs])
+    changed = np.count_nonzero(kept >= len(old)) + len(other)
+    merged = Series(at[kept], value[kept], quality[kept])
+    return merged, Series(at[other], value[other], quality[other]), len(new) - int(changed)
+
+
+def _carried(values: Ints, absent: NDArray[np.bool_]) -> Ints:
+    """Values where absent ones repeat the one before (the first present one at the beginning)."""
+    if absent.all():
+        return np.zeros_like(values)
+    places = np.where(absent, 0, np.arange(len(values)))
+    places = np.maximum.accumulate(places)
+    places[: int(np.argmin(absent))] = int(np.argmin(absent))
+    return values[places]
+
+
+def _shrunk(values: Ints) -> tuple[int, Ints]:
+    """The fewest decimals that keep every value exact, and the integers at that scale."""
+    scale = MICRO_DIGITS
+    while scale and not (values % 10).any():
+        values = values // 10
+        scale -= 1
+    return scale, values
+
+
+def _narrowed(steps: Ints) -> tuple[Ints, int]:
+    """The steps in the narrowest integers that hold them all, and that width."""
+    low, high = (int(steps.min()), int(steps.max())) if len(steps) else (0, 0)
+    fits = (-(1 << 8 * 2**n - 1) <= low and high < 1 << 8 * 2**n - 1 for n in range(3))
+    width = next((n for n, fit in enumerate(fits) if fit), 3)
+    return steps.astype(_WIDTHS[width]), width
+
+
+def _summed(steps: Ints) -> Ints:
+    """Running sum from zero, one longer than the steps."""
+    total = np.zeros(len(steps) + 1, "<i8")
+    np.cumsum(steps, out=total[1:])
+    return total
