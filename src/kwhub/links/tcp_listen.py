@@ -1,0 +1,233 @@
+"""``tcp-listen:host:port``: waiting to be called; many peers with ``serve``, one as a link.
+
+Port 0 takes a free port; the address of the server, or the facts of the link, tell which.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+
+from kwhub.domain.errors import KwhubError, LinkDown
+from kwhub.links.address import LinkAddress, parse
+from kwhub.links.base import Link, LinkFacts
+from kwhub.links.tcp import BAUD_RATES, tune
+from kwhub.links.transport import TransportLink
+from kwhub.runtime.clock import Clock
+
+__all__ = ["PEERS_MAX", "ListenLink", "Server", "open_address", "serve"]
+
+PEERS_MAX = 20_000
+"""Peers of one server at a time; who comes later is turned away."""
+
+BACKLOG = 1_024
+"""Peers that may wait to be accepted: concentrators come back all at once after an outage."""
+
+
+class _Accepted(TransportLink):
+    """The link to a peer that called."""
+
+    def __init__(self, facts: LinkFacts, welcome: Callable[["_Accepted"], None]) -> None:
+        super().__init__(facts)
+        self._welcome = welcome
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        tune(transport)
+        host, port = transport.get_extra_info("peername")[:2]
+        self.facts = replace(self.facts, address=f"tcp:{_authority(host, port)}")
+        self._welcome(self)
+
+
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def _listen(
+    address: LinkAddress, welcome: Callable[[_Accepted], None]
+) -> tuple[asyncio.Server, str]:
+    """Open the port; returns the server and its address with the true port number."""
+    if address.scheme != "tcp-listen":
+        raise address.wrong("only a tcp-listen: address can be served")
+    address.allow("baud")
+    host, port = address.host_port(least_port=0)
+    baud = address.integer("baud", None, BAUD_RATES)
+    facts = LinkFacts(address.text, baud=baud, half_duplex=baud is not None)
+    try:
+        server = await asyncio.get_running_loop().create_server(
+            lambda: _Accepted(facts, welcome), host, port, backlog=BACKLOG
+        )
+    except OSError as error:
+        raise LinkDown(f"{address}: {error.strerror or error}") from error
+    true_port: int = server.sockets[0].getsockname()[1]
+    return server, f"tcp-listen:{_authority(host, true_port)}"
+
+
+class Server:
+    """An open port; each peer is attended by a task of its own. Made by :func:`serve`."""
+
+    def __init__(
+        self, handler: Callable[[Link], Awaitable[None]], told: Callable[[Link, Exception], None]
+    ) -> None:
+        self._handler = handler
+        self._told = told
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self.address = ""  #: with the true port, such as ``tcp-listen:127.0.0.1:40123``
+
+    @property
+    def call_address(self) -> str:
+        """What a peer on this machine opens to call this server."""
+        return self.address.replace("tcp-listen:", "tcp:", 1)
+
+    @property
+    def peers(self) -> int:
+        """How many peers are attended to."""
+        return len(self._tasks)
+
+    async def open(self, address: LinkAddress) -> None:
+        """Open the port. Raises ConfigError or LinkDown."""
+        self._server, self.address = await _listen(address, self._welcome)
+
+    async def aclose(self) -> None:
+        """Close the port and end all peers; waits until their handlers have ended."""
+        if self._server is not None:
+            self._server.close()
+            for task in self._tasks:
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait(set(self._tasks))
+            await self._server.wait_closed()
+
+    def _welcome(self, link: _Accepted) -> None:
+        if self.peers >= PEERS_MAX:
+            link.abort()
+            return
+        task = asyncio.get_running_loop().create_task(self._attend(link))
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._forget, link))
+
+    async def _attend(self, link: _Accepted) -> None:
+        try:
+            await self._handler(link)
+        except (KwhubError, OSError) as error:
+            self._told(link, error)
+        finally:
+            await link.aclose()
+
+    def _forget(self, link: _Accepted, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        link.abort()  # for a task that was cancelled before its first step
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # A bug in a handler ends its own peer only, but is never silent.
+            task.get_loop().call_exception_handler(
+                {"message": "the handler of a peer failed", "exception": error, "task": task}
+            )
+
+
+def _told_nobody(_link: Link, _error: Exception) -> None:
+    """A peer that went away is no news unless the caller wants to know."""
+
+
+async def serve(
+    address: str,
+    handler: Callable[[Link], Awaitable[None]],
+    clock: Clock,
+    *,
+    told: Callable[[Link, Exception], None] = _told_nobody,
+) -> Server:
+    """Serve whoever calls, until the server is closed.
+
+    Args:
+        address: such as ``tcp-listen:127.0.0.1:8001``.
+        handler: attends to one peer; its link is closed when it returns.
+        clock: not needed by TCP; every way of serving takes one.
+        told: hears of KwhubError and OSError that end a handler. Any other error is a bug and
+            goes to the loop's exception handler.
+
+    Raises:
+        ConfigError: the address is wrong.
+        LinkDown: the port cannot be opened.
+    """
+    del clock
+    server = Server(handler, told)
+    await server.open(parse(address))
+    return server
+
+
+class ListenLink:
+    """A link whose peer is whoever called last.
+
+    It behaves like a serial line: it stays up while peers come and go, and what is written while
+    nobody is there goes nowhere. A new peer replaces the old one, because a modem that lost its
+    network calls again long before its first connection is found dead.
+    """
+
+    def __init__(self) -> None:
+        self.facts = LinkFacts("tcp-listen:")
+        self.unheard_bytes = 0  #: written while nobody was there
+        self._server: asyncio.Server | None = None
+        self._peer: _Accepted | None = None
+        self._changed = asyncio.Event()
+
+    async def open(self, address: LinkAddress) -> None:
+        """Open the port. Raises ConfigError or LinkDown."""
+        self._server, text = await _listen(address, self._welcome)
+        baud = address.integer("baud", None, BAUD_RATES)
+        self.facts = LinkFacts(text, baud=baud, half_duplex=baud is not None)
+
+    async def read(self) -> bytes:
+        """See Link; waits for a peer as long as it takes."""
+        while self._server is not None:
+            peer = self._peer
+            if peer is None:
+                self._changed.clear()
+                await self._changed.wait()
+                continue
+            try:
+                return await peer.read()
+            except LinkDown:
+                if self._peer is peer:
+                    self._peer = None
+        raise LinkDown(f"{self.facts.address}: closed by this side")
+
+    async def write(self, data: bytes) -> None:
+        """See Link."""
+        if self._server is None:
+            raise LinkDown(f"{self.facts.address}: closed by this side")
+        try:
+            if self._peer is not None:
+                await self._peer.write(data)
+                return
+        except LinkDown:
+            self._peer = None
+        self.unheard_bytes += len(data)
+
+    async def aclose(self) -> None:
+        """See Link."""
+        if self._server is not None:
+            server, self._server = self._server, None
+            self._changed.set()
+            server.close()
+            if self._peer is not None:
+                await self._peer.aclose()
+            await server.wait_closed()
+
+    def _welcome(self, link: _Accepted) -> None:
+        if self._peer is not None:
+            self._peer.abort()
+        self._peer = link
+        self._changed.set()
+
+
+async def open_address(address: LinkAddress, clock: Clock) -> Link:
+    """Open the port and return the link to whoever calls.
+
+    Raises:
+        ConfigError: target or options are wrong.
+        LinkDown: the port cannot be opened.
+    """
+    del clock
+    link = ListenLink()
+    await link.open(address)
+    return link
