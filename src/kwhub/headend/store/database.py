@@ -1,7 +1,7 @@
 """The way to the database: opening it, bringing its tables up to date, reading and writing transactions."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -9,7 +9,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
-from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -95,7 +95,13 @@ def migrate(connection: Connection, revision: str = "head") -> None:
 
 
 def upsert(
-    connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]], *, add: str = ""
+    connection: Connection,
+    table: Table,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    add: str = "",
+    keep: Container[str] = (),
+    newer: str = "",
 ) -> None:
     """Insert rows; where the primary key is there already, replace the other columns.
 
@@ -104,22 +110,23 @@ def upsert(
         table: with a primary key.
         rows: all with the same columns.
         add: a column whose new value is added to the old one instead.
+        keep: columns that keep their old value.
+        newer: replace only where this column would grow.
     """
-    values = list(rows)
-    if not values:
+    if not rows:
         return
-    statement: Any = _insert(connection, table)
+    statement: Any = _INSERTS[connection.dialect.name](table)
     keys = [column.name for column in table.primary_key]
+    new = statement.excluded
     changed = {
-        name: statement.excluded[name] + table.c[name] if name == add else statement.excluded[name]
-        for name in values[0]
-        if name not in keys
+        name: new[name] + table.c[name] if name == add else new[name]
+        for name in rows[0]
+        if name not in keys and name not in keep
     }
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), values)
-
-
-def _insert(connection: Connection, table: Table) -> Insert:
-    return _INSERTS[connection.dialect.name](table)
+    where = new[newer] > table.c[newer] if newer else None
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=keys, set_=changed, where=where), rows
+    )
 
 
 def _engine(address: str) -> Engine:

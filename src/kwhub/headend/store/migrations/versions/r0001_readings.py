@@ -106,7 +106,7 @@ def _readings() -> None:
         sa.Column("day", sa.Integer(), nullable=False),
         sa.Column("version", sa.SmallInteger(), nullable=False),
         sa.Column("scale", sa.SmallInteger(), nullable=False),
-        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("moments", sa.Integer(), nullable=False),
         sa.Column("present", sa.Integer(), nullable=False),
         sa.Column("vector", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(

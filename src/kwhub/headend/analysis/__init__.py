@@ -1,0 +1,1 @@
+"""What readings mean: consumption of intervals and days, and the line loss of an area. Pure arithmetic."""

@@ -1,0 +1,55 @@
+"""Energy between two moments, from a register that only grows. Integers in, integers out: never rounded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+__all__ = ["RECONCILED_MICRO", "DayEnergy", "day_energy", "difference", "steps"]
+
+RECONCILED_MICRO = 20_000
+"""Widest gap between interval sum and register difference that is only rounding: both ends of both have a
+resolution of 0.01 kWh.  In millionths of a kWh."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayEnergy:
+    """Energy of one day, in millionths of a kWh."""
+
+    micro: int | None
+    source: str  #: freeze, curve, or empty
+    reconciles: bool | None  #: None when only one of the two is known
+
+
+def difference(before: int | None, after: int | None) -> int | None:
+    """What was used between two readings.
+
+    None when one of them is missing, and when the register went down: an exchanged or reset meter
+    is no consumption, neither a negative one nor a lifetime in one step.
+    """
+    if before is None or after is None or after < before:
+        return None
+    return after - before
+
+
+def steps(values: Sequence[int | None]) -> list[int | None]:
+    """What was used between neighbours; one shorter than the values."""
+    return [difference(before, after) for before, after in pairwise(values)]
+
+
+def day_energy(freezes: tuple[int | None, int | None], curve: Sequence[int | None]) -> DayEnergy:
+    """Energy of a day from its two freezes, else from the curve.
+
+    Args:
+        freezes: register at the end of the day before, and at the end of the day.
+        curve: register at every interval of the day and at the first moment of the next.
+    """
+    frozen = difference(*freezes)
+    walked = difference(curve[0], curve[-1]) if curve else None
+    parts = steps(curve)
+    summed = None if not parts or None in parts else sum(part or 0 for part in parts)
+    agree = None
+    if frozen is not None and summed is not None:
+        agree = abs(frozen - summed) <= RECONCILED_MICRO
+    if frozen is not None:
+        return DayEnergy(frozen, "freeze", agree)
+    return DayEnergy(walked, "" if walked is None else "curve", None)

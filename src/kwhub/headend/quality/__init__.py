@@ -1,0 +1,1 @@
+"""What should be there, and whether what is there can be true."""

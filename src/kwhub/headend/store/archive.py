@@ -1,0 +1,124 @@
+"""The archive: areas, terminals and meters as the settings name them, and quick look-ups for who sends what."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from sqlalchemy import Connection, Table, select, update
+
+from kwhub.headend.config import Area, Config, Terminal
+from kwhub.headend.store import schema
+
+__all__ = ["Archive", "KnownMeter", "KnownTerminal", "synchronise"]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownMeter:
+    """What must be known of a meter to talk to it and to place its readings."""
+
+    id: int
+    terminal_id: int
+    address: str
+    point: int
+    port: int
+    phases: int
+    ratio: Decimal
+    baud: int
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTerminal:
+    """A terminal that may log in."""
+
+    id: int
+    region: str
+    number: int
+    points: Mapping[int, KnownMeter] = field(default_factory=dict)
+
+
+class Archive:
+    """A copy in memory of what is active in the archive."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Read the archive."""
+        self.meters = {
+            row.id: KnownMeter(
+                row.id,
+                row.terminal_id,
+                row.address,
+                row.point,
+                row.port,
+                row.phases,
+                Decimal(row.ratio),
+                row.baud,
+                row.protocol,
+            )
+            for row in connection.execute(select(schema.meter).where(schema.meter.c.active))
+        }
+        points: dict[int, dict[int, KnownMeter]] = {}
+        for meter in self.meters.values():
+            points.setdefault(meter.terminal_id, {})[meter.point] = meter
+        rows = connection.execute(select(schema.terminal).where(schema.terminal.c.active))
+        self.terminals = {
+            (row.region, row.number): KnownTerminal(
+                row.id, row.region, row.number, points.get(row.id, {})
+            )
+            for row in rows
+        }
+
+
+def synchronise(connection: Connection, config: Config) -> None:
+    """Make the archive say what the settings say.
+
+    Areas are recognised by code, terminals by region and number, meters by address. What the
+    settings do not name any more becomes inactive; nothing is deleted, because readings hang on it.
+    """
+    for table in (schema.terminal, schema.meter):
+        connection.execute(update(table).values(active=False))
+    for area in config.area:
+        area_id = _put(
+            connection,
+            schema.area,
+            {"code": area.code},
+            {"name": area.name, "name_zh": area.name_zh or area.name},
+        )
+        _terminals(connection, area, area_id)
+
+
+def _terminals(connection: Connection, area: Area, area_id: int) -> None:
+    for terminal in area.terminal:
+        key = {"region": terminal.region, "number": terminal.terminal}
+        values = {"area_id": area_id, "name": terminal.name, "active": True}
+        _meters(connection, terminal, _put(connection, schema.terminal, key, values))
+
+
+def _meters(connection: Connection, terminal: Terminal, terminal_id: int) -> None:
+    for meter in terminal.meter:
+        values = {
+            "terminal_id": terminal_id,
+            "point": meter.point,
+            "port": meter.port,
+            "name": meter.name,
+            "kind": meter.kind,
+            "phases": meter.phases,
+            "ratio": str(meter.factor),
+            "baud": meter.baud,
+            "protocol": meter.protocol,
+            "active": True,
+        }
+        _put(connection, schema.meter, {"address": meter.address}, values)
+
+
+def _put(
+    connection: Connection, table: Table, key: Mapping[str, object], values: Mapping[str, object]
+) -> int:
+    """Insert or update the row with a natural key; its id."""
+    where = [table.c[name] == value for name, value in key.items()]
+    found: int | None = connection.execute(select(table.c.id).where(*where)).scalar()
+    if found is None:
+        inserted = connection.execute(table.insert().values(**key, **values))
+        (found,) = inserted.inserted_primary_key or (None,)
+        return int(found or 0)
+    connection.execute(update(table).where(table.c.id == found).values(**values))
+    return found

@@ -1,0 +1,124 @@
+"""The journal: batches of readings as they came, durable before anybody is told that they arrived."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from kwhub.headend.store import schema
+from kwhub.headend.store.columns import Columns
+from kwhub.headend.store.database import upsert
+
+__all__ = ["Batch", "Entry", "Stray", "append", "entries", "see"]
+
+SAMPLE_BYTES_MAX = 512
+"""Bytes kept of the newest sample of data without a place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """Data of a known terminal that has no place in the store."""
+
+    point: int
+    afn: int
+    function: int
+    reason: str  #: short key: unknown_point, unknown_function, undecodable, bad_time
+    sample: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is written together and confirmed together."""
+
+    terminal_id: int | None  #: None when an order read it
+    received_at: datetime
+    source: str
+    columns: Columns
+    strays: tuple[Stray, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A batch that waits in the journal to be packed."""
+
+    sequence: int
+    received_at: datetime
+    source: str
+    columns: Columns
+
+
+def append(connection: Connection, batches: Sequence[Batch]) -> None:
+    """Write batches; they are durable when the caller's transaction is committed."""
+    rows = [
+        {
+            "terminal_id": batch.terminal_id,
+            "received_at": batch.received_at,
+            "source": batch.source,
+            "count": len(batch.columns),
+            "first_at": int(batch.columns.at.min()),
+            "last_at": int(batch.columns.at.max()),
+            "columns": batch.columns.to_bytes(),
+        }
+        for batch in batches
+        if len(batch.columns)
+    ]
+    if rows:
+        connection.execute(schema.journal.insert(), rows)
+    for batch in batches:
+        _count_strays(connection, batch)
+    seen = {
+        batch.terminal_id: batch.received_at for batch in batches if batch.terminal_id is not None
+    }
+    see(connection, seen)
+
+
+def see(connection: Connection, seen: Mapping[int, datetime]) -> None:
+    """Note when terminals were heard last."""
+    if seen:
+        statement = (
+            update(schema.terminal)
+            .where(schema.terminal.c.id == bindparam("terminal"))
+            .values(last_seen_at=bindparam("moment"))
+        )
+        connection.execute(
+            statement, [{"terminal": key, "moment": moment} for key, moment in seen.items()]
+        )
+
+
+def entries(
+    connection: Connection,
+    *,
+    span_s: tuple[int, int] | None = None,
+    limit: int | None = None,
+) -> Iterator[Entry]:
+    """The batches that are not packed yet, oldest first.
+
+    Args:
+        connection: of any transaction.
+        span_s: only batches with a moment from the first (inclusive) to the second (inclusive).
+        limit: at most so many.
+    """
+    table = schema.journal
+    query = select(table).order_by(table.c.sequence)
+    if span_s is not None:
+        query = query.where(table.c.first_at <= span_s[1], table.c.last_at >= span_s[0])
+    for row in connection.execute(query.limit(limit)):
+        columns = Columns.from_bytes(row.columns)
+        yield Entry(row.sequence, row.received_at, row.source, columns)
+
+
+def _count_strays(connection: Connection, batch: Batch) -> None:
+    for stray in batch.strays:
+        row = {
+            "terminal_id": batch.terminal_id,
+            "point": stray.point,
+            "afn": stray.afn,
+            "function": stray.function,
+            "reason": stray.reason,
+            "count": 1,
+            "first_at": batch.received_at,
+            "last_at": batch.received_at,
+            "sample": stray.sample[:SAMPLE_BYTES_MAX],
+        }
+        upsert(connection, schema.unknown, [row], add="count", keep=("first_at",))
