@@ -36,12 +36,13 @@ def function_problem(frame: Frame645, edition: Edition | None = None) -> DecodeE
 def check(frame: Frame645) -> DecodeError | None:
     """The first thing that is wrong with a well-framed frame, or None.
 
-    Kinds: ``address_not_bcd``, ``unknown_function``, ``bad_length_for_function``.
+    Kinds: ``unknown_function``, ``bad_length_for_function``, ``address_not_bcd``.
     """
-    if not is_wellformed(frame.address):
+    problem = function_problem(frame)
+    if problem is None and not is_wellformed(frame.address):
         return DecodeError(
             "address_not_bcd",
             f"{frame.address} is neither decimal nor a wildcard of AA pairs",
             field="address",
         )
-    return function_problem(frame)
+    return problem

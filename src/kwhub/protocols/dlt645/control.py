@@ -129,106 +129,35 @@ _REQUEST: Final = Carries.REQUEST
 _IN_ANSWER: Final = Carries.ANSWER
 _BOTH: Final = Carries.REQUEST | Carries.ANSWER
 
+# fmt: off
 _ROWS: Final = (
     # edition, code, English, Chinese, request, answer, abnormal, broadcast, identifier in
-    # fmt: off
-    Function(
-        _07,
-        AUTHENTICATE,
-        "security authentication",
-        "安全认证",
-        (8, _MAX),
-        (4, _MAX),
-        (1, 2),
-        _NEVER,
-        _BOTH,
-    ),
+    Function(_07, AUTHENTICATE, "security authentication", "安全认证", (8, _MAX), (4, _MAX), (1, 2), _NEVER, _BOTH),
     Function(_07, BROADCAST_TIME, "broadcast time", "广播校时", (6, 6), None, None, _SILENT),
     Function(_07, READ, "read data", "读数据", (4, _MAX), (4, _MAX), (1, 1), _NEVER, _BOTH),
-    Function(
-        _07,
-        READ_FOLLOW_UP,
-        "read follow-up",
-        "读后续数据",
-        (5, 5),
-        (5, _MAX),
-        (1, 1),
-        _NEVER,
-        _BOTH,
-    ),
+    Function(_07, READ_FOLLOW_UP, "read follow-up", "读后续数据", (5, 5), (5, _MAX), (1, 1), _NEVER, _BOTH),
     Function(_07, READ_ADDRESS, "read address", "读通信地址", (0, 0), (6, 6), None),
     Function(_07, WRITE, "write data", "写数据", (12, _MAX), (0, 0), (1, 1), _NEVER, _REQUEST),
     Function(_07, WRITE_ADDRESS, "write address", "写通信地址", (6, 6), (0, 0), None),
     Function(_07, FREEZE, "freeze", "冻结命令", (4, 4), (0, 0), (1, 1), _SILENT),
     Function(_07, CHANGE_RATE, "change baud rate", "更改通信速率", (1, 1), (1, 1), (1, 1)),
-    Function(
-        _07,
-        CHANGE_PASSWORD,
-        "change password",
-        "修改密码",
-        (12, 12),
-        (4, 4),
-        (1, 1),
-        _NEVER,
-        _REQUEST,
-    ),
+    Function(_07, CHANGE_PASSWORD, "change password", "修改密码", (12, 12), (4, 4), (1, 1), _NEVER, _REQUEST),
     Function(_07, CLEAR_DEMAND, "clear maximum demand", "最大需量清零", (8, _MAX), (0, 0), (1, 1)),
     Function(_07, CLEAR_METER, "clear meter", "电表清零", (8, _MAX), (0, 0), (1, 1)),
     Function(_07, CLEAR_EVENTS, "clear events", "事件清零", (12, _MAX), (0, 0), (1, 1)),
-    Function(
-        _07,
-        CONTROL_RELAY,
-        "trip, close, alarm, protect",
-        "跳合闸、报警、保电",
-        (16, _MAX),
-        (0, 2),
-        (1, 2),
-    ),
-    Function(
-        _07,
-        SET_OUTPUT,
-        "multi-function terminal output",
-        "多功能端子输出控制",
-        (1, 1),
-        (1, 1),
-        (1, 1),
-        _SILENT,
-    ),
+    Function(_07, CONTROL_RELAY, "trip, close, alarm, protect", "跳合闸、报警、保电", (16, _MAX), (0, 2), (1, 2)),
+    Function(_07, SET_OUTPUT, "multi-function terminal output", "多功能端子输出控制", (1, 1), (1, 1), (1, 1), _SILENT),
     Function(_97, READ_1997, "read data", "读数据", (2, 2), (2, _MAX), (1, 1), _ANSWERED, _BOTH),
-    Function(
-        _97,
-        READ_FOLLOW_UP_1997,
-        "read follow-up",
-        "读后续数据",
-        (2, 2),
-        (2, _MAX),
-        (1, 1),
-        _ANSWERED,
-        _BOTH,
-    ),
-    Function(
-        _97,
-        READ_AGAIN_1997,
-        "read again",
-        "重读数据",
-        (0, 0),
-        (2, _MAX),
-        (1, 1),
-        _ANSWERED,
-        _IN_ANSWER,
-    ),
+    Function(_97, READ_FOLLOW_UP_1997, "read follow-up", "读后续数据", (2, 2), (2, _MAX), (1, 1), _ANSWERED, _BOTH),
+    Function(_97, READ_AGAIN_1997, "read again", "重读数据", (0, 0), (2, _MAX), (1, 1), _ANSWERED, _IN_ANSWER),
     Function(_97, WRITE_1997, "write data", "写数据", (6, _MAX), (0, 0), (1, 1), _NEVER, _REQUEST),
     Function(_97, BROADCAST_TIME, "broadcast time", "广播校时", (6, 6), None, None, _SILENT),
-    Function(
-        _97, WRITE_ADDRESS_1997, "write address", "写设备地址", (6, 6), (0, 0), (1, 1), _ANSWERED
-    ),
+    Function(_97, WRITE_ADDRESS_1997, "write address", "写设备地址", (6, 6), (0, 0), (1, 1), _ANSWERED),
     Function(_97, CHANGE_RATE_1997, "change baud rate", "更改通信速率", (1, 1), (0, 1), (1, 1)),
     Function(_97, CHANGE_PASSWORD_1997, "change password", "修改密码", (8, 8), (4, 4), (1, 1)),
-    Function(
-        _97, CLEAR_DEMAND_1997, "clear maximum demand", "最大需量清零", (4, 4), (0, 0), (1, 1)
-    ),
-    # fmt: on
+    Function(_97, CLEAR_DEMAND_1997, "clear maximum demand", "最大需量清零", (4, 4), (0, 0), (1, 1)),
 )
+# fmt: on
 
 FUNCTIONS: Final = {(row.edition, row.code): row for row in _ROWS}
 """Every function of both editions by edition and code."""

@@ -191,7 +191,10 @@ def _end_problem(frame: bytes, offset: int) -> DecodeError:
     """The head is good; look at length, checksum and end together, for one explains another."""
     length, size = frame[9], len(frame)
     total = OVERHEAD_BYTES + length
-    fits = frame[-1] == END and sum(frame[:-2]) & 0xFF == frame[-2]
+    # With the length that the bytes have, does the checksum fit (it may cover either length)?
+    summed_as = sum(frame[:-2]) & 0xFF
+    corrected = (summed_as - length + size - OVERHEAD_BYTES) & 0xFF
+    fits = frame[-1] == END and frame[-2] in (summed_as, corrected)
     expected = sum(frame[: total - 2]) & 0xFF
     summed = size >= total - 1 and frame[total - 2] == expected
     ended = size >= total and frame[total - 1] == END
