@@ -1,0 +1,377 @@
+"""What the concentrator has read and must still report, and what it must still read.
+
+One file holds the readings, their place in the outbox, and the ledger of the plan: how far each
+series of each meter has been read, and the gaps. A reading, the closing of its gap and the step of
+the ledger are one transaction; so is the mark that a report was confirmed. Whatever moment the power
+fails at, the file says either that a value was read and waits to be delivered, or that it is still
+to be read.
+
+Times are seconds since 1970 UTC; values are whole numbers with a decimal scale.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import NamedTuple, Self
+
+from kwhub.concentrator.database import Connection, Database, Opener, open_file
+from kwhub.domain.readings import Quality, Register
+
+__all__ = [
+    "MIGRATIONS",
+    "Batch",
+    "Counts",
+    "Entry",
+    "Gap",
+    "MeterState",
+    "Outbox",
+    "Slot",
+    "from_scaled",
+    "to_scaled",
+]
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE reading (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, -- the place in the outbox, never given twice
+            point INTEGER NOT NULL,
+            register TEXT NOT NULL,
+            interval_s INTEGER NOT NULL,
+            at INTEGER NOT NULL,
+            value INTEGER,                        -- value * 10^scale; NULL: the meter has none
+            scale INTEGER NOT NULL,
+            quality INTEGER NOT NULL,
+            received_at INTEGER NOT NULL,
+            source TEXT NOT NULL,
+            delivered_at INTEGER,                 -- NULL: the head-end has not confirmed it
+            withheld TEXT,                        -- why it cannot be said on the uplink
+            UNIQUE (point, register, interval_s, at)
+        ) STRICT""",
+        """CREATE INDEX reading_waiting ON reading (id)
+            WHERE delivered_at IS NULL AND withheld IS NULL""",
+        "CREATE INDEX reading_delivered ON reading (delivered_at) WHERE delivered_at IS NOT NULL",
+        """CREATE TABLE meter (
+            point INTEGER PRIMARY KEY,
+            address TEXT NOT NULL,
+            silent_since INTEGER,
+            attempts INTEGER NOT NULL DEFAULT 0,
+            next_try INTEGER NOT NULL DEFAULT 0,
+            clock_error_s REAL,
+            clock_read_at INTEGER
+        ) STRICT""",
+        """CREATE TABLE progress (                  -- all planned before or at "until" is got or a gap
+            point INTEGER NOT NULL,
+            series TEXT NOT NULL,
+            until INTEGER NOT NULL,
+            PRIMARY KEY (point, series)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE gap (
+            point INTEGER NOT NULL,
+            register TEXT NOT NULL,
+            interval_s INTEGER NOT NULL,
+            at INTEGER NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('open', 'lost')),
+            reason TEXT NOT NULL,
+            attempts INTEGER NOT NULL,
+            next_try INTEGER NOT NULL,
+            PRIMARY KEY (point, interval_s, at, register)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX gap_open ON gap (point, next_try) WHERE state = 'open'",
+    ),
+)
+"""Numbered from 1; a published one is never edited."""
+
+ROWS_PER_PRUNE_MAX = 10_000
+"""Old rows deleted in one transaction, so that reading is not held up."""
+
+_ENTRY = "id, point, register, interval_s, at, value, scale, received_at"
+
+
+class Slot(NamedTuple):
+    """One planned value: of which point and register, of which series, for which moment."""
+
+    point: int
+    register: Register
+    interval_s: int
+    at: int  #: seconds since 1970 UTC
+
+
+class Entry(NamedTuple):
+    """One reading in the outbox."""
+
+    id: int
+    point: int
+    register: Register
+    interval_s: int
+    at: int  #: seconds since 1970 UTC
+    value: int | None  #: times 10^scale
+    scale: int
+    received_at: int  #: seconds since 1970 UTC
+
+    @property
+    def decimal(self) -> Decimal | None:
+        """The value in the register's unit."""
+        return from_scaled(self.value, self.scale)
+
+
+class Gap(NamedTuple):
+    """A planned value that is missing."""
+
+    slot: Slot
+    state: str  #: ``open``: will be asked again; ``lost``: for good
+    reason: str
+    attempts: int
+    next_try: int  #: seconds since 1970 UTC
+
+
+class MeterState(NamedTuple):
+    """What is known of a meter's manners."""
+
+    point: int
+    address: str
+    silent_since: int | None = None  #: seconds since 1970 UTC of the first unanswered round
+    attempts: int = 0  #: unanswered rounds in a row
+    next_try: int = 0  #: not asked by the plan before this moment
+    clock_error_s: float | None = None  #: meter minus ours
+    clock_read_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How full the store is."""
+
+    readings: int
+    waiting: int  #: not yet confirmed by the head-end
+    withheld: int  #: cannot be said on the uplink
+    gaps_open: int
+    gaps_lost: int
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one round has brought; kept in one transaction."""
+
+    received_at: int  #: seconds since 1970 UTC
+    readings: list[tuple[Slot, int | None, int, str]] = field(default_factory=list)
+    filled: list[Slot] = field(default_factory=list)  #: gaps that a reading of this batch closes
+    gaps: list[Gap] = field(default_factory=list)
+    progress: dict[tuple[int, str], int] = field(default_factory=dict)
+    meters: list[MeterState] = field(default_factory=list)
+
+    def read(self, slot: Slot, value: Decimal | None, source: str) -> None:
+        """Add a value; ``source`` names the identifier on the wire."""
+        number, scale = to_scaled(value)
+        self.readings.append((slot, number, scale, source))
+
+
+class Outbox:
+    """The store. Every method is one transaction and may raise StoreError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, path: str, *, opener: Opener = open_file) -> Self:
+        """Open or create the file. Raises StoreError."""
+        return cls(Database(path, MIGRATIONS, opener=opener))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def adopt(self, meters: Iterable[tuple[int, str]]) -> int:
+        """Make the store agree with the settings about which meter is at which point.
+
+        Where another meter is now, the gaps of the old one are lost and the plan begins anew; the
+        readings stay.
+
+        Returns:
+            How many meters were replaced.
+        """
+        known = {state.point: state.address for state in self.meters()}
+        wanted = dict(meters)
+        replaced = [
+            point for point, address in wanted.items() if known.get(point, address) != address
+        ]
+        with self._database.transaction() as connection:
+            rows = [(point,) for point in replaced]
+            connection.executemany(
+                "UPDATE gap SET state = 'lost', reason = 'the meter was replaced'"
+                " WHERE point = ? AND state = 'open'",
+                rows,
+            )
+            connection.executemany("DELETE FROM progress WHERE point = ?", rows)
+            connection.executemany("DELETE FROM meter WHERE point = ?", rows)
+            connection.executemany(
+                "INSERT INTO meter (point, address) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                wanted.items(),
+            )
+        return len(replaced)
+
+    def meters(self) -> list[MeterState]:
+        """Every meter that was ever adopted and not replaced, by point."""
+        sql = (
+            "SELECT point, address, silent_since, attempts, next_try, clock_error_s, clock_read_at"
+            " FROM meter ORDER BY point"
+        )
+        return [MeterState(*row) for row in self._database.rows(sql)]
+
+    def progress(self) -> dict[tuple[int, str], int]:
+        """For each point and series, the moment up to which the ledger is settled."""
+        rows = self._database.rows("SELECT point, series, until FROM progress")
+        return {(point, series): until for point, series, until in rows}
+
+    def gaps(self, *, state: str = "open") -> list[Gap]:
+        """All gaps in one state, by point and time."""
+        sql = (
+            "SELECT point, register, interval_s, at, state, reason, attempts, next_try FROM gap"
+            " WHERE state = ? ORDER BY point, interval_s, at, register"
+        )
+        return [Gap(Slot(*row[:4]), *row[4:]) for row in self._database.rows(sql, (state,))]
+
+    def keep(self, batch: Batch) -> int:
+        """Keep what a round has brought; values that are already there stay as they are.
+
+        Returns:
+            How many readings were new.
+        """
+        with self._database.transaction() as connection:
+            before = _total_changes(connection)
+            connection.executemany(
+                "INSERT INTO reading (point, register, interval_s, at, value, scale, source,"
+                " quality, received_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (point, register, interval_s, at) DO NOTHING",
+                _reading_rows(batch),
+            )
+            new = _total_changes(connection) - before
+            connection.executemany(
+                "DELETE FROM gap WHERE point = ? AND register = ? AND interval_s = ? AND at = ?",
+                batch.filled,
+            )
+            connection.executemany(
+                "INSERT OR REPLACE INTO gap (point, register, interval_s, at, state, reason,"
+                " attempts, next_try) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [(*gap.slot, *gap[1:]) for gap in batch.gaps],
+            )
+            connection.executemany(
+                "INSERT OR REPLACE INTO progress (point, series, until) VALUES (?, ?, ?)",
+                [(*key, until) for key, until in batch.progress.items()],
+            )
+            connection.executemany(
+                "INSERT OR REPLACE INTO meter (point, address, silent_since, attempts, next_try,"
+                " clock_error_s, clock_read_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                batch.meters,
+            )
+        return new
+
+    def waiting(self, limit: int, *, after: int = 0) -> list[Entry]:
+        """The oldest readings that the head-end has not confirmed.
+
+        Args:
+            limit: at most so many.
+            after: only those with a higher id.
+        """
+        sql = (
+            f"SELECT {_ENTRY} FROM reading WHERE delivered_at IS NULL AND withheld IS NULL"  # noqa: S608
+            " AND id > ? ORDER BY id LIMIT ?"
+        )
+        return [Entry(*row) for row in self._database.rows(sql, (after, limit))]
+
+    def delivered(self, ids: Sequence[int], at: int) -> None:
+        """Mark readings as confirmed by the head-end at a moment (seconds since 1970 UTC)."""
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "UPDATE reading SET delivered_at = ? WHERE id = ?", [(at, each) for each in ids]
+            )
+
+    def withhold(self, ids: Sequence[int], reason: str) -> None:
+        """Keep readings back for good: the uplink has no way to say them."""
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "UPDATE reading SET withheld = ? WHERE id = ?", [(reason, each) for each in ids]
+            )
+
+    def latest(self, point: int, register: Register) -> Entry | None:
+        """The newest reading of a register, of whatever series."""
+        sql = (
+            f"SELECT {_ENTRY} FROM reading WHERE point = ? AND register = ?"  # noqa: S608
+            " ORDER BY at DESC, interval_s LIMIT 1"
+        )
+        rows = self._database.rows(sql, (point, register))
+        return Entry(*rows[0]) if rows else None
+
+    def series(
+        self, point: int, register: Register, interval_s: int, start: int, stop: int
+    ) -> list[Entry]:
+        """The readings of one series with ``start <= at < stop`` (seconds since 1970 UTC)."""
+        sql = (
+            f"SELECT {_ENTRY} FROM reading WHERE point = ? AND register = ?"  # noqa: S608
+            " AND interval_s = ? AND at >= ? AND at < ? ORDER BY at"
+        )
+        values = (point, register, interval_s, start, stop)
+        return [Entry(*row) for row in self._database.rows(sql, values)]
+
+    def counts(self) -> Counts:
+        """How full the store is."""
+        sql = (
+            "SELECT (SELECT count(*) FROM reading),"
+            " (SELECT count(*) FROM reading WHERE delivered_at IS NULL AND withheld IS NULL),"
+            " (SELECT count(*) FROM reading WHERE withheld IS NOT NULL),"
+            " (SELECT count(*) FROM gap WHERE state = 'open'),"
+            " (SELECT count(*) FROM gap WHERE state = 'lost')"
+        )
+        return Counts(*self._database.rows(sql)[0])
+
+    def prune(self, before: int) -> int:
+        """Forget readings that were delivered, and gaps that were lost, before a moment.
+
+        What has not been delivered stays, however old it is.
+
+        Returns:
+            How many readings were deleted; call again when it is ``ROWS_PER_PRUNE_MAX``.
+        """
+        with self._database.transaction() as connection:
+            done = connection.execute(
+                "DELETE FROM reading WHERE id IN (SELECT id FROM reading"
+                " WHERE delivered_at IS NOT NULL AND delivered_at < ? AND at < ? LIMIT ?)",
+                (before, before, ROWS_PER_PRUNE_MAX),
+            )
+            connection.execute("DELETE FROM gap WHERE state = 'lost' AND at < ?", (before,))
+        return done.rowcount
+
+
+def _total_changes(connection: Connection) -> int:
+    (count,) = connection.execute("SELECT total_changes()").fetchone()
+    return int(count)
+
+
+def _reading_rows(batch: Batch) -> list[tuple[object, ...]]:
+    at = batch.received_at
+    return [
+        (*slot, value, scale, source, Quality.NULL if value is None else Quality.ACTUAL, at)
+        for slot, value, scale, source in batch.readings
+    ]
+
+
+def to_scaled(value: Decimal | None) -> tuple[int | None, int]:
+    """A value as a whole number and its scale.
+
+    >>> to_scaled(Decimal("12.50"))
+    (1250, 2)
+    """
+    if value is None:
+        return None, 0
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int):
+        raise TypeError(f"{value} is no value of a register")
+    scale = max(0, -exponent)
+    return int(value.scaleb(scale)), scale
+
+
+def from_scaled(value: int | None, scale: int) -> Decimal | None:
+    """The value of a whole number and its scale.
+
+    >>> from_scaled(1250, 2)
+    Decimal('12.50')
+    """
+    return None if value is None else Decimal(value).scaleb(-scale)

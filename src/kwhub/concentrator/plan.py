@@ -1,0 +1,262 @@
+"""What is to be asked of which meter at which moment: pure calculation over the ledger.
+
+Three series: the curve (load record, read every hour), the hourly registers (read live soon after
+the full hour) and the day freeze. What a meter has answered for moves the ledger on; what it did
+not give stays behind as a gap, which is asked again while the meter still has it. An hourly value
+whose hour has passed is looked for in the load record.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta, tzinfo
+from enum import StrEnum
+
+from kwhub.concentrator.config import MeterSettings, PlanSettings
+from kwhub.concentrator.outbox import Gap, MeterState, Slot
+from kwhub.concentrator.times import aligned, day_of, midnight, midnights
+from kwhub.domain.readings import DAY_INTERVAL_S, HOUR_INTERVAL_S, Register
+
+__all__ = [
+    "GAP_ATTEMPTS_MAX",
+    "SLOTS_PER_SESSION_MAX",
+    "Due",
+    "Kind",
+    "Ledger",
+    "Plan",
+    "PlannedMeter",
+    "Series",
+]
+
+SLOTS_PER_SESSION_MAX = 192
+"""Moments asked of one meter before the next meter has its turn: two days of a 15-minute curve."""
+
+GAP_ATTEMPTS_MAX = 24
+"""A gap that so many answers did not fill is lost; silence does not count."""
+
+PAUSE_S_MAX = 3_600
+"""Longest pause before a gap or a silent meter is tried again."""
+
+RECORD_SETTLES_S = 3_600
+"""A record that the meter does not have yet may still come while it is younger than this: the
+meter's clock may be behind ours."""
+
+CLOCK_PERIOD_S = 86_400
+"""How often a meter's clock is compared with ours."""
+
+ENERGY = Register("1-0:1.8.0")
+
+
+class Kind(StrEnum):
+    """The three series; the words stand in the store."""
+
+    CURVE = "curve"
+    HOURLY = "hourly"
+    DAY = "day"
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Registers of a meter that are wanted at the same moments."""
+
+    kind: Kind
+    interval_s: int
+    registers: tuple[Register, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMeter:
+    """A meter and what is wanted of it."""
+
+    settings: MeterSettings
+    series: tuple[Series, ...]
+    has_history: bool  #: keeps a load record and day freezes (DL/T 645-2007)
+
+    @property
+    def point(self) -> int:
+        """The measuring point."""
+        return self.settings.point
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What the store knows of one meter."""
+
+    state: MeterState
+    progress: Mapping[str, int]  #: by kind of series
+    gaps: Sequence[Gap] = ()  #: the open ones
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One meter's work now. Moments are seconds since 1970 UTC."""
+
+    live: tuple[Slot, ...] = ()  #: registers to be read at present, all of the same full hour
+    record: Mapping[int, tuple[Slot, ...]] | None = None  #: wanted of the load record, by moment
+    days: Mapping[int, tuple[Slot, ...]] | None = None  #: wanted of the day freezes, by midnight
+    lost: tuple[tuple[Slot, str], ...] = ()  #: cannot be had any more, and why
+    later: tuple[Slot, ...] = ()  #: too many for one session
+    clock: bool = False
+    progress: Mapping[str, int] | None = None  #: where the ledger stands when all this was handled
+
+    @property
+    def asks(self) -> bool:
+        """Whether the meter must be talked to."""
+        return bool(self.live or self.record or self.days or self.clock)
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do or to note."""
+        return not (self.asks or self.lost or self.later)
+
+
+class Plan:
+    """The rules of one concentrator."""
+
+    def __init__(self, settings: PlanSettings, zone: tzinfo) -> None:
+        self.settings = settings
+        self.zone = zone
+
+    def meter(self, meter: MeterSettings) -> PlannedMeter:
+        """What is wanted of a meter."""
+        plan = self.settings
+        has_history = meter.protocol == "dlt645-2007"
+        series: list[Series] = []
+        if plan.curve_minutes and has_history:
+            series.append(Series(Kind.CURVE, plan.curve_minutes * 60, (ENERGY,)))
+        if plan.hourly:
+            series.append(Series(Kind.HOURLY, HOUR_INTERVAL_S, _hourly_registers(meter.phases)))
+        if plan.day_freeze and has_history:
+            tariffs = (Register(f"1-0:1.8.{tariff}") for tariff in range(plan.tariffs + 1))
+            series.append(Series(Kind.DAY, DAY_INTERVAL_S, tuple(tariffs)))
+        return PlannedMeter(meter, tuple(series), has_history)
+
+    def slots(self, series: Series, point: int, after: int, until: int) -> list[Slot]:
+        """Every planned value of a series with ``after < at <= until``."""
+        times = (
+            midnights(after, until, self.zone)
+            if series.kind is Kind.DAY
+            else aligned(after, until, series.interval_s, self.zone)
+        )
+        return [
+            Slot(point, register, series.interval_s, at)
+            for at in times
+            for register in series.registers
+        ]
+
+    def settled_hour(self, now: int) -> int:
+        """The newest full hour whose values ought to be there."""
+        hour = now - self.settings.settle_s
+        return max(aligned(hour - 2 * HOUR_INTERVAL_S, hour, HOUR_INTERVAL_S, self.zone))
+
+    def due(self, meter: PlannedMeter, ledger: Ledger, now: int) -> Due:
+        """What is to be asked of a meter now; nothing while it is being left alone."""
+        if ledger.state.next_try > now:
+            return Due()
+        until = self.settled_hour(now)
+        fresh: list[Slot] = []
+        progress: dict[str, int] = {}
+        for series in meter.series:
+            since = ledger.progress.get(series.kind)
+            begin = self._beginning(now) if since is None else since
+            if begin < until:
+                fresh += self.slots(series, meter.point, begin, until)
+                progress[series.kind] = until
+        again = [gap.slot for gap in ledger.gaps if gap.next_try <= now]
+        return self._sort(meter, again + fresh, now, progress, clock=self._clock_due(ledger, now))
+
+    def next_moment(self, ledgers: Iterable[Ledger], now: int) -> int:
+        """When the meters are to be looked at again: the next hour, or an earlier second attempt."""
+        hour = self.settled_hour(now) + HOUR_INTERVAL_S + self.settings.settle_s
+        tries = [
+            max(gap.next_try, ledger.state.next_try) for ledger in ledgers for gap in ledger.gaps
+        ]
+        tries += [ledger.state.next_try for ledger in ledgers if ledger.state.attempts]
+        return max(now, min([hour, *tries]))
+
+    def pause_s(self, attempts: int) -> int:
+        """The pause after so many attempts in a row that failed: doubling, with a bound."""
+        return int(min(PAUSE_S_MAX, self.settings.retry_s * 2 ** min(attempts - 1, 16)))
+
+    def missing(self, slot: Slot, gap: Gap | None, now: int, *, reason: str, gone: bool) -> Gap:
+        """What becomes of a planned value that a talk with the meter did not bring.
+
+        Args:
+            slot: the value.
+            gap: its gap from before, if there was one.
+            now: seconds since 1970 UTC.
+            reason: for people.
+            gone: the meter answered and says that it does not have the value.
+        """
+        attempts = (gap.attempts if gap else 0) + 1
+        if gone and slot.at + RECORD_SETTLES_S <= now:
+            return Gap(slot, "lost", reason, attempts, 0)
+        if attempts >= GAP_ATTEMPTS_MAX:
+            return Gap(slot, "lost", f"{reason} ({attempts} attempts)", attempts, 0)
+        return Gap(slot, "open", reason, attempts, now + self.pause_s(attempts))
+
+    def _sort(
+        self,
+        meter: PlannedMeter,
+        wanted: Iterable[Slot],
+        now: int,
+        progress: Mapping[str, int],
+        *,
+        clock: bool,
+    ) -> Due:
+        """Give each wanted value to the way by which it can still be had."""
+        live: list[Slot] = []
+        record: dict[int, list[Slot]] = {}
+        days: dict[int, list[Slot]] = {}
+        lost: list[tuple[Slot, str]] = []
+        later: list[Slot] = []
+        oldest = now - int(timedelta(days=self.settings.meter_keeps_days).total_seconds())
+        for slot in wanted:
+            group = days if slot.interval_s == DAY_INTERVAL_S else record
+            if self._is_live(slot, now):
+                live.append(slot)
+            elif not meter.has_history:
+                lost.append((slot, "the hour has passed, and the meter keeps no record"))
+            elif slot.at < oldest:
+                lost.append((slot, "older than the meter keeps"))
+            elif slot.at in group or len(record) + len(days) < SLOTS_PER_SESSION_MAX:
+                group.setdefault(slot.at, []).append(slot)
+            else:
+                later.append(slot)
+        return Due(
+            live=tuple(live),
+            record={at: tuple(slots) for at, slots in sorted(record.items())},
+            days={at: tuple(slots) for at, slots in sorted(days.items())},
+            lost=tuple(lost),
+            later=tuple(later),
+            clock=clock,
+            progress=progress,
+        )
+
+    def _is_live(self, slot: Slot, now: int) -> bool:
+        age = now - slot.at
+        return (
+            slot.interval_s == HOUR_INTERVAL_S
+            and slot.register != ENERGY
+            and (0 <= age <= self.settings.hourly_window_s)
+        )
+
+    def _beginning(self, now: int) -> int:
+        """Where the plan begins for a meter that is new to it: whole days back."""
+        first = day_of(now, self.zone) - timedelta(days=self.settings.history_days)
+        return midnight(first, self.zone) - 1
+
+    def _clock_due(self, ledger: Ledger, now: int) -> bool:
+        read_at = ledger.state.clock_read_at
+        return read_at is None or now - read_at >= CLOCK_PERIOD_S
+
+
+def _hourly_registers(phases: int) -> tuple[Register, ...]:
+    """Active power, voltage, current and power factor: total first, then by phase (IEC 62056-61)."""
+    lines = (20, 40, 60)[: 3 if phases == 3 else 1]
+    codes = ["16.7.0"]
+    codes += [f"{line + 16}.7.0" for line in lines] if phases == 3 else []
+    codes += [f"{line + 12}.7.0" for line in lines]
+    codes += [f"{line + 11}.7.0" for line in lines]
+    codes += ["13.7.0"]
+    codes += [f"{line + 13}.7.0" for line in lines] if phases == 3 else []
+    return tuple(Register(f"1-0:{code}") for code in codes)

@@ -1,0 +1,146 @@
+"""The store: what was read is kept, waits until it is delivered, and is never kept twice."""
+
+import sqlite3
+from decimal import Decimal
+
+import pytest
+
+from kwhub.concentrator.database import Database, StoreError, open_file
+from kwhub.concentrator.outbox import MIGRATIONS, Batch, Gap, MeterState, Outbox, Slot
+from kwhub.domain.readings import Register
+
+ENERGY = Register("1-0:1.8.0")
+NOON = 1_772_000_000 // 900 * 900
+
+
+@pytest.fixture
+def store(tmp_path):
+    outbox = Outbox.open(str(tmp_path / "store.sqlite"))
+    yield outbox
+    outbox.close()
+
+
+def batch_of(*slots, value="12.50", at=NOON):
+    batch = Batch(at)
+    for slot in slots:
+        batch.read(slot, Decimal(value) if value else None, "dlt645:06000001")
+    return batch
+
+
+def slot(index=0, point=1, interval_s=900):
+    return Slot(point, ENERGY, interval_s, NOON + index * interval_s)
+
+
+def test_a_reading_waits_until_it_is_delivered_and_comes_back_unchanged(store):
+    assert store.keep(batch_of(slot(0), slot(1))) == 2
+    first, second = store.waiting(10)
+    assert (first.point, first.register, first.interval_s, first.at) == slot(0)
+    assert str(first.decimal) == "12.50"
+    store.delivered([first.id], NOON)
+    assert store.waiting(10) == [second]
+    assert store.counts().waiting == 1
+
+
+def test_the_same_value_twice_is_kept_once_and_the_first_stays(store):
+    store.keep(batch_of(slot(0)))
+    assert store.keep(batch_of(slot(0), slot(1), value="99.99")) == 1
+    assert [entry.decimal for entry in store.waiting(10)] == [Decimal("12.50"), Decimal("99.99")]
+
+
+def test_a_value_that_the_meter_does_not_have_is_kept_as_nothing(store):
+    store.keep(batch_of(slot(0), value=None))
+    assert store.waiting(1)[0].decimal is None
+
+
+def test_reading_gap_progress_and_manners_are_one_transaction(store):
+    store.adopt([(1, "000000000038")])
+    missing = Gap(slot(1), "open", "no answer", 1, NOON + 300)
+    state = MeterState(1, "000000000038", clock_error_s=1.5, clock_read_at=NOON)
+    batch = batch_of(slot(0))
+    batch.gaps, batch.progress, batch.meters = [missing], {(1, "curve"): NOON + 900}, [state]
+    store.keep(batch)
+    assert store.gaps() == [missing]
+    assert store.progress() == {(1, "curve"): NOON + 900}
+    assert store.meters() == [state]
+    later = batch_of(slot(1))
+    later.filled = [slot(1)]
+    store.keep(later)
+    assert store.gaps() == []
+
+
+def test_a_failed_write_leaves_nothing_behind(store):
+    broken = batch_of(slot(0))
+    broken.gaps = [Gap(slot(1), "mislaid", "", 0, 0)]  # a state that the table does not allow
+    with pytest.raises(sqlite3.IntegrityError):
+        store.keep(broken)
+    assert store.counts().readings == 0
+    assert store.keep(batch_of(slot(0))) == 1
+
+
+def test_another_meter_at_the_point_begins_anew_and_its_gaps_are_lost(store):
+    store.adopt([(1, "000000000038"), (2, "000000000039")])
+    batch = batch_of(slot(0), slot(0, point=2))
+    batch.gaps = [Gap(slot(1), "open", "no answer", 1, 0)]
+    batch.progress = {(1, "curve"): NOON, (2, "curve"): NOON}
+    store.keep(batch)
+    assert store.adopt([(1, "000000000099"), (2, "000000000039")]) == 1
+    assert store.progress() == {(2, "curve"): NOON}
+    assert store.gaps() == []
+    assert store.gaps(state="lost")[0].reason == "the meter was replaced"
+    assert store.counts().readings == 2
+
+
+def test_only_what_was_delivered_is_forgotten(store):
+    store.keep(batch_of(slot(0), slot(1), slot(2)))
+    ids = [entry.id for entry in store.waiting(10)]
+    store.delivered(ids[1:], NOON)
+    assert store.prune(NOON + 86_400) == 2
+    assert [entry.id for entry in store.waiting(10)] == ids[:1]
+    store.keep(batch_of(slot(3)))
+    assert store.waiting(10)[-1].id > max(ids)  # a place in the outbox is never given twice
+
+
+def test_latest_and_series(store):
+    store.keep(batch_of(slot(0), slot(1), slot(2)))
+    store.keep(batch_of(slot(0, interval_s=86_400), value="3.00"))
+    latest = store.latest(1, ENERGY)
+    assert latest is not None
+    assert latest.at == slot(2).at
+    assert store.latest(2, ENERGY) is None
+    series = store.series(1, ENERGY, 900, NOON, NOON + 1_800)
+    assert [entry.at for entry in series] == [NOON, NOON + 900]
+
+
+def test_what_cannot_be_said_is_held_back_and_counted(store):
+    store.keep(batch_of(slot(0), slot(1)))
+    store.withhold([store.waiting(1)[0].id], "99.9999 kW at most")
+    assert (store.counts().waiting, store.counts().withheld) == (1, 1)
+
+
+def test_migrations_are_done_once_and_a_newer_file_is_refused(tmp_path):
+    path = str(tmp_path / "store.sqlite")
+    Outbox.open(path).close()
+    Database(path, [*MIGRATIONS, ("CREATE TABLE more (n INTEGER)",)]).close()
+    with pytest.raises(StoreError, match="has version 2; this program knows up to 1"):
+        Outbox.open(path)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path):
+    (tmp_path / "store.sqlite").write_text("not a database at all, but long enough" * 100)
+    with pytest.raises(StoreError, match="not a database"):
+        Outbox.open(str(tmp_path / "store.sqlite"))
+
+
+def test_a_full_disk_is_told_and_loses_nothing(tmp_path):
+    def small_disk(path):
+        connection = open_file(path)
+        connection.execute("PRAGMA max_page_count = 30")
+        return connection
+
+    outbox = Outbox.open(str(tmp_path / "store.sqlite"), opener=small_disk)
+    outbox.keep(batch_of(slot(0)))
+    with pytest.raises(StoreError, match="full"):
+        outbox.keep(batch_of(*(slot(index) for index in range(5_000))))
+    assert outbox.counts().readings == 1
+    outbox.keep(batch_of(slot(1)))
+    outbox.close()
