@@ -1,0 +1,139 @@
+"""Meters on one line as one machine: it hears everything, and whoever is meant answers after a while.
+
+Being a machine, a bus of meters runs on any shell: on a link (``kwhub.sim.device``), in the event
+heap (``kwhub.sim.kernel``), or by hand in a test.
+
+Source: DL/T 645-2007, clause 5.1 (answer delay 20 to 500 ms).
+"""
+
+from collections.abc import Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+from kwhub.domain.errors import LocalError
+from kwhub.protocols.dlt645.addresses import BROADCAST
+from kwhub.protocols.dlt645.frames import ABNORMAL, ANSWER, MORE, Frame645
+from kwhub.protocols.dlt645.messages import Asked, Refused
+from kwhub.protocols.dlt645.session import Role, Session
+from kwhub.sim.meter import Message, SimulatedMeter
+
+__all__ = ["REPLY_DELAY_S", "MeterBus"]
+
+REPLY_DELAY_S = 0.02
+"""The least answer delay of the standard."""
+_ROUNDING_S = 1e-6
+"""So that a whole second stays one when two large floats are added."""
+
+
+class MeterBus:
+    """The answering end of a line; a ``kwhub.domain.machine.Machine`` that needs no handler.
+
+    Where several meters are meant at once (a wildcard) their answers would destroy each other on
+    the wire; nothing is answered then.
+
+    Args:
+        meters: all on this line.
+        epoch_s: seconds since 1970-01-01 UTC at which the shell's ``now`` was 0.
+        reply_delay_s: from the end of a request to the first byte of the answer.
+
+    Raises:
+        LocalError: two meters have the same address.
+
+    Attributes:
+        answers: how many were given.
+    """
+
+    def __init__(
+        self,
+        meters: Sequence[SimulatedMeter],
+        *,
+        epoch_s: float,
+        reply_delay_s: float = REPLY_DELAY_S,
+    ) -> None:
+        self.answers = 0
+        self._meters = {meter.address: meter for meter in meters}
+        if len(self._meters) != len(meters):
+            raise LocalError("two meters on one line have the same address")
+        self._epoch_s = epoch_s
+        self._reply_delay_s = reply_delay_s
+        self._session = Session(Role.METER, edition=None, addresses=self._knows)
+        self._due: list[tuple[float, int, Any, Message]] = []
+        self._events: list[Any] = []
+        self._stray = bytearray()
+
+    def send(self, request: Any, now: float) -> None:
+        """Meters say nothing of their own accord. Raises LocalError."""
+        raise LocalError(f"nobody asked for {request} (second {now})")
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Take received bytes."""
+        self._session.receive(data, now)
+        for event in self._session.events():
+            self._events.append(event)
+            if isinstance(event, Asked) and not event.silent:
+                self._asked(event.request, now)
+
+    def events(self) -> list[Any]:
+        """Take what was heard; the answers to it are on their way already."""
+        events, self._events = self._events, []
+        return events
+
+    def outgoing(self, now: float) -> bytes:
+        """Take the bytes of the answers that are due."""
+        raw = self._session.outgoing(now) + self._stray
+        self._stray.clear()
+        return raw
+
+    def deadline(self) -> float | None:
+        """When the next answer is due or an unfinished frame is given up."""
+        quiet_at = self._session.deadline()
+        if not self._due:
+            return quiet_at
+        return self._due[0][0] if quiet_at is None else min(quiet_at, self._due[0][0])
+
+    def on_deadline(self, now: float) -> None:
+        """Say what is due."""
+        self._session.on_deadline(now)
+        while self._due and self._due[0][0] <= now:
+            _due_at, _number, request, message = heappop(self._due)
+            self._say(request, message, now)
+
+    def _knows(self, address: str) -> bool:
+        return address in self._meters or any(
+            meter.is_meant(address) for meter in self._meters.values()
+        )
+
+    def _meant(self, address: str) -> list[SimulatedMeter]:
+        meter = self._meters.get(address)
+        if meter is not None:
+            return [meter]
+        return [
+            each for each in self._meters.values() if address == BROADCAST or each.is_meant(address)
+        ]
+
+    def _asked(self, request: Any, now: float) -> None:
+        meters = self._meant(request.address)
+        if len(meters) != 1:
+            return
+        reply = meters[0].answer(request, int(self._epoch_s + now + _ROUNDING_S))
+        if reply is not None:
+            self.answers += 1
+            due_at = now + self._reply_delay_s + reply.extra_delay_s
+            heappush(self._due, (due_at, self.answers, request, reply.message))
+
+    def _say(self, request: Any, message: Message, now: float) -> None:
+        try:
+            self._session.send(message, now)
+        except LocalError:
+            # Late, or under a wrong address: the session rightly does not take it for an answer to
+            # anything that is open. A faulty meter speaks all the same.
+            self._stray += _frame(request, message)
+
+
+def _frame(request: Any, message: Message) -> bytes:
+    control = request.function | ANSWER
+    if isinstance(message, Refused):
+        control |= ABNORMAL
+    elif message.more:
+        control |= MORE
+    return Frame645(message.address, control, message.data_for(request)).to_bytes()

@@ -1,0 +1,113 @@
+"""Voltage, current, power and power factor of a moment, one set of numbers that agree.
+
+Active power is the slope of the energy; the power factor belongs to the customer; the voltage
+follows the time of day, the place on the line and the minute; the current is what makes
+P = U x I x PF true at the resolution of the display.
+
+Source: resolutions as in DL/T 645-2007, table A.3 (XXX.X V, XXX.XXX A, XX.XXXX kW, X.XXX, XX.XX Hz).
+"""
+
+from dataclasses import dataclass
+
+from kwhub.sim.climate import DAY_S
+from kwhub.sim.load import Load
+from kwhub.sim.noise import mix, unit_permille
+from kwhub.sim.registers import reactive_permille
+from kwhub.sim.shapes import Kind, habit_of
+
+__all__ = ["Connection", "Instant", "PhaseInstant"]
+
+_NOMINAL_V10 = 2_345
+_SAG_V10 = 70  #: fall of the voltage at the busiest hour, 0.1 V
+_BUSIEST = max(habit_of(Kind.HOUSEHOLD).workday)
+_GRID = 50  #: stream of the frequency; one grid for everybody
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseInstant:
+    """One phase at one moment."""
+
+    voltage_v10: int  #: 0.1 V
+    current_ma: int
+    power_w10: int  #: 0.1 W
+    reactive_var10: int  #: 0.1 var
+    power_factor_permille: int
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """All phases that exist, and what they have in common."""
+
+    phases: tuple[PhaseInstant, ...]
+    power_w10: int
+    reactive_var10: int
+    power_factor_permille: int
+    frequency_hz100: int  #: 0.01 Hz
+
+
+class Connection:
+    """How a load hangs on the network.
+
+    Args:
+        load: what flows.
+        phases: 1 or 3.
+        seed: of the meter: its place on the line and how its load spreads over the phases.
+        ratio: of current transformers before the meter; currents and powers are secondary.
+        utc_offset_s: of the site.
+    """
+
+    def __init__(
+        self, load: Load, *, phases: int, seed: int, ratio: int, utc_offset_s: int
+    ) -> None:
+        if phases not in (1, 3):
+            raise ValueError(f"a meter has one phase or three, not {phases}")
+        self.load = load
+        self.phases = phases
+        self._seed = seed
+        self._ratio = ratio
+        self._offset_s = utc_offset_s
+        weights = [800 + unit_permille(seed, 11, phase) * 2 // 5 for phase in range(phases)]
+        self._shares = tuple(weight * 1000 // sum(weights) for weight in weights)
+        self._place_v10 = unit_permille(seed, 12) * 60 // 1000
+
+    def at(self, at_s: int) -> Instant:
+        """Everything that the meter would show at a moment."""
+        factor = self.load.power_factor_permille
+        tangent = reactive_permille(factor)
+        power = self.load.watts10(at_s) // self._ratio
+        powers = [power * share // 1000 for share in self._shares[1:]]
+        powers.insert(0, power - sum(powers))
+        phases = tuple(
+            self._phase(self._voltage(at_s, index), each, tangent)
+            for index, each in enumerate(powers)
+        )
+        return Instant(
+            phases=phases,
+            power_w10=power,
+            reactive_var10=sum(phase.reactive_var10 for phase in phases),
+            power_factor_permille=factor,
+            frequency_hz100=5_000 + mix(_GRID, at_s // 60) % 7 - 3,
+        )
+
+    def mean(self, start_s: int, stop_s: int) -> tuple[int, int]:
+        """Mean active (0.1 W) and reactive (0.1 var) power between two moments."""
+        energy = self.load.joules(stop_s) - self.load.joules(start_s)
+        power = energy * 10 // ((stop_s - start_s) * self._ratio)
+        return power, power * reactive_permille(self.load.power_factor_permille) // 1000
+
+    def _phase(self, voltage_v10: int, power_w10: int, tangent: int) -> PhaseInstant:
+        factor = self.load.power_factor_permille
+        apparent = voltage_v10 * factor
+        return PhaseInstant(
+            voltage_v10=voltage_v10,
+            current_ma=(power_w10 * 1_000_000 + apparent // 2) // apparent,
+            power_w10=power_w10,
+            reactive_var10=power_w10 * tangent // 1000,
+            power_factor_permille=factor,
+        )
+
+    def _voltage(self, at_s: int, phase: int) -> int:
+        hour = (at_s + self._offset_s) % DAY_S // 3600
+        sag = _SAG_V10 * habit_of(Kind.HOUSEHOLD).workday[hour] // _BUSIEST
+        flicker = mix(self._seed, 13, phase, at_s // 60) % 21 - 10
+        return _NOMINAL_V10 - self._place_v10 - sag + flicker

@@ -1,0 +1,128 @@
+"""Load records: what the meter stored every quarter of an hour, worked out when somebody asks.
+
+Source: DL/T 645-2007, annex B (class 06: 0000 the earliest N, 0001 N from a time on, 0002 the last).
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from decimal import Decimal
+
+from kwhub.protocols.dlt645.load_record import CLASSES, encode_record
+from kwhub.sim.clockwork import wall_datetime, wall_seconds
+from kwhub.sim.electrical import Instant
+from kwhub.sim.quantities import currents, power_factors, powers, reactive_powers, scaled, voltages
+from kwhub.sim.readout import LOAD_RECORD_MODE, NoSuchData, Readout
+
+__all__ = ["RECORD_INTERVAL_S", "LoadRecords"]
+
+RECORD_INTERVAL_S = 900
+RECORDS_MAX = 5_952
+"""Records that are kept: 62 days of quarters."""
+
+_EARLIEST, _FROM_TIME, _LATEST = range(3)
+_TIME_BYTES = 5
+
+
+class LoadRecords:
+    """The records of one meter.
+
+    A record belongs to the moment at which the meter's own clock showed a whole quarter; a quarter
+    that a pushed clock jumped over has no record.
+    """
+
+    def __init__(self, readout: Readout) -> None:
+        self._readout = readout
+
+    def payload(self, identifier: int, argument: bytes, at_s: int) -> bytes:
+        """Records in the form of the wire, one after the other; empty when none matches.
+
+        Args:
+            identifier: 06cc00xx.
+            argument: N in BCD, and for xx = 01 the time mm hh DD MM YY.
+            at_s: the moment at which the meter is asked.
+
+        Raises:
+            NoSuchData: no such class, or an argument that says nothing.
+        """
+        group, high, which = identifier.to_bytes(4)[1:]
+        classes = self._classes(group)
+        if high or which > _LATEST:
+            raise NoSuchData(f"{identifier:08X}")
+        last = self._readout.clock.wall(at_s) // RECORD_INTERVAL_S
+        first = max(self._first(), last - RECORDS_MAX + 1)
+        numbers = self._chosen(which, argument, first, last)
+        return b"".join(self._records(numbers, classes))
+
+    def _classes(self, group: int) -> tuple[int, ...]:
+        kept = tuple(number for number in CLASSES if LOAD_RECORD_MODE >> (number - 1) & 1)
+        if group == 0:
+            return kept
+        if group not in kept:
+            raise NoSuchData(f"load record class {group}")
+        return (group,)
+
+    def _first(self) -> int:
+        """Number of the first record: the first whole quarter after the meter began to count."""
+        return -(
+            -self._readout.clock.wall(self._readout.registers.load.first_s) // RECORD_INTERVAL_S
+        )
+
+    @staticmethod
+    def _chosen(which: int, argument: bytes, first: int, last: int) -> range:
+        """Numbers of the records that are asked for; the number times the interval is the time."""
+        wanted = 1 if which == _LATEST else _count(argument)
+        if which == _LATEST:
+            first = max(first, last)
+        if which == _FROM_TIME:
+            since = wall_seconds(_time(argument[1:]))
+            first = max(first, -(-since // RECORD_INTERVAL_S))
+        return range(first, min(last + 1, first + wanted))
+
+    def _records(self, numbers: range, classes: tuple[int, ...]) -> Iterator[bytes]:
+        readout = self._readout
+        for number in numbers:
+            wall_s = number * RECORD_INTERVAL_S
+            moment = readout.clock.moment(wall_s)
+            if moment is not None:
+                yield encode_record(
+                    wall_datetime(wall_s), {each: self._values(each, moment) for each in classes}
+                )
+
+    def _values(self, group: int, at_s: int) -> list[Decimal | None]:
+        """The values of a class at a moment, in the order of the record."""
+        readout = self._readout
+        if group == 4:
+            zero = scaled(0, 2)
+            return [scaled(readout.total(at_s), 2), zero, scaled(readout.reactive(at_s), 2), zero]
+        return _INSTANT_CLASSES[group](readout.connection.at(at_s))
+
+
+def _count(argument: bytes) -> int:
+    """N, one byte BCD; 0 counts as 1."""
+    digits = argument[:1].hex()
+    if not digits.isdecimal():
+        raise NoSuchData(f"number of records {digits or 'missing'}")
+    return max(1, int(digits))
+
+
+def _time(raw: bytes) -> datetime:
+    """A time of the wire: mm hh DD MM YY."""
+    try:
+        return datetime.strptime(raw[::-1].hex(), "%y%m%d%H%M")  # noqa: DTZ007  a meter's wall time
+    except ValueError:
+        raise NoSuchData(f"time {raw[::-1].hex()}") from None
+
+
+def _voltage_class(instant: Instant) -> list[Decimal | None]:
+    return [*voltages(instant), *currents(instant), scaled(instant.frequency_hz100, 2)]
+
+
+def _power_class(instant: Instant) -> list[Decimal | None]:
+    return [*powers(instant), *reactive_powers(instant)]
+
+
+_INSTANT_CLASSES: dict[int, Callable[[Instant], list[Decimal | None]]] = {
+    1: _voltage_class,
+    2: _power_class,
+    3: power_factors,
+}
