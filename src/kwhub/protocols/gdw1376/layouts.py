@@ -1,0 +1,194 @@
+"""Words for the layouts of data units: fields, repeats and blobs, laid out over bytes.
+
+Source: Q/GDW 1376.1-2013, clause 5 (tables of the data units).
+
+A layout is a tuple of elements. Its length follows from the layout and, where something repeats, from
+counts inside the data, so that several units in one frame can be told apart.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+from kwhub.domain.errors import DecodeError
+from kwhub.protocols.gdw1376.formats import Format
+
+__all__ = [
+    "Blob",
+    "Cell",
+    "Count",
+    "Element",
+    "Field",
+    "Layout",
+    "Repeat",
+    "Row",
+    "cells",
+    "measure",
+    "tariff_label",
+    "tariff_label_zh",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field with its names in both languages."""
+
+    name: str
+    name_zh: str
+    format: Format[Any]
+    unit: str = ""
+    key: str = ""  #: name under which a later element finds this number
+
+
+Count: TypeAlias = str | Callable[[dict[str, int]], int]
+"""Key of the field that holds a count, or a rule over the fields read so far.
+
+The key ``left`` always holds the number of bytes that are left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Elements that come several times: the count and ``plus`` more."""
+
+    count: Count
+    body: "Layout"
+    plus: int = 0
+    tariffs: bool = False  #: the first is the total, the others are tariffs 1, 2 ...
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes whose number stands in an earlier field."""
+
+    name: str
+    name_zh: str
+    count: Count
+
+
+Element: TypeAlias = Field | Repeat | Blob
+Layout: TypeAlias = tuple[Element, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One function of an AFN: what goes down and what comes up.
+
+    A layout of None says that the table does not know what belongs there.
+    """
+
+    function: int
+    name: str
+    name_zh: str
+    down: Layout | None = ()
+    up: Layout | None = ()
+    source: str = "Q/GDW 1376.1-2013, clause 5"
+    single_source: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One field found in the data of a unit."""
+
+    start: int  #: index of the first byte in the data
+    stop: int
+    name: str
+    name_zh: str
+    value: Any  #: as its format says; bytes for a blob; None when missing or wrong
+    unit: str = ""
+    problem: str = ""  #: why the bytes cannot be read, empty when they can
+    notation: str = ""
+
+
+def tariff_label(index: int) -> str:
+    """Words for the n-th value of a list that starts with the total."""
+    return "total" if index == 0 else f"tariff {index}"
+
+
+def tariff_label_zh(index: int) -> str:
+    """The same in Chinese."""
+    return "总" if index == 0 else f"费率{index}"
+
+
+def measure(layout: Layout, data: bytes, at: int = 0) -> int:
+    """Number of bytes that the layout takes of ``data`` from ``at``.
+
+    Raises:
+        DecodeError: ``truncated``, when the data ends before the layout does.
+    """
+    end = at
+    for span in _spans(layout, data, at, {}, None):
+        end = span.stop
+    if end > len(data):
+        raise DecodeError("truncated", f"{len(data) - at} bytes where {end - at} belong", offset=at)
+    return end - at
+
+
+def cells(layout: Layout, data: bytes) -> list[Cell]:
+    """Every field of the data in wire order; stops where the data stops. Never raises."""
+    return [
+        _cell(span, data)
+        for span in _spans(layout, data, 0, {}, None)
+        if span.start < span.stop <= len(data)
+    ]
+
+
+class _Span(NamedTuple):
+    element: Field | Blob
+    start: int
+    stop: int
+    within: tuple[Repeat, int] | None  #: the repeat that it stands in, and its index there
+
+
+def _spans(
+    layout: Layout, data: bytes, at: int, seen: dict[str, int], within: tuple[Repeat, int] | None
+) -> Generator[_Span, None, int]:
+    """Lay the elements over the data; the first span that goes beyond its end is the last one."""
+    for element in layout:
+        if isinstance(element, Repeat):
+            seen["left"] = max(0, len(data) - at)
+            for index in range(_counted(element.count, seen) + element.plus):
+                at = yield from _spans(element.body, data, at, seen, (element, index))
+                if at > len(data):
+                    return at
+            continue
+        seen["left"] = max(0, len(data) - at)
+        start, at = at, at + _size(element, seen)
+        if isinstance(element, Field) and element.key:
+            seen[element.key] = int.from_bytes(data[start:at], "little")
+        yield _Span(element, start, at, within)
+        if at > len(data):
+            return at
+    return at
+
+
+def _size(element: Field | Blob, seen: dict[str, int]) -> int:
+    if isinstance(element, Field):
+        return element.format.size
+    return max(0, _counted(element.count, seen))
+
+
+def _counted(count: Count, seen: dict[str, int]) -> int:
+    return seen[count] if isinstance(count, str) else count(seen)
+
+
+def _cell(span: _Span, data: bytes) -> Cell:
+    name, name_zh = _names(span)
+    raw = data[span.start : span.stop]
+    if isinstance(span.element, Blob):
+        return Cell(span.start, span.stop, name, name_zh, raw)
+    form, unit = span.element.format, span.element.unit
+    notation = f"{form.name} {form.notation}"
+    try:
+        return Cell(span.start, span.stop, name, name_zh, form.decode(raw), unit, "", notation)
+    except DecodeError as error:
+        return Cell(span.start, span.stop, name, name_zh, None, unit, str(error), notation)
+
+
+def _names(span: _Span) -> tuple[str, str]:
+    name, name_zh = span.element.name, span.element.name_zh
+    if span.within is None:
+        return name, name_zh
+    repeat, index = span.within
+    if repeat.tariffs:
+        return f"{name}, {tariff_label(index)}", f"{name_zh}（{tariff_label_zh(index)}）"
+    return f"{name} [{index + 1}]", f"{name_zh}[{index + 1}]"
