@@ -10,7 +10,17 @@ from kwhub.protocols.gdw1376.formats import BIN1, bytes_format
 from kwhub.protocols.gdw1376.layouts import Field, Repeat, Row
 from kwhub.protocols.gdw1376.units import MARK_BYTES, Unit
 
-__all__ = ["AFN", "ALL_CONFIRMED", "ALL_DENIED", "ROWS", "ItemResult", "Verdict", "read_verdict"]
+__all__ = [
+    "AFN",
+    "ALL_CONFIRMED",
+    "ALL_DENIED",
+    "ROWS",
+    "ItemResult",
+    "Verdict",
+    "read_results",
+    "read_verdict",
+    "results_unit",
+]
 
 AFN = 0x00
 _ITEM_BYTES = MARK_BYTES + 1
@@ -74,6 +84,15 @@ def read_results(unit: Unit) -> tuple[ItemResult, ...]:
         mark = Unit.from_mark(rows[at : at + MARK_BYTES], b"")
         found.append(ItemResult(mark.points, mark.functions, rows[at + MARK_BYTES]))
     return tuple(found)
+
+
+def results_unit(afn: int, results: tuple[ItemResult, ...]) -> Unit:
+    """F3 for a request of an AFN. Raises LocalError."""
+    rows = (
+        Unit(result.points, result.functions).mark_bytes() + bytes([result.error])
+        for result in results
+    )
+    return Unit((0,), (3,), bytes([afn]) + b"".join(rows))
 
 
 def read_verdict(units: tuple[Unit, ...]) -> tuple[Verdict, tuple[ItemResult, ...]]:
