@@ -37,11 +37,12 @@ class Database:
         engine: for tests and for statements that need nothing but a connection.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, revision: str = "head") -> None:
         """Open ``address`` and bring its tables up to date.
 
         Args:
             address: path of an SQLite file, or an SQLAlchemy address of SQLite or PostgreSQL.
+            revision: of the tables; anything but the newest is for trying out migrations.
 
         Raises:
             ConfigError: the address names no database that this package knows.
@@ -50,7 +51,7 @@ class Database:
         self.engine = _engine(address)
         try:
             with self.engine.connect() as connection:
-                migrate(connection)
+                migrate(connection, revision)
         except DBAPIError as error:
             self.engine.dispose()
             raise StoreError(f"the store cannot be opened: {error.orig}") from error
@@ -84,7 +85,7 @@ class Database:
         self.engine.dispose()
 
 
-def migrate(connection: Connection, revision: str = "head") -> None:
+def migrate(connection: Connection, revision: str) -> None:
     """Bring the tables to a revision, in one transaction."""
     config = AlembicConfig()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))

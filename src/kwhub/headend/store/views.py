@@ -60,6 +60,9 @@ class AreaSummary:
     loss_kwh: Decimal | None
     loss_percent: Decimal | None  #: of the supply; None as long as one meter is missing
     missing: tuple[MissingMeter, ...] = ()  #: why there is no loss
+    until: datetime | None = (
+        None  #: the energies run from midnight to here; None when there are none
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,352 @@
+"""Every question that pages and API ask of the store, answered from day vectors and journal as one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Row, select
+
+from kwhub.catalog.registers import describe
+from kwhub.domain.errors import LocalError
+from kwhub.domain.readings import CURVE_INTERVAL_S, DAY_INTERVAL_S, INSTANT, Quality, Register
+from kwhub.headend.analysis.consumption import steps
+from kwhub.headend.analysis.loss import Contribution, Loss, line_loss
+from kwhub.headend.quality.expect import ENERGY, Moments
+from kwhub.headend.store import archive_rows, schema
+from kwhub.headend.store.database import Database
+from kwhub.headend.store.days import Days
+from kwhub.headend.store.figures import MeterFigures, day_figures, energy_so_far, on_grid
+from kwhub.headend.store.read import Latest, Reader
+from kwhub.headend.store.schema import from_micro
+from kwhub.headend.store.vectors import EMPTY, Series
+from kwhub.headend.store.views import (
+    AreaSummary,
+    Completeness,
+    ConflictRow,
+    CurveData,
+    DayConsumption,
+    IntervalConsumption,
+    LatestRow,
+    MeterDetail,
+    MeterRow,
+    MissingMeter,
+    Page,
+    SessionRow,
+    TerminalRow,
+    UnknownRow,
+)
+
+__all__ = ["POINTS_MAX", "Queries"]
+
+POINTS_MAX = 100_000
+"""Most points of one curve: three years of quarter hours are 105,120, and no screen shows them."""
+
+_SORTS = frozenset(
+    {
+        *("address", "name", "point", "terminal", "kind", "phases"),
+        *("expected", "got", "last_energy", "last_energy_at", "day_kwh"),
+    }
+)
+"""Columns of a list of meters that it can be sorted by."""
+
+
+class Queries:
+    """Read-only questions; every one is answered from a single snapshot. Safe in any thread.
+
+    All raise StoreError when the database does not answer.
+    """
+
+    def __init__(self, database: Database, days: Days, now: Callable[[], datetime]) -> None:
+        """Answer from ``database``, for the zone of ``days``; ``now`` tells the present, aware."""
+        self._database = database
+        self._days = days
+        self._now = now
+
+    def areas(self, day: date) -> list[AreaSummary]:
+        """Every area on one day, by code. Of a day that is not over, the figures so far."""
+        with self._database.read() as connection:
+            reader = Reader(connection, self._days)
+            areas = connection.execute(select(schema.area).order_by(schema.area.c.code)).all()
+            meters = archive_rows.meters(connection)
+            figures = self._figures(reader, meters, (day, day))
+            return [
+                self._area(reader, area, [m for m in meters if m.area_id == area.id], figures, day)
+                for area in areas
+            ]
+
+    def meters(  # noqa: PLR0913  the filter bar of a list
+        self,
+        area_id: int,
+        *,
+        day: date,
+        search: str = "",
+        sort: str = "address",
+        descending: bool = False,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> Page:
+        """A page of the meters of an area. What is not known comes last in either order.
+
+        Raises:
+            LocalError: there is no such column to sort by.
+        """
+        if sort not in _SORTS:
+            raise LocalError(f"cannot sort by {sort!r}; known are {', '.join(sorted(_SORTS))}")
+        with self._database.read() as connection:
+            reader = Reader(connection, self._days)
+            found = archive_rows.meters(connection, area_id=area_id, search=search)
+            figures = self._figures(reader, found, (day, day))
+            latest = reader.latest([meter.id for meter in found])
+        rows = [
+            _meter_row(meter, figures[meter.id, day], latest.get(meter.id, [])) for meter in found
+        ]
+        key = attrgetter(sort)
+        known = [row for row in rows if key(row) is not None]
+        known.sort(key=lambda row: (key(row), row.address), reverse=descending)
+        ordered = known + [row for row in rows if key(row) is None]
+        return Page(ordered[offset : offset + limit], len(ordered))
+
+    def meter(self, meter_id: int) -> MeterDetail | None:
+        """One meter with its place, None when there is none of this number."""
+        with self._database.read() as connection:
+            return archive_rows.meter_detail(connection, meter_id)
+
+    def latest(self, meter_id: int) -> list[LatestRow]:
+        """The newest value of every series of a meter, by register and interval."""
+        with self._database.read() as connection:
+            found = Reader(connection, self._days).latest([meter_id]).get(meter_id, [])
+        return [_latest_row(one) for one in found]
+
+    def curve(
+        self,
+        meter_id: int,
+        register: Register,
+        start: datetime,
+        end: datetime,
+        interval_s: int = CURVE_INTERVAL_S,
+    ) -> CurveData:
+        """A register from ``start`` (inclusive) to ``end`` (exclusive), both aware.
+
+        A day freeze stands at the end of its day; values read on demand (interval 0) stand where
+        they were read, without a grid.
+
+        Raises:
+            LocalError: an unknown register, or too many points.
+        """
+        info = describe(register)
+        series = self._series(meter_id, register, start, end, interval_s)
+        limits = (_seconds(start), _seconds(end))
+        moments = (
+            series.between(*limits).at if interval_s == INSTANT else self._grid(limits, interval_s)
+        )
+        values = [
+            None if value is None else from_micro(value, info.decimals)
+            for value in on_grid(series, moments)
+        ]
+        times = [datetime.fromtimestamp(int(at), UTC) for at in moments]
+        return CurveData(register, info.unit, interval_s, times, values)
+
+    def interval_consumption(
+        self, meter_id: int, start: datetime, end: datetime
+    ) -> list[IntervalConsumption]:
+        """Energy of every quarter hour from ``start`` to ``end``; None where an end of it is missing."""
+        series = self._series(meter_id, ENERGY, start, end, CURVE_INTERVAL_S)
+        limits = (_seconds(start), _seconds(end) + 1)
+        moments = self._grid(limits, CURVE_INTERVAL_S)
+        used = steps(on_grid(series, moments))
+        return [
+            IntervalConsumption(datetime.fromtimestamp(int(at), UTC), _kwh(micro))
+            for at, micro in zip(moments[:-1], used, strict=True)
+        ]
+
+    def daily(self, meter_id: int, first: date, last: date) -> list[DayConsumption]:
+        """Energy of every day from ``first`` to ``last``, both inclusive."""
+        with self._database.read() as connection:
+            found = archive_rows.meters(connection, meter_id=meter_id)
+            figures = self._figures(Reader(connection, self._days), found, (first, last))
+        return [
+            DayConsumption(
+                day,
+                _kwh(one.energy.micro),
+                complete=one.got == one.expected and self._over(day),
+                source=one.energy.source,
+                reconciles=one.energy.reconciles,
+            )
+            for (_, day), one in sorted(figures.items())
+        ]
+
+    def completeness(self, first: date, last: date) -> Completeness:
+        """What should be there and what is, over all meters and some days, both inclusive.
+
+        Repeats and conflicts are counted when the journal is packed.
+        """
+        with self._database.read() as connection:
+            reader = Reader(connection, self._days)
+            figures = self._figures(reader, archive_rows.meters(connection), (first, last))
+            tallies = archive_rows.tallies(connection, map(self._days.number, (first, last)))
+            return Completeness(
+                expected=sum(one.expected for one in figures.values()),
+                got=sum(one.got for one in figures.values()),
+                duplicates=reader.stored_twice((first, last)),
+                repeated=tallies.get("repeated", 0),
+                conflicts=tallies.get("conflict", 0),
+            )
+
+    def conflicts(self, first: date, last: date) -> list[ConflictRow]:
+        """Values that differ from the measurement that came first and are kept beside it."""
+        with self._database.read() as connection:
+            return archive_rows.conflicts(connection, self._days, (first, last))
+
+    def terminals(self) -> list[TerminalRow]:
+        """Every terminal of the archive, by region and number."""
+        with self._database.read() as connection:
+            return archive_rows.terminals(connection)
+
+    def sessions(self, limit: int = 50) -> list[SessionRow]:
+        """The newest connections, also of terminals that were turned away."""
+        with self._database.read() as connection:
+            return archive_rows.sessions(connection, limit)
+
+    def unknown(self, limit: int = 50) -> list[UnknownRow]:
+        """Data without a place, the newest first."""
+        with self._database.read() as connection:
+            return archive_rows.unknown(connection, limit)
+
+    def _figures(
+        self, reader: Reader, meters: Sequence[archive_rows.ArchiveMeter], span: tuple[date, date]
+    ) -> dict[tuple[int, date], MeterFigures]:
+        phases = {meter.id: meter.phases for meter in meters}
+        return day_figures(reader, self._days, phases, span, self._now())
+
+    def _area(
+        self,
+        reader: Reader,
+        area: Row[Any],
+        meters: Sequence[archive_rows.ArchiveMeter],
+        figures: Mapping[tuple[int, date], MeterFigures],
+        day: date,
+    ) -> AreaSummary:
+        own = [figures[meter.id, day] for meter in meters]
+        expected, got = sum(one.expected for one in own), sum(one.got for one in own)
+        until, loss = self._loss(reader, meters, own, day)
+        missing = tuple(
+            MissingMeter(meter.id, meter.address, meter.name, meter.kind)
+            for meter in meters
+            if meter.id in loss.missing
+        )
+        return AreaSummary(
+            id=area.id,
+            code=area.code,
+            name=area.name,
+            name_zh=area.name_zh,
+            meters=len(meters),
+            expected=expected,
+            got=got,
+            read_rate=got / expected if expected else None,
+            supply_kwh=loss.supply_kwh,
+            sold_kwh=loss.sold_kwh,
+            loss_kwh=loss.loss_kwh,
+            loss_percent=loss.loss_percent,
+            missing=missing,
+            until=until,
+        )
+
+    def _loss(
+        self,
+        reader: Reader,
+        meters: Sequence[archive_rows.ArchiveMeter],
+        figures: Sequence[MeterFigures],
+        day: date,
+    ) -> tuple[datetime | None, Loss]:
+        """Loss of a day that is over, or up to the newest moment that every meter has reached."""
+        start_s, stop_s = self._days.span_s(day, day)
+        energies = [one.energy.micro for one in figures]
+        until: int | None = stop_s
+        if not self._over(day):
+            found = reader.series(
+                [meter.id for meter in meters], [ENERGY], CURVE_INTERVAL_S, (day, day)
+            )
+            curves = [found.get((meter.id, ENERGY), EMPTY) for meter in meters]
+            until, energies = energy_so_far(curves, start_s)
+        loss = line_loss(
+            [
+                Contribution(meter.id, meter.kind == "supply", meter.ratio, _kwh(micro))
+                for meter, micro in zip(meters, energies, strict=True)
+            ]
+        )
+        return None if until is None else datetime.fromtimestamp(until, UTC), loss
+
+    def _over(self, day: date) -> bool:
+        return self._days.span_s(day, day)[1] <= self._now().timestamp()
+
+    def _series(
+        self, meter_id: int, register: str, start: datetime, end: datetime, interval_s: int
+    ) -> Series:
+        one_day = timedelta(days=1)
+        span = (self._days.of(start) - one_day, self._days.of(end))
+        with self._database.read() as connection:
+            reader = Reader(connection, self._days)
+            found = reader.series([meter_id], [register], interval_s, span)
+        return found.get((meter_id, register), EMPTY)
+
+    def _grid(self, limits: tuple[int, int], interval_s: int) -> Moments:
+        """Moments of a series from the first limit (inclusive) to the second (exclusive)."""
+        start_s, stop_s = limits
+        if interval_s < 1 or (stop_s - start_s) // interval_s > POINTS_MAX:
+            raise LocalError(f"at most {POINTS_MAX} points, and an interval of at least a second")
+        if interval_s == DAY_INTERVAL_S:
+            first = self._days.of(datetime.fromtimestamp(start_s, UTC))
+            count = (stop_s - start_s) // DAY_INTERVAL_S + 2
+            midnights = [self._days.start_s(first + timedelta(days=n)) for n in range(count)]
+            return np.array([at for at in midnights if start_s <= at < stop_s], "<i8")
+        first_s = -(-start_s // interval_s) * interval_s
+        return np.arange(first_s, stop_s, interval_s, dtype="<i8")
+
+
+def _meter_row(
+    meter: archive_rows.ArchiveMeter, figures: MeterFigures, latest: Sequence[Latest]
+) -> MeterRow:
+    energies = [one for one in latest if one.register == ENERGY]
+    newest = max(energies, key=lambda one: one.captured_at, default=None)
+    return MeterRow(
+        id=meter.id,
+        address=meter.address,
+        name=meter.name,
+        point=meter.point,
+        terminal=meter.terminal,
+        kind=meter.kind,
+        phases=meter.phases,
+        expected=figures.expected,
+        got=figures.got,
+        last_energy=_kwh(newest.value) if newest else None,
+        last_energy_at=datetime.fromtimestamp(newest.captured_at, UTC) if newest else None,
+        day_kwh=_kwh(figures.energy.micro),
+    )
+
+
+def _latest_row(one: Latest) -> LatestRow:
+    info = describe(Register(one.register))
+    return LatestRow(
+        register=Register(one.register),
+        name_en=info.name_en,
+        name_zh=info.name_zh,
+        value=from_micro(one.value, info.decimals) if one.quality != Quality.NULL else None,
+        unit=info.unit,
+        captured_at=datetime.fromtimestamp(one.captured_at, UTC),
+        received_at=one.received_at,
+        interval_s=one.interval_s,
+        quality=one.quality,
+        source=one.source,
+    )
+
+
+def _kwh(micro: int | None) -> Decimal | None:
+    return None if micro is None else from_micro(micro, describe(ENERGY).decimals)
+
+
+def _seconds(moment: datetime) -> int:
+    """Whole seconds since 1970, rounded up."""
+    return -int(-moment.timestamp() // 1)

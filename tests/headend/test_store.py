@@ -1,0 +1,290 @@
+"""The store: durable, idempotent, and the same whatever the order of arrival."""
+
+import datetime as dt
+import sqlite3
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import msgspec
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import event, inspect, select, text
+from sqlalchemy.exc import IntegrityError
+from tests.headend.world import ADDRESSES, DAYS, NOON, batch, config, open_store, shanghai
+
+from kwhub.domain.errors import ConfigError
+from kwhub.headend.store import schema
+from kwhub.headend.store.columns import Columns
+from kwhub.headend.store.database import Database, StoreError
+from kwhub.headend.store.journal import Batch, Stray
+from kwhub.headend.store.read import Reader
+from kwhub.headend.store.store import Store
+
+ENERGY = "1-0:1.8.0"
+DAY = dt.date(2026, 3, 3)
+
+
+@pytest.fixture
+def store(tmp_path) -> Iterator[Store]:
+    one = open_store(tmp_path / "headend.sqlite")
+    yield one
+    one.close()
+
+
+def curve(meter: int, first: int, count: int, start: int = 1_000_000) -> list[Any]:
+    begin = shanghai(3)
+    return [
+        (meter, ENERGY, 900, begin + 900 * n, start + 10_000 * n)
+        for n in range(first, first + count)
+    ]
+
+
+def everything(store: Store) -> dict[Any, Any]:
+    """All measured values by meter, register, interval and moment, as a query sees them."""
+    found = {}
+    with store.database.read() as connection:
+        reader = Reader(connection, DAYS)
+        for interval in (0, 900, 3600, 86400):
+            span = (DAY, DAY + dt.timedelta(days=1))
+            for key, series in reader.series([1, 2, 3], [ENERGY], interval, span).items():
+                for at, value, quality in zip(series.at, series.value, series.quality, strict=True):
+                    found[(*key, interval, int(at))] = int(value) if quality else None
+    return found
+
+
+def rows_of(store: Store, table) -> list[Any]:
+    with store.database.read() as connection:
+        return list(connection.execute(select(table)).all())
+
+
+def test_readings_are_seen_before_and_after_packing(store):
+    store.append([batch(curve(1, 0, 10))])
+    before = everything(store)
+    assert len(before) == 10
+    assert store.waiting == 10
+    assert store.pack().readings == 10
+    assert everything(store) == before
+    assert store.waiting == 0
+    store.append([batch(curve(1, 10, 5))])  # half packed, half not
+    assert len(everything(store)) == 15
+
+
+def test_what_comes_again_changes_nothing_and_is_counted(store):
+    store.append([batch(curve(1, 0, 10)), batch(curve(1, 0, 10))])
+    store.append([batch(curve(1, 5, 10))])
+    packing = store.pack()
+    assert (packing.readings, packing.repeated, packing.conflicts) == (30, 15, 0)
+    assert len(everything(store)) == 15
+    tallies = {(row.kind, row[2]) for row in rows_of(store, schema.tally)}
+    assert tallies == {("repeated", 15)}
+
+
+def test_another_value_is_kept_beside_the_measurement(store):
+    store.append([batch(curve(1, 0, 4))])
+    store.pack()
+    before = everything(store)
+    for other in (7, 7, 9):
+        store.append([batch([(1, ENERGY, 900, shanghai(3), other)])])
+    packing = store.pack()
+    assert (packing.repeated, packing.conflicts) == (1, 2)
+    assert everything(store) == before
+    versions = sorted(row.version for row in rows_of(store, schema.day_vector))
+    assert versions == [0, 1, 2]
+    store.append([batch([(1, ENERGY, 900, shanghai(3), 9)])])
+    assert store.pack().repeated == 1
+
+
+def test_the_order_of_arrival_and_packing_does_not_matter(store, tmp_path):
+    rows = curve(1, 0, 96) + curve(2, 0, 96) + [(1, ENERGY, 86400, shanghai(4), 5)]
+    store.append([batch(rows)])
+    store.pack()
+    other = open_store(tmp_path / "other.sqlite")
+    for part in (rows[150:], rows[:50], rows[40:160], rows[::7]):
+        other.append([batch(part)])
+        if len(part) > 60:
+            other.pack()
+    assert everything(other) == everything(store)
+    other.pack()
+    assert everything(other) == everything(store)
+    first, second = (
+        {(r.meter_id, r.interval_s, r.day, r.vector) for r in rows_of(each, schema.day_vector)}
+        for each in (store, other)
+    )
+    assert first == second
+    other.close()
+
+
+def test_the_newest_value_is_known_whether_packed_or_not(store):
+    def newest() -> list[Any]:
+        with store.database.read() as connection:
+            found = Reader(connection, DAYS).latest([1]).get(1, [])
+        return [(one.interval_s, one.captured_at, one.value) for one in found]
+
+    assert newest() == []
+    store.append([batch(curve(1, 3, 1)), batch(curve(1, 1, 1))])
+    expected = [(900, shanghai(3, 0, 45), 1_030_000)]
+    assert newest() == expected
+    store.pack()
+    assert newest() == expected
+    store.append([batch([(1, ENERGY, 900, shanghai(3, 1), None)])])  # no value is no news
+    assert newest() == expected
+    store.append([batch(curve(1, 2, 1))])
+    store.pack()
+    assert newest() == expected
+    store.append([batch(curve(1, 4, 1))])
+    assert newest() == [(900, shanghai(3, 1), 1_040_000)]
+
+
+def test_data_without_a_place_is_kept_and_counted(store):
+    stray = Stray(9, 0x0D, 101, "unknown_point", b"\x01" * 1000)
+    later = NOON + dt.timedelta(hours=1)
+    for moment in (NOON, later):
+        store.append([Batch(1, moment, "test", Columns.from_rows([]), (stray,))])
+    (row,) = rows_of(store, schema.unknown)
+    assert (row.point, row.reason, row[5], row.first_at, row.last_at) == (
+        *(9, "unknown_point", 2),
+        *(NOON, later),
+    )
+    assert len(row.sample) == 512
+
+
+class PowerCut(Exception):
+    """What the machine does not survive."""
+
+
+def play(store: Store, acknowledged: list[int], deliveries: list[Any]) -> None:
+    """Deliver what is not acknowledged, packing twice in between."""
+    for number, rows in enumerate(deliveries):
+        if number not in acknowledged:
+            store.append([batch(rows)])
+            acknowledged.append(number)
+        if number % 2:
+            store.pack()
+
+
+@pytest.mark.slow
+def test_a_power_cut_at_any_statement_loses_and_doubles_nothing(tmp_path):
+    deliveries = [
+        curve(1, 0, 3) + curve(2, 0, 2),
+        [(1, ENERGY, 900, shanghai(3), 77)],
+        curve(1, 2, 3),
+        [*curve(2, 1, 3), (2, ENERGY, 86400, shanghai(4), 5)],
+    ]
+    calm = open_store(tmp_path / "calm.sqlite")
+    play(calm, [], deliveries)
+    wanted = everything(calm)
+    tallies = {(row.day, row.kind, row[2]) for row in rows_of(calm, schema.tally)}
+    calm.close()
+    for cut_at in count(1):
+        path = tmp_path / f"cut-{cut_at}.sqlite"
+        open_store(path).close()
+        acknowledged: list[int] = []
+        store = open_store(path)
+        disarm = cut_power(store, cut_at)
+        try:
+            play(store, acknowledged, deliveries)
+        except PowerCut:
+            pass
+        else:
+            break
+        finally:
+            disarm()
+            store.close()
+        again = open_store(path)
+        play(again, acknowledged, deliveries)
+        assert everything(again) == wanted, cut_at
+        again.pack()
+        assert {(r.day, r.kind, r[2]) for r in rows_of(again, schema.tally)} == tallies, cut_at
+        again.close()
+    assert cut_at > 20
+
+
+def cut_power(store: Store, after: int):
+    """Fail before the n-th statement, commits included."""
+    left = after
+
+    def step(*_) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise PowerCut
+
+    engine = store.database.engine
+    event.listen(engine, "before_cursor_execute", step)
+    event.listen(engine, "commit", step)
+
+    def disarm() -> None:
+        event.remove(engine, "before_cursor_execute", step)
+        event.remove(engine, "commit", step)
+
+    return disarm
+
+
+def test_fresh_tables_are_what_the_code_means(store):
+    with store.database.read() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, schema.metadata) == []
+
+
+def test_a_store_of_the_first_form_is_brought_up_to_date(tmp_path):
+    path = tmp_path / "old.sqlite"
+    old = Database(str(path), revision="0001")
+    with old.engine.connect() as connection:
+        tables = inspect(connection).get_table_names()
+    assert "journal" in tables
+    assert "orders" not in tables
+    with old.write() as connection:
+        connection.execute(text("INSERT INTO area VALUES (1, 'A1', 'Old name', '旧名')"))
+    old.close()
+    new = open_store(path)
+    (area,) = rows_of(new, schema.area)
+    assert (area.id, area.name) == (1, "Willow Lane")
+    assert rows_of(new, schema.orders) == []
+    new.close()
+
+
+def test_the_archive_follows_the_settings_and_forgets_no_meter(tmp_path):
+    path = tmp_path / "headend.sqlite"
+    store = open_store(path)
+    assert [meter.address for meter in store.archive.meters.values()] == list(ADDRESSES)
+    store.append([batch(curve(2, 0, 2))])
+    store.close()
+    full = config(path)
+    terminal = full.area[0].terminal[0]
+    fewer = msgspec.structs.replace(terminal, meter=terminal.meter[:1])
+    area = msgspec.structs.replace(full.area[0], terminal=(fewer,))
+    store = open_store(path, msgspec.structs.replace(full, area=(area,)))
+    assert list(store.archive.meters) == [1]
+    assert len(everything(store)) == 2
+    store.close()
+
+
+def test_the_audit_trail_only_grows(store):
+    row = {"at": NOON, "who": "ann", "action": "read_now", "subject": "meter 1", "detail": ""}
+    with store.database.write() as connection:
+        connection.execute(schema.audit.insert(), [row])
+    for statement in (schema.audit.delete(), schema.audit.update().values(who="eve")):
+        with pytest.raises(IntegrityError, match="only grows"), store.database.write() as c:
+            c.execute(statement)
+    assert [each.who for each in rows_of(store, schema.audit)] == ["ann"]
+
+
+@pytest.mark.parametrize("address", ["mysql://x", "nonsense://x", "postgresql+nodriver://x"])
+def test_an_address_that_names_no_store_is_told(address):
+    with pytest.raises(ConfigError):
+        Database(address)
+
+
+def test_a_store_that_cannot_be_opened_is_told(tmp_path):
+    with pytest.raises(StoreError, match="cannot be opened"):
+        Database(str(tmp_path / "missing" / "headend.sqlite"))
+
+
+def test_a_commit_survives_a_power_cut(store):
+    with store.database.engine.connect() as connection:
+        raw = connection.connection.dbapi_connection
+        assert isinstance(raw, sqlite3.Connection)
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
