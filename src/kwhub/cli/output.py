@@ -88,7 +88,7 @@ def _plain(value: Any) -> Any:
 
 def print_json(value: Any) -> None:
     """One JSON document on one line; decimals are strings, so that no digit is lost."""
-    text = msgspec.json.encode(value, enc_hook=_plain, decimal_format="string").decode()
+    text = msgspec.json.encode(value, enc_hook=_plain).decode()
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 

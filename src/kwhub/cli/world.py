@@ -6,6 +6,7 @@ Everything follows from the seed and the first moment; the settings are those th
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from kwhub.cli.output import ZH, Language
 from kwhub.concentrator import config as concentrator_config
@@ -17,7 +18,7 @@ __all__ = ["BUSES", "CONCENTRATORS", "FIRST_PORT", "METERS", "ZONE", "World"]
 METERS = 60
 CONCENTRATORS = 2
 BUSES = 2  #: of each concentrator
-BAUD = 9600
+BAUD: Final = 9600
 REGION = "4101"
 FIRST_TERMINAL = 2082
 FIRST_PORT = 2  #: Q/GDW 1376.1 counts RS-485 ports from 2; 1 is the terminal's own measurement
