@@ -1,0 +1,1 @@
+"""The operators' pages: server-rendered, in Chinese and English, with curves drawn in the browser."""

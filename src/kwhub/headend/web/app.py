@@ -1,0 +1,118 @@
+"""The web application of the head-end: pages, API and static files."""
+
+from collections.abc import Collection
+from typing import Any
+
+from litestar import Litestar, Request, Router, get
+from litestar.datastructures import CacheControlHeader
+from litestar.di import NamedDependency, Provide
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.plugins.jinja import JinjaTemplateEngine
+from litestar.static_files import create_static_files_router
+from litestar.template.config import TemplateConfig
+
+import kwhub
+from kwhub.headend.api.once import Once
+from kwhub.headend.api.routes import api_router
+from kwhub.headend.api.site import Serves, Site
+from kwhub.headend.web import areas, meters, orders
+from kwhub.headend.web.guard import Guard, secure
+from kwhub.headend.web.page import HERE, Page, environment
+from kwhub.headend.web.problems import explained
+from kwhub.headend.web.serving import serve
+
+__all__ = ["BODY_BYTES_MAX", "create_app", "description", "healthy", "serve"]
+
+BODY_BYTES_MAX = 64 * 1024
+STATIC_SECONDS = 30 * 86_400
+
+
+def create_app(headend: Serves, *, hosts: Collection[str] = ()) -> Litestar:
+    """Make the application of a head-end.
+
+    Args:
+        headend: whose readings are shown and through whom orders go.
+        hosts: names under which the pages are reached, besides addresses and ``localhost``.
+    """
+    site = Site.of(headend)
+    once = Once()
+
+    def page(request: Request[Any, Any, Any]) -> Page:
+        return Page.of(request, site)
+
+    return Litestar(
+        route_handlers=[_pages(), api_router(), _static(), healthy, description],
+        dependencies={
+            "site": Provide(lambda: site, sync_to_thread=False),
+            "once": Provide(lambda: once, sync_to_thread=False),
+            "page": Provide(page, sync_to_thread=False),
+        },
+        middleware=[Guard(hosts)],
+        before_send=[secure],
+        exception_handlers=explained(site),
+        template_config=TemplateConfig(
+            instance=JinjaTemplateEngine.from_environment(environment())
+        ),
+        openapi_config=_openapi(),
+        request_max_body_size=BODY_BYTES_MAX,
+        logging_config=None,
+    )
+
+
+@get("/healthz", include_in_schema=False, sync_to_thread=True)
+def healthy(site: NamedDependency[Site]) -> dict[str, str]:
+    """Whether the pages and the store behind them answer."""
+    site.queries.terminals()
+    return {"status": "ok"}
+
+
+@get("/openapi.json", include_in_schema=False, sync_to_thread=False)
+def description(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    """The description of the API (OpenAPI 3.1)."""
+    return request.app.openapi_schema.to_schema()
+
+
+def _pages() -> Router:
+    return Router(
+        "/",
+        route_handlers=[
+            areas.areas_page,
+            areas.area_page,
+            areas.area_trend,
+            areas.area_csv,
+            meters.meter_page,
+            meters.meter_curve,
+            meters.meter_daily,
+            meters.latest_table,
+            orders.place_order,
+            orders.meter_orders,
+            orders.order_page,
+            orders.order_card,
+        ],
+        dependencies={
+            "listed": Provide(areas.listed_meters, sync_to_thread=True),
+            "curve": Provide(meters.curve_choice, sync_to_thread=False),
+        },
+        include_in_schema=False,
+    )
+
+
+def _static() -> Router:
+    return create_static_files_router(
+        "/static",
+        [HERE / "static"],
+        cache_control=CacheControlHeader(max_age=STATIC_SECONDS, public=True),
+    )
+
+
+def _openapi() -> OpenAPIConfig:
+    """The description of the API as plain JSON; no viewer, because viewers come from elsewhere."""
+    return OpenAPIConfig(
+        title="kwhub head-end",
+        version=kwhub.__version__,
+        description="Areas, meters, readings and orders. Decimals are strings; moments are RFC 3339.",
+        path="/openapi",
+        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        use_handler_docstrings=True,
+    )

@@ -1,0 +1,31 @@
+"""A raw frame beside its meaning, ready for a page: each part with its bytes, name and meaning."""
+
+from dataclasses import dataclass
+
+from kwhub.headend.web.language import Texts
+from kwhub.protocols.dlt645.explain import explain
+
+__all__ = ["FramePart", "frame_parts"]
+
+
+@dataclass(frozen=True, slots=True)
+class FramePart:
+    """One part of a frame in the reader's language."""
+
+    start: int
+    hex: str
+    name: str
+    meaning: str
+    ok: bool
+
+
+def frame_parts(raw: bytes, t: Texts) -> list[FramePart]:
+    """The parts of a DL/T 645 frame, in order; an empty list for no bytes."""
+    if not raw:
+        return []
+    parts = []
+    for part in explain(raw).parts:
+        name, meaning = part.words(t.code)
+        chunk = raw[part.start : part.stop].hex(" ").upper()
+        parts.append(FramePart(part.start, chunk, name, meaning, part.ok))
+    return parts

@@ -1,0 +1,157 @@
+"""One request for a page: the reader's language, the chosen day, and the template that answers."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cache, partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import Request
+from litestar.datastructures import Cookie
+from litestar.response import Template
+
+from kwhub.headend.api.site import Site
+from kwhub.headend.web.language import COOKIE, LANGUAGES, Texts, choose, texts
+from kwhub.headend.web.shown import moment, number, percent
+
+__all__ = ["COOKIE_DAYS", "HERE", "Days", "Page", "environment", "query", "static"]
+
+HERE = Path(str(files("kwhub.headend.web")))
+"""The folder of templates, texts and static files."""
+
+COOKIE_DAYS = 365
+DIGEST_CHARACTERS = 10
+
+
+@cache
+def static(name: str) -> str:
+    """Address of a static file, with a digest of its content, so that it may be cached for long."""
+    digest = hashlib.sha256((HERE / "static" / name).read_bytes()).hexdigest()
+    return f"/static/{name}?v={digest[:DIGEST_CHARACTERS]}"
+
+
+def environment() -> Environment:
+    """The templates; an unknown name in one of them is an error, never an empty string."""
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals.update(static=static, number=number, percent=percent)
+    return made
+
+
+def query(**values: object) -> str:
+    """A query string of the values that are set, with its question mark.
+
+    >>> query(search="7 8", desc=None)
+    '?search=7+8'
+    """
+    given = {name: value for name, value in values.items() if value not in (None, "", False)}
+    return f"?{urlencode(given)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """The local day that a page is about, and its neighbours."""
+
+    day: date
+    today: date
+
+    @property
+    def previous(self) -> date:
+        """The day before."""
+        return self.day - timedelta(days=1)
+
+    @property
+    def next(self) -> date | None:
+        """The day after, None when that lies in the future."""
+        return self.day + timedelta(days=1) if self.day < self.today else None
+
+    @property
+    def query(self) -> str:
+        """What carries the day to another page; nothing for today, so that links stay current."""
+        return f"?day={self.day}" if self.day != self.today else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A request for a page."""
+
+    request: Request[Any, Any, Any]
+    site: Site
+    t: Texts
+    asked_language: bool
+
+    @classmethod
+    def of(cls, request: Request[Any, Any, Any], site: Site) -> "Page":
+        """Find out in which language the reader reads."""
+        asked = request.query_params.get("lang")
+        code = choose(
+            asked, request.cookies.get(COOKIE), request.headers.get("accept-language", "")
+        )
+        return cls(request, site, texts(code), asked in LANGUAGES)
+
+    @property
+    def swaps(self) -> str:
+        """Id of the element that the page in the browser wants to swap; empty for a whole page."""
+        headers = self.request.headers
+        if headers.get("hx-request") != "true" or headers.get("hx-history-restore-request"):
+            return ""
+        return headers.get("hx-target", "")
+
+    @property
+    def who(self) -> str:
+        """Who gives an order, for the audit row."""
+        return f"web {self.request.client.host}" if self.request.client else "web"
+
+    def days(self, day: date | None) -> Days:
+        """The chosen day, today when none is chosen or when it lies in the future."""
+        today = self.site.today()
+        return Days(min(day or today, today), today)
+
+    def moment(self, when: datetime | None, *, seconds: bool = False) -> str:
+        """A moment as the wall time of the site."""
+        return moment(when, self.site.zone, seconds=seconds)
+
+    def show(
+        self, template: str, context: Mapping[str, object], *, status_code: int = 200
+    ) -> Template:
+        """Answer with a template, and remember a language that was asked for."""
+        cookie = Cookie(
+            COOKIE,
+            path="/",
+            value=self.t.code,
+            max_age=COOKIE_DAYS * 86_400,
+            samesite="lax",
+            httponly=True,
+        )
+        return Template(
+            template,
+            context={**self._common(), **context},
+            cookies=[cookie] if self.asked_language else None,
+            headers={"Vary": "HX-Request, Accept-Language, Cookie", "Cache-Control": "no-cache"},
+            status_code=status_code,
+        )
+
+    def _common(self) -> dict[str, object]:
+        kept = [
+            (name, value)
+            for name, value in self.request.query_params.multi_items()
+            if name != "lang"
+        ]
+        href = f"{self.request.url.path}?{urlencode([*kept, ('lang', self.t.other)])}"
+        return {
+            "t": self.t,
+            "zone_name": self.site.zone.key,
+            "moment": partial(moment, zone=self.site.zone),
+            "other_language_href": href,
+            "other_language_tag": texts(self.t.other).tag,
+        }
