@@ -55,7 +55,9 @@ and E5, or the whole record: the sum and E5 at the expected place decide which o
 class LoadField(NamedTuple):
     """One value of a class."""
 
-    name: str  #: lower snake case, as the catalogue calls the register
+    register: str  #: OBIS code
+    name_en: str
+    name_zh: str
     unit: str
     codec: Bcd
 
@@ -71,45 +73,85 @@ _NET_ENERGY = fmt("XXXXXX.XX", signed=True)
 CLASSES: Mapping[int, tuple[LoadField, ...]] = MappingProxyType(
     {
         1: (
-            LoadField("voltage_l1", "V", _VOLTAGE),
-            LoadField("voltage_l2", "V", _VOLTAGE),
-            LoadField("voltage_l3", "V", _VOLTAGE),
-            LoadField("current_l1", "A", _CURRENT),
-            LoadField("current_l2", "A", _CURRENT),
-            LoadField("current_l3", "A", _CURRENT),
-            LoadField("frequency", "Hz", _FREQUENCY),
+            LoadField("1-0:32.7.0", "voltage A", "A相电压", "V", _VOLTAGE),
+            LoadField("1-0:52.7.0", "voltage B", "B相电压", "V", _VOLTAGE),
+            LoadField("1-0:72.7.0", "voltage C", "C相电压", "V", _VOLTAGE),
+            LoadField("1-0:31.7.0", "current A", "A相电流", "A", _CURRENT),
+            LoadField("1-0:51.7.0", "current B", "B相电流", "A", _CURRENT),
+            LoadField("1-0:71.7.0", "current C", "C相电流", "A", _CURRENT),
+            LoadField("1-0:14.7.0", "grid frequency", "电网频率", "Hz", _FREQUENCY),
         ),
         2: (
-            LoadField("power_active_total", "kW", _POWER),
-            LoadField("power_active_l1", "kW", _POWER),
-            LoadField("power_active_l2", "kW", _POWER),
-            LoadField("power_active_l3", "kW", _POWER),
-            LoadField("power_reactive_total", "kvar", _POWER),
-            LoadField("power_reactive_l1", "kvar", _POWER),
-            LoadField("power_reactive_l2", "kvar", _POWER),
-            LoadField("power_reactive_l3", "kvar", _POWER),
+            LoadField("1-0:16.7.0", "active power total", "总有功功率", "kW", _POWER),
+            LoadField("1-0:36.7.0", "active power A", "A相有功功率", "kW", _POWER),
+            LoadField("1-0:56.7.0", "active power B", "B相有功功率", "kW", _POWER),
+            LoadField("1-0:76.7.0", "active power C", "C相有功功率", "kW", _POWER),
+            LoadField("1-0:131.7.0", "reactive power total", "总无功功率", "kvar", _POWER),
+            LoadField("1-0:151.7.0", "reactive power A", "A相无功功率", "kvar", _POWER),
+            LoadField("1-0:171.7.0", "reactive power B", "B相无功功率", "kvar", _POWER),
+            LoadField("1-0:191.7.0", "reactive power C", "C相无功功率", "kvar", _POWER),
         ),
         3: (
-            LoadField("power_factor_total", "", _FACTOR),
-            LoadField("power_factor_l1", "", _FACTOR),
-            LoadField("power_factor_l2", "", _FACTOR),
-            LoadField("power_factor_l3", "", _FACTOR),
+            LoadField("1-0:13.7.0", "power factor total", "总功率因数", "", _FACTOR),
+            LoadField("1-0:33.7.0", "power factor A", "A相功率因数", "", _FACTOR),
+            LoadField("1-0:53.7.0", "power factor B", "B相功率因数", "", _FACTOR),
+            LoadField("1-0:73.7.0", "power factor C", "C相功率因数", "", _FACTOR),
         ),
         4: (
-            LoadField("energy_active_import_total", "kWh", _ENERGY),
-            LoadField("energy_active_export_total", "kWh", _ENERGY),
-            LoadField("energy_reactive_combined_1_total", "kvarh", _NET_ENERGY),
-            LoadField("energy_reactive_combined_2_total", "kvarh", _NET_ENERGY),
+            LoadField(
+                "1-0:1.8.0", "forward active energy, total", "正向有功总电能", "kWh", _ENERGY
+            ),
+            LoadField(
+                "1-0:2.8.0", "reverse active energy, total", "反向有功总电能", "kWh", _ENERGY
+            ),
+            LoadField(
+                "1-0:3.8.0",
+                "combined reactive 1 energy, total",
+                "组合无功1总电能",
+                "kvarh",
+                _NET_ENERGY,
+            ),
+            LoadField(
+                "1-0:4.8.0",
+                "combined reactive 2 energy, total",
+                "组合无功2总电能",
+                "kvarh",
+                _NET_ENERGY,
+            ),
         ),
         5: (
-            LoadField("energy_reactive_q1_total", "kvarh", _ENERGY),
-            LoadField("energy_reactive_q2_total", "kvarh", _ENERGY),
-            LoadField("energy_reactive_q3_total", "kvarh", _ENERGY),
-            LoadField("energy_reactive_q4_total", "kvarh", _ENERGY),
+            LoadField(
+                "1-0:5.8.0",
+                "quadrant 1 reactive energy, total",
+                "第一象限无功总电能",
+                "kvarh",
+                _ENERGY,
+            ),
+            LoadField(
+                "1-0:6.8.0",
+                "quadrant 2 reactive energy, total",
+                "第二象限无功总电能",
+                "kvarh",
+                _ENERGY,
+            ),
+            LoadField(
+                "1-0:7.8.0",
+                "quadrant 3 reactive energy, total",
+                "第三象限无功总电能",
+                "kvarh",
+                _ENERGY,
+            ),
+            LoadField(
+                "1-0:8.8.0",
+                "quadrant 4 reactive energy, total",
+                "第四象限无功总电能",
+                "kvarh",
+                _ENERGY,
+            ),
         ),
         6: (
-            LoadField("demand_active_present", "kW", _POWER),
-            LoadField("demand_reactive_present", "kvar", _POWER),
+            LoadField("1-0:1.4.0", "present active demand", "当前有功需量", "kW", _POWER),
+            LoadField("1-0:3.4.0", "present reactive demand", "当前无功需量", "kvar", _POWER),
         ),
     }
 )

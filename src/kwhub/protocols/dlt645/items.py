@@ -1,0 +1,172 @@
+"""Data identifiers: what a number such as 00010000 stands for, and how its value bytes read.
+
+Source: DL/T 645-2007, annex A; DL/T 645-1997, annex A. The rows are in ``tables``; this module only
+looks up. A block (FF in a byte) becomes single values, each under its own identifier.
+
+>>> [(value.value, value.unit) for value in decode(0x00010000, bytes.fromhex("38000000"))]
+[(Decimal('0.38'), 'kWh')]
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from kwhub.domain.errors import DecodeError, LocalError
+from kwhub.domain.readings import Register
+from kwhub.protocols.dlt645.editions import Edition
+from kwhub.protocols.dlt645.families import Family, compile_pattern
+from kwhub.protocols.dlt645.layouts import Layout, Value
+from kwhub.protocols.dlt645.notation import Plain
+from kwhub.protocols.dlt645.planning import Plan, make_label
+from kwhub.protocols.dlt645.tables import chapter
+from kwhub.protocols.dlt645.tables.variables import SOUTHERN_GRID
+
+__all__ = ["Item", "Value", "decode", "encode", "find", "find_southern", "identifier_text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One identifier of one edition.
+
+    Attributes:
+        size: number of value bytes; None when it varies.
+        register: OBIS code of the (first) value; None when no register is known, and for blocks.
+        single_source: only one public source describes it; see ``source``.
+    """
+
+    identifier: int
+    edition: Edition
+    format: str
+    size: int | None
+    unit: str
+    name_en: str
+    name_zh: str
+    access: str
+    register: Register | None
+    source: str
+    single_source: bool
+    layout: Layout
+
+    def decode(self, payload: bytes) -> list[Value]:
+        """The values of the bytes that follow the identifier. Raises DecodeError."""
+        try:
+            return self.layout.decode(payload)
+        except DecodeError as error:
+            text = identifier_text(self.identifier, self.edition)
+            raise DecodeError(
+                error.kind, f"{text}: {error.detail}", field=text, offset=error.offset
+            ) from None
+
+    def encode(self, values: Sequence[Plain]) -> bytes:
+        """The bytes of the values, in the order that ``decode`` gives them. Raises LocalError."""
+        try:
+            return self.layout.encode(values)
+        except LocalError as error:
+            raise LocalError(f"{identifier_text(self.identifier, self.edition)}: {error}") from None
+
+
+def identifier_text(identifier: int, edition: Edition = Edition.E2007) -> str:
+    """An identifier as people write it, high byte first: ``00010000``, ``9010``."""
+    return f"{identifier:0{2 * edition.identifier_bytes}X}"
+
+
+_FOUND: dict[Edition, dict[int, Item]] = {edition: {} for edition in Edition}
+"""Items that were looked up before; bounded by the tables, since only hits are kept."""
+
+
+def find(identifier: int, edition: Edition = Edition.E2007) -> Item | None:
+    """The item of an identifier, or None when no table of the edition has it."""
+    found = _FOUND[edition].get(identifier)
+    if found is not None:
+        return found
+    if not 0 <= identifier < 256**edition.identifier_bytes:
+        return None
+    for family in _rows(edition, identifier >> 4 * edition.identifier_bytes):
+        numbers = compile_pattern(family.pattern).match(identifier)
+        if numbers is not None:
+            item = _build(family, identifier, edition, numbers)
+            _FOUND[edition][identifier] = item
+            return item
+    return None
+
+
+def find_southern(identifier: int) -> Item | None:
+    """The item as meters of China Southern Grid mean it; the few that differ, then all others."""
+    for family in SOUTHERN_GRID:
+        numbers = compile_pattern(family.pattern).match(identifier)
+        if numbers is not None:
+            return _build(family, identifier, Edition.E2007, numbers)
+    return find(identifier)
+
+
+def decode(identifier: int, payload: bytes, edition: Edition = Edition.E2007) -> list[Value]:
+    """Value bytes of an answer (offset removed, identifier left out) to single values.
+
+    A value whose bytes are all FF is None: the meter has no such phase, or did not record it.
+
+    Raises:
+        DecodeError: ``unknown_identifier``, ``value_length_mismatch``, ``not_bcd``, ``not_ascii``,
+            and what ``load_record`` raises.
+    """
+    item = _FOUND[edition].get(identifier) or find(identifier, edition)
+    if item is None:
+        text = identifier_text(identifier, edition)
+        raise DecodeError("unknown_identifier", f"{text} is in no table of {edition.value}")
+    return item.decode(payload)
+
+
+def encode(identifier: int, values: Sequence[Plain], edition: Edition = Edition.E2007) -> bytes:
+    """The reverse of ``decode``: plain values, in its order, to value bytes.
+
+    A block takes the values of all its members. Raises LocalError.
+    """
+    item = find(identifier, edition)
+    if item is None:
+        raise LocalError(f"{identifier_text(identifier, edition)} is in no table")
+    return item.encode(values)
+
+
+@cache
+def _rows(edition: Edition, leading: int) -> tuple[Family, ...]:
+    """Rows whose identifiers start with this half (DI3 DI2, or DI1 in 1997)."""
+    first_byte = leading >> 8 if edition is Edition.E2007 else leading
+    return tuple(
+        family
+        for family in chapter(edition, first_byte)
+        if leading in compile_pattern(family.pattern).leading()
+    )
+
+
+def _build(family: Family, identifier: int, edition: Edition, numbers: dict[str, int]) -> Item:
+    label = make_label(family, identifier_text(identifier, edition), numbers)
+    plan = Plan(
+        family,
+        identifier,
+        label,
+        closed=edition is Edition.E1997,
+        member=lambda other: _member(other, edition).layout,
+    )
+    layout = plan.layout()
+    varies = layout.shape.round_size or family.members_optional
+    return Item(
+        identifier=identifier,
+        edition=edition,
+        format=family.format,
+        size=None if varies else layout.shape.size,
+        unit=family.unit,
+        name_en=label.name_en,
+        name_zh=label.name_zh,
+        access=family.access,
+        register=Register(label.register) if label.register else None,
+        source=family.source,
+        single_source=family.single_source,
+        layout=layout,
+    )
+
+
+def _member(identifier: int, edition: Edition) -> Item:
+    item = find(identifier, edition)
+    if item is None:
+        text = identifier_text(identifier, edition)
+        raise LocalError(f"{text} belongs to a block but is in no table")
+    return item
