@@ -56,7 +56,10 @@ class MeterBus:
             raise LocalError("two meters on one line have the same address")
         self._epoch_s = epoch_s
         self._reply_delay_s = reply_delay_s
-        self._session = Session(Role.METER, edition=None, addresses=self._knows)
+        editions = {meter.edition for meter in meters}
+        # Some codes mean different things in the two editions, so a line of one edition says which.
+        edition = editions.pop() if len(editions) == 1 else None
+        self._session = Session(Role.METER, edition=edition, addresses=self._knows)
         self._due: list[tuple[float, int, Any, Message]] = []
         self._events: list[Any] = []
         self._stray = bytearray()

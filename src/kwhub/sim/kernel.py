@@ -19,7 +19,6 @@ from kwhub.domain.machine import Conversation, Machine
 __all__ = [
     "ATTEMPTS",
     "BITS_PER_BYTE",
-    "Answerer",
     "Asker",
     "Cable",
     "Damage",
@@ -56,6 +55,11 @@ class Kernel:
     Args:
         start: aware wall time of second 0.
         trace: whether to keep every write (memory grows with it).
+
+    Attributes:
+        now: second of the simulation.
+        actions: how many were done.
+        trace: every write so far, if it is kept.
     """
 
     def __init__(self, start: datetime, *, trace: bool = False) -> None:
@@ -64,7 +68,8 @@ class Kernel:
         self.now = 0.0
         self.start = start
         self.actions = 0
-        self.trace: list[TraceEntry] | None = [] if trace else None
+        self.trace: list[TraceEntry] = []
+        self._tracing = trace
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._number = 0
 
@@ -98,7 +103,7 @@ class Kernel:
 
     def note(self, who: str, raw: bytes) -> None:
         """Keep a write in the trace, if there is one."""
-        if self.trace is not None:
+        if self._tracing:
             self.trace.append(TraceEntry(self.now, who, raw))
 
 
@@ -138,10 +143,12 @@ class Cable:
         """Carry bytes to the other end; a write while the wire is busy waits for its turn."""
         self._kernel.note(sender.name, data)
         self._free_s = max(self._kernel.now, self._free_s)
+        through_s = self._free_s + len(data) * self._byte_s  # lost bytes take their time too
         for station in self._ends:
             if station is not sender:
                 for piece in self._damage(data) if self._damage else (data,):
                     self._carry(station, piece)
+        self._free_s = max(self._free_s, through_s)
 
     def _carry(self, station: "Station", data: bytes) -> None:
         """Have bytes arrive, in slices, when their last bit would."""
@@ -287,34 +294,3 @@ class Asker(Station):
     def _finish(self, done: Callable[[Any], None], result: Any) -> None:
         done(result)
         self._next()
-
-
-class Answerer(Station):
-    """The answering end: gives every event to a handler and sends what it returns, after a while.
-
-    Args:
-        handler: gets an event; returns what to send and after how many seconds, or None.
-    """
-
-    def __init__(
-        self,
-        kernel: Kernel,
-        name: str,
-        machine: Machine,
-        cable: Cable,
-        *,
-        handler: Callable[[Any], tuple[float, Any] | None],
-    ) -> None:
-        super().__init__(kernel, name, machine, cable)
-        self._handler = handler
-
-    def happened(self, event: Any) -> None:
-        """See Station."""
-        answer = self._handler(event)
-        if answer is not None:
-            delay_s, message = answer
-            self._kernel.after(delay_s, lambda: self._say(message))
-
-    def _say(self, message: Any) -> None:
-        self.machine.send(message, self._kernel.now)
-        self.pump()

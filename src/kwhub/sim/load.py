@@ -103,8 +103,8 @@ class CustomerLoad:
 
         self.base_j = draw(*habit.base_kwh, 1) * 3_600 * scale_permille
         """Energy of a full day without heating and cooling, in J."""
-        self._heating_j = draw(*habit.climate_wh, 2) * 36 * scale_permille // 10_000
-        self._cooling_j = draw(*habit.climate_wh, 3) * 36 * scale_permille // 10_000
+        self._heating_j = draw(*habit.climate_wh, 2) * 3_600 * scale_permille // 10_000
+        self._cooling_j = draw(*habit.climate_wh, 3) * 3_600 * scale_permille // 10_000
         self._jitter_j = self.base_j * habit.day_noise_permille // 1000
         self.power_factor_permille = draw(*habit.power_factor_permille, 4)
         self._phase = seed % _PATTERNS

@@ -55,7 +55,7 @@ _HABITS = {
         slot_steadiness=90,
         appliances=5,
         base_kwh=(4, 11),
-        climate_wh=(120, 480),
+        climate_wh=(80, 420),
         power_factor_permille=(940, 995),
     ),
     Kind.SHOP: Habit(
