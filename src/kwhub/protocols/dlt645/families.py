@@ -137,6 +137,20 @@ class Pattern:
         """Every identifier of the family, blocks included."""
         return _fill(self.base, self.holes)
 
+    def present(self) -> Iterator[int]:
+        """The identifiers that stand for now and for one value: no block, no record, no settlement."""
+        if any(hole.name == "last" for hole in self.holes):
+            return iter(())
+        return _fill(
+            self.base,
+            tuple(
+                hole._replace(
+                    values=hole.values[:1] if hole.name in _PAST else hole.values, block=None
+                )
+                for hole in self.holes
+            ),
+        )
+
     def leading(self) -> set[int]:
         """Every value of the leading half of the identifier: DI3 DI2, or DI1 in 1997."""
         holes = tuple(hole for hole in self.holes if hole.shift >= self.half)
@@ -162,6 +176,9 @@ OPEN_HOLES = frozenset({"tariff", "price", "zone", "slot", "holiday"})
 
 _FROM_ZERO = frozenset({"total_phase", "month", "level"})
 """Places whose listed values count from 0 (0 = total, or now); others that are listed from 1."""
+
+_PAST = frozenset({"settlement", "month"})
+"""Places whose first value is now and whose others are the past."""
 
 _PLACE = re.compile(r"\{(?P<name>\w+)(?::(?P<spec>[^}]+))?\}|(?P<digit>[0-9A-F])")
 

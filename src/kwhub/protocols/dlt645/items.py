@@ -7,21 +7,31 @@ looks up. A block (FF in a byte) becomes single values, each under its own ident
 [(Decimal('0.38'), 'kWh')]
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 
 from kwhub.domain.errors import DecodeError, LocalError
 from kwhub.domain.readings import Register
 from kwhub.protocols.dlt645.editions import Edition
-from kwhub.protocols.dlt645.families import Family, compile_pattern
+from kwhub.protocols.dlt645.families import Family, Kind, compile_pattern
 from kwhub.protocols.dlt645.layouts import Layout, Value
 from kwhub.protocols.dlt645.notation import Plain
-from kwhub.protocols.dlt645.planning import Plan, make_label
-from kwhub.protocols.dlt645.tables import chapter
+from kwhub.protocols.dlt645.planning import Plan, make_label, register_of
+from kwhub.protocols.dlt645.tables import chapter, every_family
 from kwhub.protocols.dlt645.tables.variables import SOUTHERN_GRID
 
-__all__ = ["Item", "Value", "decode", "encode", "find", "find_southern", "identifier_text"]
+__all__ = [
+    "Item",
+    "Value",
+    "decode",
+    "encode",
+    "find",
+    "find_southern",
+    "identifier_text",
+    "register_identifiers",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +134,22 @@ def encode(identifier: int, values: Sequence[Plain], edition: Edition = Edition.
     if item is None:
         raise LocalError(f"{identifier_text(identifier, edition)} is in no table")
     return item.encode(values)
+
+
+@cache
+def register_identifiers(edition: Edition) -> Mapping[Register, int]:
+    """Every register that meters of an edition keep, and the identifier of what it shows now."""
+    found: dict[Register, int] = {}
+    for family in every_family(edition):
+        if family.kind is not Kind.PLAIN or not family.register:
+            continue
+        pattern = compile_pattern(family.pattern)
+        for identifier in pattern.present():
+            numbers = pattern.match(identifier)
+            register = None if numbers is None else register_of(family, numbers)
+            if register is not None:
+                found.setdefault(Register(register), identifier)
+    return MappingProxyType(found)
 
 
 @cache

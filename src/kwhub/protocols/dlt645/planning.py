@@ -31,7 +31,7 @@ from kwhub.protocols.dlt645.layouts import (
 )
 from kwhub.protocols.dlt645.notation import FieldCodec, field_codec, parse_format
 
-__all__ = ["Plan", "make_label"]
+__all__ = ["Plan", "make_label", "register_of"]
 
 ROUNDS_MAX = 255
 """Most rounds of a repeated group: a count of one byte."""
@@ -45,11 +45,12 @@ def make_label(family: Family, text: str, numbers: dict[str, int]) -> Label:
     words = {name: hole_words(name, number) for name, number in numbers.items()}
     english = family.name_en.format(**{name: pair[0] for name, pair in words.items()})
     chinese = family.name_zh.format(**{name: pair[1] for name, pair in words.items()})
-    return Label(_register(family.register, numbers), text, english, chinese, family.unit)
+    return Label(register_of(family, numbers), text, english, chinese, family.unit)
 
 
-def _register(template: str | tuple[str, ...], numbers: dict[str, int]) -> str | None:
+def register_of(family: Family, numbers: dict[str, int]) -> str | None:
     """The register of one filling; none for a block, and none for what was, only for what is."""
+    template = family.register
     past = numbers.get("settlement", 0) or numbers.get("month", 0)
     if past or BLOCK in numbers.values() or not template:
         return None
