@@ -71,7 +71,6 @@ class UplinkSettings(Settings, frozen=True):
     address: LinkText
     heartbeat_s: Annotated[int, Meta(ge=10, le=3_600)] = 300
     answer_timeout_s: Annotated[float, Meta(ge=0.5, le=300)] = 10.0
-    attempts: Annotated[int, Meta(ge=1, le=10)] = 3  #: times one frame is sent before reconnecting
     reconnect_first_s: Annotated[float, Meta(gt=0, le=3_600)] = 1.0
     reconnect_most_s: Annotated[float, Meta(gt=0, le=86_400)] = 300.0
 

@@ -1,0 +1,162 @@
+"""The whole concentrator: buses, store and uplink, each supervised, all on one loop."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+import structlog
+
+from kwhub.concentrator.answers import Answers
+from kwhub.concentrator.bus import Bus, OpenLink
+from kwhub.concentrator.config import Config
+from kwhub.concentrator.counters import BusCounters, Counters
+from kwhub.concentrator.database import Opener, open_file
+from kwhub.concentrator.outbox import ROWS_PER_PRUNE_MAX, Outbox
+from kwhub.concentrator.plan import Plan
+from kwhub.concentrator.uplink import Uplink
+from kwhub.links.address import open_link as open_address
+from kwhub.links.base import Link
+from kwhub.runtime.chance import Random
+from kwhub.runtime.clock import Clock
+from kwhub.runtime.tasks import Backoff, supervise
+
+__all__ = ["PRUNE_PERIOD_S", "Concentrator"]
+
+PRUNE_PERIOD_S = 86_400
+"""How often old readings that were delivered are forgotten."""
+
+BUS_REOPEN_MOST_S = 60.0
+"""Longest pause before a bus whose link failed is opened again."""
+
+
+class Concentrator:
+    """Reads the meters of its buses by a plan, keeps what it read, and reports it upwards.
+
+    Attributes:
+        counters: what was done since the start.
+        outbox: the store; open from the start to ``close``.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        *,
+        chance: Random,
+        open_link: OpenLink | None = None,
+        opener: Opener = open_file,
+    ) -> None:
+        """Open the store; nothing is asked and nobody is called before ``run``.
+
+        Args:
+            config: the settings.
+            clock: gives all times.
+            chance: jitter of the pauses before reconnecting.
+            open_link: opens a link by its address; by default those of ``kwhub.links``.
+            opener: opens the file of the store.
+
+        Raises:
+            StoreError: the store cannot be opened.
+        """
+        self.config = config
+        self.counters = Counters()
+        self.outbox = Outbox.open(config.concentrator.store, opener=opener)
+        self._clock = clock
+        self._chance = chance
+        self._log = structlog.get_logger("kwhub.concentrator").bind(
+            terminal=f"{config.concentrator.region}-{config.concentrator.terminal:05d}"
+        )
+        plan = Plan(config.plan, config.concentrator.tzinfo)
+        open_link = open_link or self._open_address
+        self.buses = [
+            Bus(
+                settings,
+                plan,
+                self.outbox,
+                clock=clock,
+                open_link=open_link,
+                counters=self.counters.buses.setdefault(settings.name, BusCounters()),
+                on_readings=self._on_readings,
+            )
+            for settings in config.bus
+        ]
+        meters = [meter for bus in self.buses for meter in bus.meters]
+        self.outbox.adopt((meter.point, meter.settings.address) for meter in meters)
+        self.uplink = Uplink(
+            config.concentrator,
+            config.uplink,
+            self.outbox,
+            Answers(self.outbox, meters, config.concentrator.tzinfo),
+            clock=clock,
+            open_link=open_link,
+            ports={bus.settings.port: bus for bus in self.buses},
+            counters=self.counters.uplink,
+        )
+
+    async def run(self) -> None:
+        """Work until cancelled; links that fail are opened again after a pause.
+
+        Raises:
+            Exception: only bugs; expected trouble is told in the log and counted.
+        """
+        settings = self.config.uplink
+        backoff = Backoff(settings.reconnect_first_s, settings.reconnect_most_s)
+        async with asyncio.TaskGroup() as tasks:
+            for bus in self.buses:
+                tasks.create_task(self._supervise_bus(bus))
+            tasks.create_task(
+                supervise(
+                    self.uplink.connect,
+                    clock=self._clock,
+                    chance=self._chance,
+                    backoff=backoff,
+                    told=self._uplink_failed,
+                )
+            )
+            tasks.create_task(
+                supervise(
+                    self._prune,
+                    clock=self._clock,
+                    chance=self._chance,
+                    told=self._telling("store cannot be pruned"),
+                )
+            )
+
+    def close(self) -> None:
+        """Close the store."""
+        self.outbox.close()
+
+    async def _supervise_bus(self, bus: Bus) -> None:
+        await supervise(
+            bus.serve,
+            clock=self._clock,
+            chance=self._chance,
+            backoff=Backoff(most_s=BUS_REOPEN_MOST_S),
+            told=self._telling("bus failed", bus=bus.settings.name),
+        )
+
+    async def _prune(self) -> None:
+        """Forget old readings that were delivered, once a day."""
+        keep = timedelta(days=self.config.plan.keep_delivered_days)
+        while True:
+            before = int((self._clock.now() - keep).timestamp())
+            while self.outbox.prune(before) == ROWS_PER_PRUNE_MAX:
+                await self._clock.sleep(0)
+            await self._clock.sleep(PRUNE_PERIOD_S)
+
+    async def _open_address(self, address: str) -> Link:
+        return await open_address(address, clock=self._clock)
+
+    def _on_readings(self) -> None:
+        self.uplink.news.set()
+
+    def _uplink_failed(self, error: Exception) -> None:
+        self.counters.uplink.failures += 1
+        self.counters.uplink.last_failure = str(error)
+        self._log.warning("uplink failed", error=str(error))
+
+    def _telling(self, event: str, **facts: object) -> Callable[[Exception], None]:
+        def told(error: Exception) -> None:
+            self._log.warning(event, error=str(error), **facts)
+
+        return told

@@ -1,0 +1,216 @@
+"""One bus with its meters: works through the plan, and lets orders of the head-end go first."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+from kwhub.concentrator.collect import MeterTalk
+from kwhub.concentrator.config import BusSettings
+from kwhub.concentrator.counters import BusCounters
+from kwhub.concentrator.forward import Forwarded, Forwarder, RawRequest
+from kwhub.concentrator.outbox import Batch, Gap, MeterState, Outbox
+from kwhub.concentrator.plan import Ledger, Plan, PlannedMeter
+from kwhub.domain.errors import LinkDown
+from kwhub.domain.machine import Conversation, Machine
+from kwhub.links.base import Link
+from kwhub.links.drive import Driver
+from kwhub.links.layers import Shared
+from kwhub.links.layers.shared import PRIORITY_NORMAL, PRIORITY_ORDER
+from kwhub.protocols.dlt645.session import Role, Session
+from kwhub.protocols.gdw1376.afn_10 import Forward
+from kwhub.runtime.clock import Clock
+
+__all__ = ["Bus", "OpenLink"]
+
+T = TypeVar("T")
+
+COMMIT_AFTER_S = 30
+"""What was read is kept at the latest so long after it was read."""
+
+BYTE_GAP_S_MIN = 0.1
+"""Shortest pause after which a forwarded answer is taken to be over, whatever the head-end says."""
+
+OpenLink: TypeAlias = Callable[[str], Awaitable[Link]]
+"""Opens a link by its address."""
+
+
+class Bus:
+    """The only one that talks on its link; ``serve`` runs while the link is up."""
+
+    def __init__(  # noqa: PLR0913 - the parts that it joins
+        self,
+        settings: BusSettings,
+        plan: Plan,
+        outbox: Outbox,
+        *,
+        clock: Clock,
+        open_link: OpenLink,
+        counters: BusCounters,
+        on_readings: Callable[[], None],
+    ) -> None:
+        self.settings = settings
+        self.counters = counters
+        self.meters: Sequence[PlannedMeter] = [plan.meter(meter) for meter in settings.meter]
+        self._plan = plan
+        self._outbox = outbox
+        self._clock = clock
+        self._open_link = open_link
+        self._on_readings = on_readings
+        self._shared: Shared | None = None
+        self._batch: Batch | None = None
+
+    async def serve(self) -> None:
+        """Open the link and read by the plan until the link is down.
+
+        Raises:
+            LinkDown: it cannot be opened, or went down.
+            StoreError: the store cannot be read or written.
+        """
+        link = await self._open_link(self.settings.address)
+        try:
+            self._shared = Shared(link)
+            while True:
+                moment = await self.round()
+                await self._clock.sleep(moment - self._clock.now().timestamp())
+        except LinkDown:
+            self.counters.link_failures += 1
+            raise
+        finally:
+            self._shared = None
+            await link.aclose()
+
+    async def round(self) -> int:
+        """Talk to every meter that something is due for, and keep what it says.
+
+        Returns:
+            The moment of the next round, seconds since 1970 UTC.
+        """
+        ledgers = self._ledgers()
+        try:
+            for meter in self.meters:
+                await self._talk_to(meter, ledgers[meter.point])
+        finally:
+            self._keep()
+        self.counters.rounds += 1
+        return self._plan.next_moment(self._ledgers().values(), self._now())
+
+    async def forward(self, order: Forward) -> bytes:
+        """Send raw bytes once, before the work of the plan; the raw answer, empty when silent."""
+        gap_s = max(order.byte_timeout_ms / 1000, BYTE_GAP_S_MIN)
+        request = RawRequest(order.payload, order.message_timeout_s, gap_s)
+        try:
+            event = await self._turn(
+                "order", Forwarder(), lambda driver: driver.ask(request), PRIORITY_ORDER
+            )
+        except LinkDown:
+            event = None
+        if isinstance(event, Forwarded):
+            self.counters.forwarded += 1
+            return event.raw
+        self.counters.forwarded_silent += 1
+        return b""
+
+    async def _talk_to(self, meter: PlannedMeter, ledger: Ledger) -> None:
+        due = self._plan.due(meter, ledger, self._now())
+        if due.idle:
+            return
+        if self._batch is None:
+            self._batch = Batch(self._now())
+        talk = MeterTalk(
+            meter,
+            ledger,
+            due,
+            self._batch,
+            plan=self._plan,
+            clock=self._clock,
+            talker=_Talker(self, meter.settings.address),
+        )
+        await talk.run()
+        self.counters.sessions += due.asks
+        self.counters.silent_sessions += due.asks and not talk.heard
+        if self._now() - self._batch.received_at >= COMMIT_AFTER_S:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Put what was read into the store, in one transaction."""
+        batch, self._batch = self._batch, None
+        if batch is None:
+            return
+        new = self._outbox.keep(batch)
+        self.counters.readings += new
+        self.counters.gaps_filled += len(batch.filled)
+        self.counters.gaps_opened += sum(gap.state == "open" for gap in batch.gaps)
+        self.counters.lost += sum(gap.state == "lost" for gap in batch.gaps)
+        if new:
+            self._on_readings()
+
+    def _ledgers(self) -> dict[int, Ledger]:
+        """What the store knows of the meters of this bus."""
+        states = {state.point: state for state in self._outbox.meters()}
+        progress: dict[int, dict[str, int]] = {}
+        for (point, kind), until in self._outbox.progress().items():
+            progress.setdefault(point, {})[kind] = until
+        gaps: dict[int, list[Gap]] = {}
+        for gap in self._outbox.gaps():
+            gaps.setdefault(gap.slot.point, []).append(gap)
+        return {
+            meter.point: Ledger(
+                states.get(meter.point) or MeterState(meter.point, meter.settings.address),
+                progress.get(meter.point, {}),
+                gaps.get(meter.point, []),
+            )
+            for meter in self.meters
+        }
+
+    def _now(self) -> int:
+        return int(self._clock.now().timestamp())
+
+    async def talk(self, address: str, conversation: Conversation[T]) -> T:
+        """Run a conversation with a meter in a turn of its own.
+
+        Raises:
+            LinkDown: the bus is down; besides whatever the conversation raises.
+        """
+        session = Session(
+            Role.MASTER, answer_timeout_s=self.settings.answer_timeout_s, baud=self.settings.baud
+        )
+        return await self._turn(
+            address, session, lambda driver: driver.run(conversation), PRIORITY_NORMAL
+        )
+
+    async def _turn(
+        self,
+        key: str,
+        machine: Machine,
+        work: Callable[[Driver], Awaitable[T]],
+        priority: int,
+    ) -> T:
+        """Have the bus for one piece of work."""
+        if self._shared is None:
+            raise LinkDown(f"{self.settings.name} is not open")
+        attempts = self.settings.attempts if priority == PRIORITY_NORMAL else 1
+        async with self._shared.claim(key, priority=priority) as link:
+            driver = Driver(link, machine, self._clock, attempts=attempts)
+            try:
+                return await work(driver)
+            finally:
+                self._count(driver)
+
+    def _count(self, driver: Driver) -> None:
+        counters = self.counters
+        counters.requests += driver.requests
+        counters.retries += driver.retries
+        counters.discarded += driver.discarded
+        counters.bytes_out += driver.bytes_out
+        counters.bytes_in += driver.bytes_in
+
+
+@dataclass(frozen=True, slots=True)
+class _Talker:
+    """Talks with one meter of a bus."""
+
+    bus: Bus
+    address: str
+
+    async def __call__(self, conversation: Conversation[T]) -> T:
+        return await self.bus.talk(self.address, conversation)

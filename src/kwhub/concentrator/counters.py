@@ -1,0 +1,56 @@
+"""What a concentrator has done since it was started, for screens, tests and JSON."""
+
+from dataclasses import asdict, dataclass, field
+
+__all__ = ["BusCounters", "Counters", "UplinkCounters"]
+
+
+@dataclass(slots=True)
+class BusCounters:
+    """One bus."""
+
+    rounds: int = 0
+    sessions: int = 0  #: meters talked to
+    silent_sessions: int = 0  #: meters that did not say a word
+    requests: int = 0
+    retries: int = 0  #: requests sent again
+    discarded: int = 0  #: pieces of noise, damaged and foreign frames
+    bytes_out: int = 0
+    bytes_in: int = 0
+    readings: int = 0
+    gaps_opened: int = 0
+    gaps_filled: int = 0
+    lost: int = 0
+    forwarded: int = 0  #: frames of the head-end that were answered
+    forwarded_silent: int = 0  #: and those that were not
+    link_failures: int = 0
+
+
+@dataclass(slots=True)
+class UplinkCounters:
+    """The way to the head-end."""
+
+    connects: int = 0
+    failures: int = 0  #: connections that ended badly or could not be made
+    last_failure: str = ""
+    logged_in: bool = False
+    reports: int = 0  #: confirmed by the head-end
+    reports_denied: int = 0
+    reports_unanswered: int = 0
+    readings_delivered: int = 0
+    readings_withheld: int = 0
+    heartbeats: int = 0
+    requests_answered: int = 0
+    requests_denied: int = 0
+
+
+@dataclass(slots=True)
+class Counters:
+    """All of it."""
+
+    buses: dict[str, BusCounters] = field(default_factory=dict)  #: by name of the bus
+    uplink: UplinkCounters = field(default_factory=UplinkCounters)
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain types, for JSON."""
+        return asdict(self)

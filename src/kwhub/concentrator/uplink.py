@@ -1,0 +1,261 @@
+"""The way to the head-end: login, heartbeat, reports of the outbox, answers, and the way back to meters.
+
+Source: Q/GDW 1376.1-2013, AFN 02, 0C, 0D, 10 and clause 4.4. A reading is marked as delivered in the
+store when the head-end has confirmed the report that it stood in, and not before.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol, TypeAlias
+
+from kwhub.concentrator.answers import Answers
+from kwhub.concentrator.config import Identity, UplinkSettings
+from kwhub.concentrator.counters import UplinkCounters
+from kwhub.concentrator.outbox import Entry, Outbox
+from kwhub.concentrator.report import Parcel, pack
+from kwhub.domain.errors import KwhubError, LinkDown, Refusal
+from kwhub.domain.readings import DAY_INTERVAL_S
+from kwhub.links.base import Link
+from kwhub.links.drive import Attendant
+from kwhub.protocols.gdw1376 import afn_10
+from kwhub.protocols.gdw1376.afn_10 import Forward, ForwardAnswer
+from kwhub.protocols.gdw1376.frames import Frame1376, TerminalAddress
+from kwhub.protocols.gdw1376.messages import (
+    Answer,
+    Asked,
+    Confirmed,
+    Denied,
+    Deny,
+    Heartbeat,
+    HeartbeatDue,
+    Login,
+    Lost,
+    Report,
+    TimedOut,
+)
+from kwhub.protocols.gdw1376.session import Role, Session
+from kwhub.protocols.gdw1376.typed import read_unit
+from kwhub.protocols.gdw1376.units import Unit
+from kwhub.runtime.clock import Clock
+
+__all__ = ["ENTRIES_PER_FETCH", "Forwards", "OpenLink", "Uplink"]
+
+ENTRIES_PER_FETCH = 2_000
+"""Readings taken from the store at once; they fill some ten reports."""
+
+FORWARDS_MAX = 8
+"""Frames of the head-end that wait for their bus at the same time; more are denied."""
+
+OpenLink: TypeAlias = Callable[[str], Awaitable[Link]]
+"""Opens a link by its address."""
+
+
+class Forwards(Protocol):
+    """A bus that raw frames can be sent to."""
+
+    async def forward(self, order: Forward) -> bytes:
+        """Send a frame once; the raw answer, empty when there was none."""
+
+
+class Uplink:
+    """Keeps one connection at a time; whoever supervises ``connect`` starts the next."""
+
+    def __init__(  # noqa: PLR0913 - the parts that it joins
+        self,
+        identity: Identity,
+        settings: UplinkSettings,
+        outbox: Outbox,
+        answers: Answers,
+        *,
+        clock: Clock,
+        open_link: OpenLink,
+        ports: Mapping[int, Forwards],
+        counters: UplinkCounters,
+    ) -> None:
+        self.address = TerminalAddress(identity.region, identity.terminal)
+        self.zone = identity.tzinfo
+        self.settings = settings
+        self.outbox = outbox
+        self.answers = answers
+        self.clock = clock
+        self.ports = ports
+        self.counters = counters
+        self.news = asyncio.Event()  #: the outbox has got something
+        self._open_link = open_link
+
+    async def connect(self) -> None:
+        """Connect, log in, and serve until the connection ends, which it does by an error.
+
+        Raises:
+            LinkDown: it cannot be made, was closed, or the head-end does not react.
+            Refusal: the head-end does not know this terminal, or denies a report.
+            StoreError: the store cannot be read or written.
+        """
+        link = await self._open_link(self.settings.address)
+        try:
+            self.counters.connects += 1
+            await _Connection(self, link).run()
+        finally:
+            self.counters.logged_in = False
+            await link.aclose()
+
+    def wall_now(self) -> datetime:
+        """The site's naive wall time."""
+        return self.clock.now().astimezone(self.zone).replace(tzinfo=None)
+
+
+class _Connection:
+    """What belongs to one connection: its session, and who waits for what."""
+
+    def __init__(self, uplink: Uplink, link: Link) -> None:
+        self._uplink = uplink
+        self._counters = uplink.counters
+        session = Session(
+            Role.TERMINAL,
+            uplink.address,
+            answer_timeout_s=uplink.settings.answer_timeout_s,
+            heartbeat_s=uplink.settings.heartbeat_s,
+        )
+        self._attendant = Attendant(link, session, uplink.clock, self._heard)
+        self._waiting: dict[int, asyncio.Future[Any]] = {}  # by identity of the request
+        self._tasks = asyncio.TaskGroup()
+        self._forwarding = 0
+        self._forwarded: tuple[bytes, Answer] | None = None  # the last order and its answer
+
+    async def run(self) -> None:
+        try:
+            async with self._tasks:
+                self._tasks.create_task(self._listen())
+                self._tasks.create_task(self._report())
+        except BaseExceptionGroup as group:
+            raise _expected(group) from group
+
+    async def _listen(self) -> None:
+        await self._attendant.run()
+        raise LinkDown("the head-end closed the connection")
+
+    # --- what goes up
+
+    async def _report(self) -> None:
+        """Log in, then empty the outbox, and again whenever there is news."""
+        login = await self._send(Login())
+        if not isinstance(login, Confirmed):
+            raise _failure(login, "login")
+        self._counters.logged_in = True
+        while True:
+            self._uplink.news.clear()
+            entries = self._fetch()
+            if not entries:
+                await self._uplink.news.wait()
+                continue
+            packed = pack(entries, self._uplink.zone)
+            for place, reason in packed.unsayable:
+                self._uplink.outbox.withhold([place], reason)
+                self._counters.readings_withheld += 1
+            for parcel in packed.parcels:
+                await self._deliver(parcel)
+
+    def _fetch(self) -> list[Entry]:
+        """The oldest readings that wait; of a day freeze all tariffs or none."""
+        entries = self._uplink.outbox.waiting(ENTRIES_PER_FETCH)
+        if len(entries) == ENTRIES_PER_FETCH and entries[-1].interval_s == DAY_INTERVAL_S:
+            last = entries[-1]
+            while (entries[-1].point, entries[-1].at) == (last.point, last.at):
+                entries.pop()
+        return entries
+
+    async def _deliver(self, parcel: Parcel) -> None:
+        """Send one report; mark what it carried when it is confirmed."""
+        event = await self._send(Report(parcel.units))
+        if not isinstance(event, Confirmed):
+            self._counters.reports_denied += isinstance(event, Denied)
+            self._counters.reports_unanswered += isinstance(event, TimedOut)
+            raise _failure(event, "report")
+        now = int(self._uplink.clock.now().timestamp())
+        self._uplink.outbox.delivered(parcel.ids, now)
+        self._counters.reports += 1
+        self._counters.readings_delivered += len(parcel.ids)
+
+    async def _send(self, request: Login | Report) -> Any:
+        """Send something and wait for the event that ends it."""
+        ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting[id(request)] = ended
+        try:
+            await self._attendant.send(request)
+            return await ended
+        finally:
+            del self._waiting[id(request)]
+
+    # --- what comes down
+
+    def _heard(self, event: Any) -> Iterable[Any]:
+        """Take an event of the session; what to send for it."""
+        if isinstance(event, Confirmed | Denied | TimedOut):
+            ended = self._waiting.get(id(event.request))
+            if ended is not None and not ended.done():
+                ended.set_result(event)
+        elif isinstance(event, HeartbeatDue):
+            self._counters.heartbeats += 1
+            return [Heartbeat(self._uplink.wall_now())]
+        elif isinstance(event, Asked):
+            return self._asked(event)
+        elif isinstance(event, Lost):
+            raise LinkDown("the head-end does not react any more")
+        return []
+
+    def _asked(self, event: Asked) -> Iterable[Any]:
+        frame = event.frame
+        if frame.afn == afn_10.AFN:
+            return self._forward(event)
+        units = self._uplink.answers.of(frame, self._uplink.wall_now())
+        return [self._answer(frame, units)]
+
+    def _answer(self, frame: Frame1376, units: Sequence[Unit]) -> Answer | Deny:
+        self._counters.requests_answered += bool(units)
+        self._counters.requests_denied += not units
+        return Answer(frame, tuple(units)) if units else Deny(frame)
+
+    def _forward(self, event: Asked) -> Iterable[Any]:
+        """Begin to forward; an order that comes again is not carried out again."""
+        if event.repeated:
+            known = self._forwarded is not None and self._forwarded[0] == event.raw
+            return [self._forwarded[1]] if known and self._forwarded else []
+        order = _order(event.frame)
+        bus = self._uplink.ports.get(order.port) if order else None
+        if order is None or bus is None or self._forwarding >= FORWARDS_MAX:
+            return [self._answer(event.frame, [])]
+        self._forwarding += 1
+        self._tasks.create_task(self._carry_out(event, order, bus))
+        return []
+
+    async def _carry_out(self, event: Asked, order: Forward, bus: Forwards) -> None:
+        try:
+            raw = await bus.forward(order)
+        finally:
+            self._forwarding -= 1
+        answer = Answer(event.frame, (ForwardAnswer(order.port, raw),))
+        self._forwarded = (event.raw, answer)
+        self._counters.requests_answered += 1
+        await self._attendant.send(answer)
+
+
+def _order(frame: Frame1376) -> Forward | None:
+    """The one order in a frame of AFN 10, when it is one that we carry out."""
+    typed = [each for unit in frame.units for each in read_unit(frame.afn, unit, up=False)]
+    return typed[0] if len(typed) == 1 and isinstance(typed[0], Forward) else None
+
+
+def _failure(event: Denied | TimedOut, what: str) -> KwhubError:
+    if isinstance(event, Denied):
+        return Refusal((f"the head-end denies the {what}", *event.refusal.reasons), raw=event.raw)
+    return LinkDown(f"the head-end does not answer the {what}")
+
+
+def _expected(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one error to be told of a connection that ended; a bug comes before what was expected."""
+    known, others = group.split((KwhubError, OSError))
+    error: BaseException = others or known or group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
