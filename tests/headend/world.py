@@ -1,7 +1,9 @@
 """A small archive and readings for it, for the tests of the head-end."""
 
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from kwhub.headend.config import Area, Config, Meter, Service, Terminal
@@ -11,7 +13,9 @@ from kwhub.headend.store.days import Days
 from kwhub.headend.store.journal import Batch
 from kwhub.headend.store.store import Store
 
-__all__ = ["ADDRESSES", "DAYS", "NOON", "batch", "config", "open_store", "shanghai"]
+__all__ = ["ADDRESSES", "DAYS", "NOON", "Row", "batch", "config", "open_store", "shanghai"]
+
+Row: TypeAlias = tuple[int, str, int, int, int | None]
 
 DAYS = Days(ZoneInfo("Asia/Shanghai"))
 NOON = dt.datetime(2026, 3, 4, 4, 0, tzinfo=dt.UTC)  # 12:00 in Shanghai
@@ -40,7 +44,5 @@ def open_store(path: Path | str, settings: Config | None = None) -> Store:
     return Store(Database(str(path)), DAYS, settings or config(path))
 
 
-def batch(
-    rows: "list[tuple[int, str, int, int, int | None]]", *, received_at: dt.datetime = NOON
-) -> Batch:
+def batch(rows: Sequence[Row], *, received_at: dt.datetime = NOON) -> Batch:
     return Batch(1, received_at, "test", Columns.from_rows(rows))

@@ -22,8 +22,9 @@ Moments: TypeAlias = NDArray[np.integer[Any]]
 ENERGY = Register("1-0:1.8.0")
 """The register that consumption and loss are made of: active energy import, total."""
 
-GRACE_S = 1_800
-"""A reading is missed when it is not here half an hour after its moment."""
+GRACE_S = 5_400
+"""A reading is missed when it is not here so long after its moment: concentrators read load records every
+hour, and have half an hour to read and report them all."""
 
 _SINGLE = ("1-0:16.7.0", "1-0:32.7.0", "1-0:31.7.0", "1-0:13.7.0")
 _THREE = (

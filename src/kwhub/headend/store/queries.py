@@ -77,6 +77,20 @@ class Queries:
                 for area in areas
             ]
 
+    def area_days(self, area_id: int, first: date, last: date) -> list[AreaSummary]:
+        """One area on every day from ``first`` to ``last``, both inclusive; empty when there is none."""
+        with self._database.read() as connection:
+            reader = Reader(connection, self._days)
+            area = connection.execute(
+                select(schema.area).where(schema.area.c.id == area_id)
+            ).one_or_none()
+            if area is None:
+                return []
+            meters = archive_rows.meters(connection, area_id=area_id)
+            figures = self._figures(reader, meters, (first, last))
+            days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+            return [self._area(reader, area, meters, figures, day) for day in days]
+
     def meters(  # noqa: PLR0913  the filter bar of a list
         self,
         area_id: int,

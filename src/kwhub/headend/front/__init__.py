@@ -1,0 +1,1 @@
+"""The front: concentrators connect, log in, report and take orders."""

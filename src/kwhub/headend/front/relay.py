@@ -1,0 +1,79 @@
+"""A conversation with a meter behind a terminal: real DL/T 645 frames, carried by transparent forwarding."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from kwhub.domain.machine import Conversation
+from kwhub.protocols.dlt645.session import Role, Session
+from kwhub.runtime.clock import Clock
+
+__all__ = ["ATTEMPTS", "Exchange", "Relay"]
+
+T = TypeVar("T")
+
+ATTEMPTS = 2
+"""How often a request is carried before the meter is believed to be silent; reading twice is harmless."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One frame that went to the meter, and what came back."""
+
+    request: Any
+    request_raw: bytes
+    answer_raw: bytes  #: empty when the meter was silent
+
+
+@dataclass(slots=True)
+class Relay:
+    """Drives conversations through a carrier of frames.
+
+    Attributes:
+        carry: takes a frame to the meter and returns its answer, empty for silence; what it raises
+            ends the conversation.
+        exchanges: every exchange so far, in order; the newest may lack its answer.
+    """
+
+    carry: Callable[[bytes], Awaitable[bytes]]
+    clock: Clock
+    exchanges: list[Exchange] = field(default_factory=list)
+
+    async def run(self, conversation: Conversation[T]) -> T:
+        """Run a conversation to its end; raises what it raises and what ``carry`` raises."""
+        event: Any = None  # what a generator must be sent first
+        try:
+            while True:
+                try:
+                    request = conversation.send(event)
+                except StopIteration as done:
+                    result: T = done.value
+                    return result
+                event = await self._ask(request)
+        finally:
+            conversation.close()
+
+    async def _ask(self, request: Any) -> Any:
+        event = await self._attempt(request)
+        for _ in range(ATTEMPTS - 1):
+            if not getattr(event, "timed_out", False):
+                break
+            event = await self._attempt(request)
+        return event
+
+    async def _attempt(self, request: Any) -> Any:
+        """The final event of one request; the terminal keeps the time, the session the protocol."""
+        session = Session(Role.MASTER, preamble=0)
+        session.send(request, self.clock.monotonic())
+        frame = session.outgoing(self.clock.monotonic())
+        self.exchanges.append(Exchange(request, frame, b""))
+        answer = await self.carry(frame)
+        self.exchanges[-1] = Exchange(request, frame, answer)
+        session.receive(answer, self.clock.monotonic())
+        while True:
+            final = [event for event in session.events() if event.final]
+            if final:
+                return final[0]
+            # Nothing more will come: let the session's time run out.
+            now = self.clock.monotonic()
+            session.on_deadline(max(now, session.deadline() or now))

@@ -1,0 +1,1 @@
+"""From data units to the journal: what came becomes readings, and is durable before it is confirmed."""

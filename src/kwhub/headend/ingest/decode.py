@@ -1,0 +1,124 @@
+"""Reported data units as readings of meters.
+
+Source: Q/GDW 1376.1-2013, clause 5.12 (AFN 0D).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from kwhub.catalog.names import from_gdw_curve, from_gdw_day_freeze
+from kwhub.domain.readings import DAY_INTERVAL_S
+from kwhub.headend.store.archive import KnownTerminal
+from kwhub.headend.store.columns import Columns
+from kwhub.headend.store.days import Days
+from kwhub.headend.store.journal import Batch, Stray
+from kwhub.headend.store.schema import to_micro
+from kwhub.protocols.gdw1376.afn_0d import CurveUnit, DayFreezeUnit
+from kwhub.protocols.gdw1376.registers import CURVES
+from kwhub.protocols.gdw1376.typed import Typed, Unread, read_unit
+from kwhub.protocols.gdw1376.units import Unit
+
+__all__ = ["AHEAD_S_MAX", "SOURCE", "decode"]
+
+SOURCE = "gdw1376.1"
+
+AHEAD_S_MAX = 86_400
+"""A reading from further in the future than this comes from a clock that is wrong, in seconds."""
+
+_PERCENT = 100
+
+
+@dataclass(slots=True)
+class _Sink:
+    """What becomes of the units of one frame."""
+
+    terminal: KnownTerminal
+    afn: int
+    days: Days
+    latest_s: int
+    rows: list[tuple[int, str, int, int, int | None]] = field(default_factory=list)
+    strays: list[Stray] = field(default_factory=list)
+
+    def take(self, unit: Unit, typed: Typed) -> None:
+        """Turn one typed value into rows, or keep it as a stray with the reason."""
+        point, function = getattr(typed, "point", 0), getattr(typed, "function", 0)
+        reason = "unknown_function"
+        if isinstance(typed, Unread):
+            reason = typed.why
+        elif isinstance(typed, CurveUnit | DayFreezeUnit):
+            meter = self.terminal.points.get(point)
+            reason = "unknown_point" if meter is None else self._place(meter.id, typed)
+        if reason:
+            self.strays.append(Stray(point, self.afn, function, reason, unit.to_bytes()))
+
+    def _place(self, meter_id: int, typed: CurveUnit | DayFreezeUnit) -> str:
+        """Add rows; the reason when there is no place for them."""
+        if isinstance(typed, CurveUnit):
+            return self._curve(meter_id, typed)
+        return self._freeze(meter_id, typed)
+
+    def _curve(self, meter_id: int, unit: CurveUnit) -> str:
+        register = from_gdw_curve(unit.function)
+        if register is None:
+            return "unknown_function"
+        if not unit.interval_s:
+            return "unknown_density"
+        moments = list(_moments(unit, self.days))
+        if moments and moments[-1] > self.latest_s:
+            return "from_the_future"
+        part = _PERCENT if CURVES[unit.function].unit == "%" else 1
+        self.rows += [
+            (meter_id, register, unit.interval_s, at, _micro(value, part))
+            for at, value in zip(moments, unit.values, strict=True)
+        ]
+        return ""
+
+    def _freeze(self, meter_id: int, unit: DayFreezeUnit) -> str:
+        registers = from_gdw_day_freeze(unit.function, len(unit.values))
+        if not registers:
+            return "unknown_function"
+        at = self.days.start_s(unit.day + timedelta(days=1))
+        if at > self.latest_s:
+            return "from_the_future"
+        self.rows += [
+            (meter_id, register, DAY_INTERVAL_S, at, _micro(value, 1))
+            for register, value in zip(registers, unit.values, strict=True)
+        ]
+        return ""
+
+
+def decode(
+    terminal: KnownTerminal, afn: int, units: Iterable[Unit], days: Days, received_at: datetime
+) -> Batch:
+    """Readings of everything that has a place, and what has none with the reason. Never raises.
+
+    Args:
+        terminal: who reports; gives its points meaning.
+        afn: of the frame.
+        units: of the frame.
+        days: zone of the site, whose wall time stands on the wire.
+        received_at: aware.
+    """
+    sink = _Sink(terminal, afn, days, int(received_at.timestamp()) + AHEAD_S_MAX)
+    for unit in units:
+        for typed in read_unit(afn, unit, up=True):
+            sink.take(unit, typed)
+    return Batch(terminal.id, received_at, SOURCE, Columns.from_rows(sink.rows), tuple(sink.strays))
+
+
+def _moments(unit: CurveUnit, days: Days) -> Iterator[int]:
+    """Seconds since 1970 of every value, from the wall time of the first."""
+    count, step = len(unit.values), unit.interval_s
+    first = int(days.utc(unit.start).timestamp())
+    last_wall = unit.start + timedelta(seconds=step * max(0, count - 1))
+    if int(days.utc(last_wall).timestamp()) - first == step * max(0, count - 1):
+        yield from range(first, first + step * count, step)
+        return
+    for number in range(count):  # the clocks change in between
+        yield int(days.utc(unit.start + timedelta(seconds=step * number)).timestamp())
+
+
+def _micro(value: Decimal | None, part: int) -> int | None:
+    return None if value is None else to_micro(value) // part

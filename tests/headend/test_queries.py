@@ -1,0 +1,249 @@
+"""Questions of pages and API, over readings that are partly packed and partly not."""
+
+import datetime as dt
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from tests.headend.world import DAYS, Row, batch, open_store, shanghai
+
+from kwhub.catalog.registers import describe
+from kwhub.domain.errors import KwhubError, LocalError
+from kwhub.domain.readings import Quality, Register
+from kwhub.headend.quality.expect import ENERGY, EXPECTED, due
+from kwhub.headend.store.queries import Queries
+from kwhub.headend.store.store import Store
+
+DAY = dt.date(2026, 3, 3)
+LATER = dt.datetime(2026, 3, 5, tzinfo=dt.UTC)
+MICRO = 10**6
+SUPPLY, ONE, TWO = 1, 2, 3
+PER_QUARTER = {SUPPLY: 20_000, ONE: 70_000, TWO: 110_000}  # supply has a ratio of 10: 10 % are lost
+A_DAY = 96
+
+
+@pytest.fixture
+def store(tmp_path):
+    one = open_store(tmp_path / "headend.sqlite")
+    yield one
+    one.close()
+
+
+def asked_at(store: Store, now: dt.datetime = LATER) -> Queries:
+    return Queries(store.database, DAYS, lambda: now)
+
+
+def energy(meter: int, moment_s: int) -> int:
+    quarters = (moment_s - shanghai(1)) // 900
+    return 100 * MICRO + quarters * PER_QUARTER[meter]
+
+
+def full_day(meter: int, day: int = 3) -> list[Row]:
+    """Everything that a meter owes on one day of March."""
+    rows = []
+    start = shanghai(day)
+    for owed in EXPECTED[3 if meter == SUPPLY else 1]:
+        moments = due(owed.interval_s, (start, start + 86_400), start + 10**6)
+        for at in moments.tolist():
+            value = energy(meter, at) if owed.register == ENERGY else 5 * MICRO
+            rows.append((meter, owed.register, owed.interval_s, at, value))
+    return rows
+
+
+def fill(store: Store, *days: int) -> None:
+    for day in days:
+        for meter in PER_QUARTER:
+            store.append([batch(full_day(meter, day))])
+
+
+def test_a_full_day(store):
+    fill(store, 2, 3)
+    store.pack()
+    (area,) = asked_at(store).areas(DAY)
+    assert (area.code, area.name, area.name_zh, area.meters) == ("A1", "Willow Lane", "柳巷", 3)
+    owed = 2 * (96 + 4 * 24 + 1) + 96 + 14 * 24 + 1
+    assert (area.expected, area.got, area.read_rate) == (owed, owed, 1.0)
+    assert (area.supply_kwh, area.sold_kwh) == (Decimal("19.20"), Decimal("17.28"))
+    assert (area.loss_kwh, area.loss_percent) == (Decimal("1.92"), Decimal("10.00"))
+    assert area.missing == ()
+    assert area.until == DAYS.start(dt.date(2026, 3, 4))
+
+
+def test_a_missing_meter_leaves_no_loss_but_its_name(store):
+    for meter in (SUPPLY, ONE):
+        store.append([batch(full_day(meter, 2) + full_day(meter, 3))])
+    (area,) = asked_at(store).areas(DAY)
+    assert area.supply_kwh == Decimal("19.20")
+    assert (area.sold_kwh, area.loss_kwh, area.loss_percent) == (None, None, None)
+    assert [each.name for each in area.missing] == ["Flat 2 100%"]
+    assert area.read_rate is not None
+    assert 0.7 < area.read_rate < 1
+
+
+def test_today_so_far(store):
+    """At noon, with everything up to 11:00 but one meter an hour behind."""
+    now = shanghai(3, 12, 10)
+    limit = {SUPPLY: shanghai(3, 11), ONE: shanghai(3, 11), TWO: shanghai(3, 10)}
+    for meter, until in limit.items():
+        store.append([batch([row for row in full_day(meter) if row[3] <= until])])
+    queries = asked_at(store, dt.datetime.fromtimestamp(now, dt.UTC))
+    (area,) = queries.areas(DAY)
+    assert area.until == dt.datetime.fromtimestamp(shanghai(3, 10), dt.UTC)
+    assert area.supply_kwh == Decimal("8.00")  # 40 quarters of 0.02 kWh, times 10
+    assert area.loss_percent == Decimal("10.00")
+    assert area.expected == 3 * 43 + (14 + 4 + 4) * 11  # up to 10:40, ninety minutes ago
+    assert area.got == area.expected - 2
+    (row, *_) = queries.meters(area.id, day=DAY, search="Flat 1").items
+    assert row.day_kwh == Decimal("3.08")
+    assert queries.daily(ONE, DAY, DAY)[0].source == "so_far"
+    assert not queries.daily(ONE, DAY, DAY)[0].complete
+
+
+def test_an_area_before_its_first_reading(store):
+    (area,) = asked_at(store).areas(DAY)
+    assert (area.got, area.read_rate, area.until is None) == (0, 0.0, False)
+    assert len(area.missing) == 3
+    early = dt.datetime.fromtimestamp(shanghai(3, 1), dt.UTC)
+    (area,) = asked_at(store, early).areas(DAY)
+    assert (area.expected, area.read_rate, area.until) == (0, None, None)
+
+
+def test_meters_sorted_searched_and_paged(store):
+    fill(store, 2, 3)
+    queries = asked_at(store)
+    page = queries.meters(1, day=DAY)
+    assert [row.address[-2:] for row in page.items] == ["31", "38", "45"]
+    first = page.items[0]
+    assert (first.kind, first.phases, first.terminal) == ("supply", 3, "4101-02082")
+    assert first.last_energy == Decimal("105.76")
+    assert first.last_energy_at == DAYS.start(dt.date(2026, 3, 4))
+    page = queries.meters(1, day=DAY, sort="day_kwh", descending=True, limit=1, offset=1)
+    assert ([row.name for row in page.items], page.total) == (["Flat 1"], 3)
+    assert [row.name for row in queries.meters(1, day=DAY, search="100%").items] == ["Flat 2 100%"]
+    assert queries.meters(1, day=DAY, search="_").items == []
+    assert queries.meters(99, day=DAY).total == 0
+    with pytest.raises(LocalError, match="cannot sort"):
+        queries.meters(1, day=DAY, sort="password")
+
+
+def test_what_is_not_known_comes_last_in_either_order(store):
+    store.append([batch(full_day(ONE, 2) + full_day(ONE, 3))])
+    for descending in (False, True):
+        rows = asked_at(store).meters(1, day=DAY, sort="day_kwh", descending=descending).items
+        assert rows[0].id == ONE
+        assert [row.day_kwh for row in rows[1:]] == [None, None]
+
+
+def test_one_meter(store):
+    queries = asked_at(store)
+    meter = queries.meter(SUPPLY)
+    assert meter is not None
+    assert (meter.ratio, meter.terminal, meter.area_name_zh) == (Decimal(10), "4101-02082", "柳巷")
+    assert not meter.online
+    assert queries.meter(99) is None
+
+
+def test_latest_registers(store):
+    fill(store, 3)
+    rows = asked_at(store).latest(ONE)
+    assert len(rows) == 6
+    voltage = next(row for row in rows if row.register == "1-0:32.7.0")
+    assert (voltage.value, voltage.unit, voltage.interval_s) == (Decimal("5.0"), "V", 3600)
+    assert (voltage.name_zh, voltage.quality) == ("A相电压", Quality.ACTUAL)
+    assert voltage.captured_at == dt.datetime.fromtimestamp(shanghai(3, 23), dt.UTC)
+
+
+def test_a_curve_with_a_hole(store):
+    rows = [row for row in full_day(ONE) if row[3] != shanghai(3, 1)]
+    store.append([batch(rows)])
+    start, end = DAYS.start(DAY), DAYS.start(DAY) + dt.timedelta(hours=2)
+    curve = asked_at(store).curve(ONE, ENERGY, start, end)
+    assert curve.unit == "kWh"
+    assert curve.times[0] == start
+    assert len(curve.times) == 8
+    assert curve.values[4] is None
+    assert curve.values[5] == Decimal("114.07000") - Decimal("0.28")
+    used = asked_at(store).interval_consumption(ONE, start, end)
+    assert [one.kwh for one in used] == [
+        *([Decimal("0.07")] * 3),
+        *(None, None),
+        *([Decimal("0.07")] * 3),
+    ]
+    assert used[0].start == start
+
+
+def test_other_series_of_a_curve(store):
+    fill(store, 2, 3)
+    store.append([batch([(ONE, "1-0:32.7.0", 0, shanghai(3, 7, 7), 229_900_000)])])
+    queries = asked_at(store)
+    first, last = DAYS.start(dt.date(2026, 3, 2)), DAYS.start(dt.date(2026, 3, 5))
+    freezes = queries.curve(ONE, ENERGY, first, last, 86_400)
+    assert freezes.values[0] is None
+    assert freezes.times[1] == DAYS.start(dt.date(2026, 3, 3))
+    assert [value is not None for value in freezes.values] == [False, True, True]
+    voltage = Register("1-0:32.7.0")
+    assert len(queries.curve(ONE, voltage, first, last, 3600).values) == 72
+    instants = queries.curve(ONE, voltage, first, last, 0)
+    assert instants.values == [Decimal("229.9")]
+    with pytest.raises(KwhubError):
+        queries.curve(ONE, Register("9-9:9.9.9"), first, last)
+    with pytest.raises(LocalError, match="at most"):
+        queries.curve(ONE, ENERGY, first, last, 1)
+
+
+def test_days_reconcile_or_say_that_they_do_not(store):
+    fill(store, 2, 3)
+    first, second = asked_at(store).daily(ONE, dt.date(2026, 3, 2), DAY)
+    assert (first.kwh, first.source, first.complete) == (Decimal("6.72"), "curve", True)
+    assert (second.kwh, second.source) == (Decimal("6.72"), "freeze")
+    assert second.reconciles is None  # the curve ends before midnight
+    midnight = shanghai(4)
+    store.append([batch([(ONE, ENERGY, 900, midnight, energy(ONE, midnight))])])
+    assert asked_at(store).daily(ONE, DAY, DAY)[0].reconciles is True
+    store.append([batch([(TWO, ENERGY, 900, midnight, energy(TWO, midnight) + 30_000)])])
+    assert asked_at(store).daily(TWO, DAY, DAY)[0].reconciles is False
+
+
+def test_a_register_that_went_down_is_no_consumption(store):
+    before, after = shanghai(3), shanghai(4)
+    rows = [(ONE, str(ENERGY), 86_400, before, 900 * MICRO), (ONE, str(ENERGY), 86_400, after, 0)]
+    store.append([batch(rows)])
+    assert asked_at(store).daily(ONE, DAY, DAY)[0].kwh is None
+
+
+def test_completeness_and_conflicts(store):
+    fill(store, 2, 3)
+    fill(store, 3)
+    other = (ONE, ENERGY, 900, shanghai(3, 5), 1)
+    store.append([batch([other])])
+    store.pack()
+    queries = asked_at(store)
+    one_day = queries.completeness(DAY, DAY)
+    assert one_day.expected == one_day.got
+    assert (one_day.duplicates, one_day.repeated, one_day.conflicts) == (0, 819, 1)
+    assert queries.completeness(dt.date(2026, 3, 2), DAY).expected == 2 * one_day.expected
+    (conflict,) = queries.conflicts(DAY, DAY)
+    assert (conflict.measured, conflict.other) == (Decimal("114.84"), Decimal("0.000001"))
+    assert (conflict.version, conflict.meter_id) == (1, ONE)
+
+
+def test_terminals(store):
+    (terminal,) = asked_at(store).terminals()
+    assert (terminal.region, terminal.terminal, terminal.meters) == ("4101", 2082, 3)
+    assert (terminal.area_name, terminal.online) == ("Willow Lane", False)
+    assert asked_at(store).sessions() == []
+    assert asked_at(store).unknown() == []
+
+
+def test_the_catalogue_knows_what_is_expected():
+    for series in EXPECTED.values():
+        for owed in series:
+            assert describe(owed.register).code == owed.register
+
+
+def test_moments_due_follow_the_length_of_the_day():
+    start = 0
+    assert len(due(900, (start, start + 23 * 3600), 10**6)) == 92
+    assert len(due(900, (start, start + 25 * 3600), 10**6)) == 100
+    assert np.array_equal(due(86_400, (start, 86_400), 10**6), [86_400])
+    assert len(due(900, (start, 86_400), 5_400)) == 1
