@@ -78,9 +78,9 @@ def hourly(meters):
         for identifier in (0x0001_0000, 0x0201_FF00, 0x0001_FFFF):
             event = yield ReadData(meter.address, identifier)
             if isinstance(event, Data) and identifier == 0x0001_0000:
-                value = decode(identifier, event.payload)[0].value
-            assert isinstance(value, Decimal)
-            total += value
+                (found,) = decode(identifier, event.payload)
+                assert isinstance(found.value, Decimal)
+                total += found.value
     return total
 
 

@@ -99,6 +99,7 @@ def test_a_clock_that_was_pushed_forward_skips_time():
     assert clock.wall(1_000) == 1_600
     assert clock.moment(1_200) is None
     assert clock.moment(1_700) == 1_100
+    assert [clock.reached(wall) for wall in (900, 1_200, 1_700)] == [900, 1_000, 1_100]
 
 
 def test_a_clock_that_was_pushed_back_shows_a_time_twice_and_the_last_counts():

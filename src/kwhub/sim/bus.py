@@ -83,8 +83,10 @@ class MeterBus:
 
     def outgoing(self, now: float) -> bytes:
         """Take the bytes of the answers that are due."""
-        raw = self._session.outgoing(now) + self._stray
-        self._stray.clear()
+        raw = self._session.outgoing(now)
+        if self._stray:
+            raw += self._stray
+            self._stray.clear()
         return raw
 
     def deadline(self) -> float | None:

@@ -70,6 +70,13 @@ class MeterClock:
             stop = start
         return None
 
+    def reached(self, wall_s: int) -> int:
+        """The same, but where a push jumped over it the moment of that push."""
+        moment = self.moment(wall_s)
+        if moment is not None:
+            return moment
+        return next(step.at_s for step in self.steps if self.wall(step.at_s) >= wall_s)
+
     def _smooth(self, at_s: int) -> int:
         drift = (at_s - self.set_s) * self.drift_ppm // 1_000_000
         return at_s + self.utc_offset_s + self.offset_s + drift

@@ -68,10 +68,16 @@ class Connection:
         self._offset_s = utc_offset_s
         weights = [800 + unit_permille(seed, 11, phase) * 2 // 5 for phase in range(phases)]
         self._shares = tuple(weight * 1000 // sum(weights) for weight in weights)
+        self._last: tuple[int, Instant] | None = None
         self._place_v10 = unit_permille(seed, 12) * 60 // 1000
 
     def at(self, at_s: int) -> Instant:
         """Everything that the meter would show at a moment."""
+        if self._last is None or self._last[0] != at_s:
+            self._last = (at_s, self._at(at_s))  # the classes of a record ask one after the other
+        return self._last[1]
+
+    def _at(self, at_s: int) -> Instant:
         factor = self.load.power_factor_permille
         tangent = reactive_permille(factor)
         power = self.load.watts10(at_s) // self._ratio

@@ -182,15 +182,15 @@ class Station:
     def pump(self) -> None:
         """Hand over what the machine wants to say, look at what happened, set the timer."""
         kernel, machine = self._kernel, self.machine
-        while True:
+        happened = True
+        while happened:
             out = machine.outgoing(kernel.now)
             if out:
                 self._cable.write(self, out)
-            events = machine.events()
-            for event in events:
+            happened = False
+            for event in machine.events():
+                happened = True
                 self.happened(event)
-            if not out and not events:
-                break
         self._arm()
 
     def happened(self, event: Any) -> None:

@@ -141,8 +141,7 @@ class Readout:
         first = today.replace(
             year=months // 12, month=months % 12 + 1, day=1, hour=0, minute=0, second=0
         )
-        moment = self.clock.moment(wall_s - int((today - first).total_seconds()))
-        return self.registers.load.first_s if moment is None else moment
+        return self.clock.reached(wall_s - int((today - first).total_seconds()))
 
     def _demand_item(self, identifier: int, at_s: int) -> list[Plain]:
         """01: kind, tariff, settlement."""
