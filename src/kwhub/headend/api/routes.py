@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeAlias
 from litestar import Request, Router, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import ValidationException
-from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from kwhub.catalog.registers import parse_register
 from kwhub.domain.errors import KwhubError
@@ -123,7 +123,7 @@ async def read_now(
     site: NamedDependency[Site],
     once: NamedDependency[Once],
     meter_id: FromPath[int],
-    data: ReadNow,
+    data: JSONBody[ReadNow],
     key: Key = "",
 ) -> Ordered:
     """Read registers from the meter itself, now; ask for the order until it is final."""

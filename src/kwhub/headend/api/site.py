@@ -12,7 +12,7 @@ from kwhub.domain.readings import Register
 from kwhub.headend.config import Config
 from kwhub.headend.orders import Orders
 from kwhub.headend.store.queries import Queries
-from kwhub.headend.store.views import AreaSummary, MeterDetail, Order, TerminalRow
+from kwhub.headend.store.views import AreaSummary, MeterDetail, Order
 from kwhub.runtime.clock import Clock
 
 __all__ = ["REGISTERS_MAX", "SEARCH_MAX", "Serves", "Site", "readable"]
@@ -64,14 +64,10 @@ class Site:
 
     def area(self, area_id: int, day: date) -> AreaSummary:
         """One area on one day; raises NotFoundException."""
-        for area in self.queries.areas(day):
-            if area.id == area_id:
-                return area
-        raise NotFoundException(f"area {area_id}")
-
-    def terminals(self, area_name: str) -> list[TerminalRow]:
-        """The terminals of one area."""
-        return [each for each in self.queries.terminals() if each.area_name == area_name]
+        found = self.queries.area_days(area_id, day, day)
+        if not found:
+            raise NotFoundException(f"area {area_id}")
+        return found[0]
 
     def meter(self, meter_id: int) -> MeterDetail:
         """One meter; raises NotFoundException."""

@@ -148,6 +148,7 @@ def terminals(connection: Connection) -> list[TerminalRow]:
             row.region,
             row.number,
             row.name,
+            row.area_id,
             row.area_name,
             bool(row.online),
             row.last_seen_at,

@@ -194,6 +194,7 @@ class TerminalRow:
     region: str
     terminal: int
     name: str
+    area_id: int
     area_name: str
     online: bool
     last_seen_at: datetime | None

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from litestar import Response, get
 from litestar.di import NamedDependency
+from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Template
 
@@ -95,7 +96,7 @@ class AreaLine:
     @classmethod
     def of(cls, area: AreaSummary, terminals: list[TerminalRow]) -> "AreaLine":
         """Join an area with its terminals, picked from those of all areas."""
-        own = [each for each in terminals if each.area_name == area.name]
+        own = [each for each in terminals if each.area_id == area.id]
         return cls(area, sum(each.online for each in own), len(own))
 
     @property
@@ -250,12 +251,13 @@ def area_page(
     """One area with its meters; only the list of meters when that is what changes."""
     if page.swaps == "meters":
         return page.show("meters_table.html", {"listed": listed})
-    row = AreaLine.of(page.site.area(area_id, listed.day), page.site.queries.terminals())
+    trend = _trend(page.site, area_id, listed.day)
+    row = AreaLine.of(trend[-1][1].area, page.site.queries.terminals())
     context = {
         "days": page.days(listed.day),
         "row": row,
         "name": page.t.either(row.area.name, row.area.name_zh),
-        "trend": _trend(page.site, area_id, listed.day),
+        "trend": trend,
         "missing": row.area.missing[:MISSING_SHOWN],
         "missing_more": max(0, len(row.area.missing) - MISSING_SHOWN),
         "listed": listed,
@@ -350,7 +352,6 @@ def listed_meters(  # noqa: PLR0913, PLR0917 - each is one parameter of the requ
 ) -> MeterList:
     """One page of the list of meters, as the address of the page asks for it."""
     chosen = page.days(day).day
-    page.site.area(area_id, chosen)
     column = sort if sort in SORTS else "address"
     found = page.site.queries.meters(
         area_id,
@@ -367,8 +368,11 @@ def listed_meters(  # noqa: PLR0913, PLR0917 - each is one parameter of the requ
 
 def _trend(site: Site, area_id: int, last: date) -> list[tuple[date, AreaLine]]:
     """The area on each of the last days, oldest first."""
-    days = [last - timedelta(days=back) for back in reversed(range(TREND_DAYS))]
-    return [(day, AreaLine.of(site.area(area_id, day), [])) for day in days]
+    first = last - timedelta(days=TREND_DAYS - 1)
+    rows = site.queries.area_days(area_id, first, last)
+    if not rows:
+        raise NotFoundException(f"area {area_id}")
+    return [(first + timedelta(days=n), AreaLine.of(row, [])) for n, row in enumerate(rows)]
 
 
 def _all_meters(site: Site, listed: MeterList) -> Iterator[MeterRow]:
