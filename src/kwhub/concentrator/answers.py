@@ -11,10 +11,10 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from kwhub.catalog.names import from_gdw_curve, to_gdw_curve
+from kwhub.catalog.names import from_gdw_curve, to_gdw_curve, to_gdw_day_freeze
 from kwhub.concentrator.outbox import Entry, Outbox
 from kwhub.concentrator.plan import ENERGY, Kind, PlannedMeter, Series
-from kwhub.concentrator.report import DAY_FREEZE, curve_value
+from kwhub.concentrator.report import curve_value
 from kwhub.concentrator.times import instant, wall
 from kwhub.domain.errors import LocalError
 from kwhub.domain.readings import DAY_INTERVAL_S, Register
@@ -128,17 +128,18 @@ class Answers:
         return CurveUnit(wanted.point, wanted.function, wanted.start, values, wanted.density)
 
     def _freeze(self, wanted: DayFreezeRequest) -> _Answer:
-        if wanted.function != DAY_FREEZE:
+        registers = self._all(wanted.point)
+        if not registers or to_gdw_day_freeze(registers[0]) != wanted.function:
             return None
         day = wanted.day + timedelta(days=1)
         at = instant(datetime(day.year, day.month, day.day), self._zone)  # noqa: DTZ001 - wall time
-        entries = [self._frozen(wanted.point, register, at) for register in self._all(wanted.point)]
+        entries = [self._frozen(wanted.point, register, at) for register in registers]
         if not any(entries):
             return None
         received = max(entry.received_at for entry in entries if entry)
         values = tuple(entry.decimal if entry else None for entry in entries)
         read_at = wall(received, self._zone)
-        return DayFreezeUnit(wanted.point, DAY_FREEZE, wanted.day, read_at, values)
+        return DayFreezeUnit(wanted.point, wanted.function, wanted.day, read_at, values)
 
     def _frozen(self, point: int, register: Register, at: int) -> Entry | None:
         found = self._outbox.series(point, register, DAY_INTERVAL_S, at, at + 1)

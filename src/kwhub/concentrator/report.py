@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import NamedTuple
 
-from kwhub.catalog.names import to_gdw_curve
+from kwhub.catalog.names import to_gdw_curve, to_gdw_day_freeze
 from kwhub.concentrator.outbox import Entry
 from kwhub.concentrator.times import wall
 from kwhub.domain.errors import LocalError
@@ -24,10 +24,7 @@ from kwhub.protocols.gdw1376.frames import STANDARD
 from kwhub.protocols.gdw1376.registers import CURVES
 from kwhub.protocols.gdw1376.units import Unit
 
-__all__ = ["DAY_FREEZE", "POINTS_PER_UNIT_MAX", "Packed", "Parcel", "curve_value", "pack"]
-
-DAY_FREEZE = 161
-"""0D function: forward active energy at the end of a day."""
+__all__ = ["POINTS_PER_UNIT_MAX", "Packed", "Parcel", "curve_value", "pack"]
 
 POINTS_PER_UNIT_MAX = 96
 """Values in one curve unit: a day of quarters."""
@@ -67,10 +64,11 @@ def pack(
     """
     unsayable: list[tuple[int, str]] = []
     curves: dict[tuple[int, Register, int], list[Entry]] = {}
-    freezes: dict[tuple[int, int], list[Entry]] = {}
+    freezes: dict[tuple[int, int, int | None], list[Entry]] = {}
     for entry in entries:
         if entry.interval_s == DAY_INTERVAL_S:
-            freezes.setdefault((entry.point, entry.at), []).append(entry)
+            function = to_gdw_day_freeze(entry.register)
+            freezes.setdefault((entry.point, entry.at, function), []).append(entry)
         else:
             key = (entry.point, entry.register, entry.interval_s)
             curves.setdefault(key, []).append(entry)
@@ -138,17 +136,13 @@ def _curve_unit(run: list[Entry], zone: tzinfo) -> Unit:
 
 def _freeze_unit(freeze: list[Entry], zone: tzinfo) -> Unit:
     first = freeze[0]
-    by_tariff = {_tariff(entry.register): entry.decimal for entry in freeze}
+    function = to_gdw_day_freeze(first.register)
+    if function is None:
+        raise LocalError(f"{first.register} is not part of a day freeze")
+    by_tariff = {int(entry.register.rpartition(".")[2]): entry.decimal for entry in freeze}
     values = tuple(by_tariff.get(tariff) for tariff in range(max(by_tariff) + 1))
     read_at = wall(first.received_at, zone)
-    return DayFreezeUnit(first.point, DAY_FREEZE, _ended(first.at, zone), read_at, values).to_unit()
-
-
-def _tariff(register: Register) -> int:
-    stem, _, tariff = register.rpartition(".")
-    if stem != "1-0:1.8":
-        raise LocalError(f"{register} is not part of a day freeze")
-    return int(tariff)
+    return DayFreezeUnit(first.point, function, _ended(first.at, zone), read_at, values).to_unit()
 
 
 def _ended(midnight: int, zone: tzinfo) -> date:
