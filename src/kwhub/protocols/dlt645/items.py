@@ -9,7 +9,7 @@ looks up. A block (FF in a byte) becomes single values, each under its own ident
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 
 from kwhub.domain.errors import DecodeError, LocalError
@@ -32,6 +32,10 @@ __all__ = [
     "identifier_text",
     "register_identifiers",
 ]
+
+
+_BLOCK_PLACES = frozenset({"tariff", "phase", "total_phase"})
+"""Places whose block is worth one request instead of several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +93,18 @@ def find(identifier: int, edition: Edition = Edition.E2007) -> Item | None:
     found = _FOUND[edition].get(identifier)
     if found is not None:
         return found
-    if not 0 <= identifier < 256**edition.identifier_bytes:
+    family = _family(identifier, edition)
+    if family is None:
         return None
-    for family in _rows(edition, identifier >> 4 * edition.identifier_bytes):
-        numbers = compile_pattern(family.pattern).match(identifier)
-        if numbers is not None:
-            item = _build(family, identifier, edition, numbers)
-            _FOUND[edition][identifier] = item
-            return item
-    return None
+    item = _FOUND[edition][identifier] = _build(family, identifier, edition)
+    return item
 
 
 def find_southern(identifier: int) -> Item | None:
     """The item as meters of China Southern Grid mean it; the few that differ, then all others."""
     for family in SOUTHERN_GRID:
-        numbers = compile_pattern(family.pattern).match(identifier)
-        if numbers is not None:
-            return _build(family, identifier, Edition.E2007, numbers)
+        if compile_pattern(family.pattern).match(identifier) is not None:
+            return _build(family, identifier, Edition.E2007)
     return find(identifier)
 
 
@@ -136,6 +135,22 @@ def encode(identifier: int, values: Sequence[Plain], edition: Edition = Edition.
     return item.encode(values)
 
 
+@lru_cache(maxsize=1024)
+def block_of(identifier: int, edition: Edition = Edition.E2007) -> int | None:
+    """The block that holds the other phases, or tariffs, of an identifier; None when there is none.
+
+    >>> f"{block_of(0x02010100):08X} {block_of(0x00010400):08X}"
+    '0201FF00 0001FF00'
+    """
+    family = _family(identifier, edition)
+    if family is None:
+        return None
+    for hole in compile_pattern(family.pattern).holes:
+        if hole.name in _BLOCK_PLACES and hole.block is not None:
+            return identifier & ~(hole.mask << hole.shift) | hole.block << hole.shift
+    return None
+
+
 @cache
 def register_identifiers(edition: Edition) -> Mapping[Register, int]:
     """Every register that meters of an edition keep, and the identifier of what it shows now."""
@@ -153,17 +168,29 @@ def register_identifiers(edition: Edition) -> Mapping[Register, int]:
 
 
 @cache
-def _rows(edition: Edition, leading: int) -> tuple[Family, ...]:
-    """Rows whose identifiers start with this half (DI3 DI2, or DI1 in 1997)."""
-    first_byte = leading >> 8 if edition is Edition.E2007 else leading
-    return tuple(
-        family
-        for family in chapter(edition, first_byte)
-        if leading in compile_pattern(family.pattern).leading()
-    )
+def _index(edition: Edition, first_byte: int) -> Mapping[int, tuple[Family, ...]]:
+    """Rows of a chapter by the leading half of the identifier: DI3 DI2, or DI1 in 1997."""
+    index: dict[int, list[Family]] = {}
+    for family in chapter(edition, first_byte):
+        for leading in compile_pattern(family.pattern).leading():
+            index.setdefault(leading, []).append(family)
+    return MappingProxyType({leading: tuple(rows) for leading, rows in index.items()})
 
 
-def _build(family: Family, identifier: int, edition: Edition, numbers: dict[str, int]) -> Item:
+def _family(identifier: int, edition: Edition) -> Family | None:
+    """The first row whose pattern takes the identifier."""
+    if not 0 <= identifier < 256**edition.identifier_bytes:
+        return None
+    bits = 8 * edition.identifier_bytes
+    index = _index(edition, identifier >> bits - 8)
+    for family in index.get(identifier >> bits // 2, ()):
+        if compile_pattern(family.pattern).match(identifier) is not None:
+            return family
+    return None
+
+
+def _build(family: Family, identifier: int, edition: Edition) -> Item:
+    numbers = compile_pattern(family.pattern).match(identifier) or {}
     label = make_label(family, identifier_text(identifier, edition), numbers)
     plan = Plan(
         family,
