@@ -73,7 +73,7 @@ def layered(wrap: Callable[[Link, LoopClock], Link]) -> LinkFactory:
         lambda link, clock: Faulty(link, seeded(1), FaultRates()),
         lambda link, clock: Shared(link),
         lambda link, clock: Shared(
-            Faulty(Throttled(link, clock, baud=600), seeded(1), FaultRates())
+            Faulty(Throttled(link, clock, baud=19200), seeded(1), FaultRates())
         ),
     ],
     ids=["Layer", "Traced", "Throttled", "Faulty", "Shared", "stack"],

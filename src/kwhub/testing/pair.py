@@ -11,7 +11,7 @@ __all__ = ["STEPS_MAX", "Answerer", "Hook", "Pair", "drop", "flip"]
 
 T = TypeVar("T")
 
-STEPS_MAX = 100_000
+STEPS_MAX = 20_000
 """Deliveries and deadlines after which two machines are taken to be chasing each other's tail."""
 
 Hook: TypeAlias = Callable[[bytes], bytes]

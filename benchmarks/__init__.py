@@ -1,0 +1,1 @@
+"""Measured against peers and against physics; run with ``python -m benchmarks``."""
