@@ -6,10 +6,10 @@ Source: DL/T 645-2007, clause 7 and annex (control codes 08, 14 to 1D); relay st
 source.
 """
 
-from datetime import datetime
 from itertools import takewhile
 from typing import Final, NamedTuple
 
+from kwhub.domain.errors import DecodeError
 from kwhub.protocols.dlt645.addresses import (
     BROADCAST,
     address_text,
@@ -17,6 +17,7 @@ from kwhub.protocols.dlt645.addresses import (
     is_wellformed,
     is_wildcard,
 )
+from kwhub.protocols.dlt645.times import wall_time
 
 __all__ = [
     "OUTPUTS",
@@ -133,10 +134,9 @@ def address(raw: bytes) -> Meaning:
 def _clock(raw: bytes) -> str | None:
     """``ss mm hh DD MM YY`` as text, or None when there is no such moment."""
     try:
-        moment = datetime.strptime(raw[::-1].hex(), "%y%m%d%H%M%S")  # noqa: DTZ007 - a wall time
-    except ValueError:
+        return wall_time(raw).isoformat(" ")
+    except DecodeError:
         return None
-    return moment.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def time(raw: bytes) -> Meaning:

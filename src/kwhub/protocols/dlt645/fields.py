@@ -123,7 +123,7 @@ def pieces(frame: Frame645) -> list[Piece]:
     for field in layout:
         if at < len(frame.data):
             found += _read(frame, edition, field, at)
-            at = found[-1].stop
+            at = found[-1].stop if found else at
     if layout[1:] == (_VALUES,) and len(found) == 1 and not found[0].problem:
         found = [_without_value(found[0], frame.data)]
     if at < len(frame.data):
@@ -160,7 +160,7 @@ def _error(frame: Frame645, edition: Edition) -> Iterator[Piece]:
 
 
 def _read(frame: Frame645, edition: Edition, field: _Field, at: int) -> list[Piece]:
-    """One field of the layout; always at least one piece."""
+    """One field of the layout; no piece when no byte of it is there."""
     data = frame.data
     if field is _VALUES:
         return _values(frame, edition, at)
@@ -171,6 +171,8 @@ def _read(frame: Frame645, edition: Edition, field: _Field, at: int) -> list[Pie
         shown = data[at:].hex(" ").upper()
         words = (f"{shown}: {missing} bytes are missing", f"{shown}：缺少 {missing} 字节")
         return [Piece(at, len(data), field.name, field.name_zh, *words, "bad_length_for_function")]
+    if stop == at:
+        return []
     raw = data[at:stop]
     meaning = _identifier(raw, edition) if field is _IDENTIFIER else field.read(raw)
     return [Piece(at, stop, field.name, field.name_zh, *meaning)]

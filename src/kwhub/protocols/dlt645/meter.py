@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from kwhub.domain.errors import DecodeError, LocalError
-from kwhub.protocols.dlt645.addresses import BROADCAST, matches
+from kwhub.protocols.dlt645.addresses import BROADCAST, is_wildcard, matches
 from kwhub.protocols.dlt645.control import FUNCTIONS, Broadcast
 from kwhub.protocols.dlt645.editions import Edition
 from kwhub.protocols.dlt645.frames import ABNORMAL, ANSWER, MORE, Frame645
@@ -32,7 +32,9 @@ def _predicate(addresses: Addresses) -> Callable[[str], bool]:
     if callable(addresses):
         return addresses
     known = addresses
-    return lambda asked: asked in known or any(matches(asked, address) for address in known)
+    return lambda asked: asked in known or (
+        is_wildcard(asked) and any(matches(asked, address) for address in known)
+    )
 
 
 class MeterEnd:
@@ -67,7 +69,7 @@ class MeterEnd:
 
     def _asked_by(self, answer: Any) -> tuple[Any, bytes]:
         """The open request that this answers, oldest first, and the data field."""
-        unbound = isinstance(answer, Refused) and answer.function is None
+        unbound = getattr(answer, "function", 0) is None  # then it is meant for the newest
         for request in reversed(self._open) if unbound else self._open:
             if request.accepts(answer.address):
                 try:
