@@ -20,7 +20,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app.command("kwhub.cli.demo:demo", name="demo")
-app.command("kwhub.cli.decode:decode", name="decode")
+app.command("kwhub.cli.decode:decode_frames", name="decode")
 app.command("kwhub.cli.read:read", name="read")
 
 meter = App(name="meter", help="Simulated meters.")

@@ -1,0 +1,228 @@
+"""Any frame of any known protocol into plain fields and values.
+
+A frame is *valid* when its framing is right: the bytes arrived as they were sent. The *error* is the
+first thing that is wrong with it, which may also lie in what a valid frame says, such as the
+thirteenth month.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+from kwhub.catalog.names import from_gdw_curve, from_gdw_day_freeze
+from kwhub.domain.errors import DecodeError, LocalError
+from kwhub.domain.readings import Register
+from kwhub.protocols.dlt645 import diagnose, items
+from kwhub.protocols.dlt645 import explain as explain_645
+from kwhub.protocols.dlt645 import frames as frames_645
+from kwhub.protocols.dlt645 import summary as summary_645
+from kwhub.protocols.dlt645.control import edition_of
+from kwhub.protocols.dlt645.editions import Edition
+from kwhub.protocols.dlt645.receiver import Received as Received645
+from kwhub.protocols.dlt645.receiver import Receiver as Receiver645
+from kwhub.protocols.gdw1376 import explain as explain_1376
+from kwhub.protocols.gdw1376 import frames as frames_1376
+from kwhub.protocols.gdw1376 import receiver as receiver_1376
+from kwhub.protocols.gdw1376 import summary as summary_1376
+from kwhub.wire.explain import Explanation
+
+__all__ = ["PROTOCOLS", "Decoded", "DecodedValue", "decode", "detect", "explain", "split"]
+
+DLT645_2007 = Edition.E2007.value
+DLT645_1997 = Edition.E1997.value
+GDW1376 = "gdw1376.1"
+PROTOCOLS = (DLT645_2007, DLT645_1997, GDW1376)
+
+_AFN_DAY_DATA = 0x0D
+_FREEZES = {0x0C: range(129, 137), _AFN_DAY_DATA: range(161, 169)}
+"""Functions with the total and each tariff of one quantity, in the same order in both AFN."""
+_ENERGY_UNITS = ("kWh", "kvarh")
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedValue:
+    """One value in a frame."""
+
+    register: str | None  #: OBIS code, None where the item is no register
+    identifier: str  #: as the protocol writes it: ``00010000``, ``0D-F101``
+    name: str
+    name_zh: str
+    value: Decimal | str | None  #: None: the meter says that there is no value
+    unit: str
+    point: int | None = None  #: of the uplink: which measuring point
+    time: str | None = None  #: of the uplink: wall time of a point of a curve
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One frame, or bytes that are none."""
+
+    raw: bytes
+    protocol: str
+    valid: bool
+    error: DecodeError | None = None
+    frame: Mapping[str, Any] = field(default_factory=dict)  #: empty when there is no frame
+    values: tuple[DecodedValue, ...] = ()
+
+
+def detect(raw: bytes) -> str:
+    """The protocol that bytes look like; a guess, DL/T 645-2007, when they look like none.
+
+    The uplink has 68 at bytes 0 and 5 with the doubled length between; DL/T 645 has 68 at bytes 0
+    and 7 after any FE, and its function code tells the edition.
+    """
+    if raw[:1] == b"\x68" and raw[5:6] == b"\x68" and len(raw) >= 8 and raw[1:3] == raw[3:5]:
+        return GDW1376
+    frame = raw.lstrip(b"\xfe")
+    if len(frame) > 8 and frame[7] == 0x68:
+        return edition_of(frame[8]).value
+    return DLT645_2007
+
+
+def split(raw: bytes) -> list[bytes]:
+    """Cut bytes that are several whole frames in a row; anything else stays in one piece."""
+    pieces: list[bytes]
+    if detect(raw) == GDW1376:
+        uplink = receiver_1376.Receiver().feed(raw)
+        pieces = [item.raw for item in uplink if isinstance(item, receiver_1376.Received)]
+    else:
+        pieces = [item.raw for item in Receiver645().feed(raw) if isinstance(item, Received645)]
+    return pieces if len(pieces) > 1 and b"".join(pieces) == raw else [raw]
+
+
+def decode(raw: bytes, protocol: str | None = None) -> Decoded:
+    """Decode one frame. Never raises for any bytes.
+
+    Args:
+        raw: the bytes.
+        protocol: one of ``PROTOCOLS``; found by itself when left out.
+
+    Raises:
+        LocalError: there is no such protocol.
+    """
+    name = detect(raw) if protocol is None else protocol
+    if name not in _DECODERS:
+        raise LocalError(f"unknown protocol {name!r}; there are {', '.join(PROTOCOLS)}")
+    return _DECODERS[name](raw, None if protocol is None else name)
+
+
+def explain(raw: bytes, protocol: str | None = None) -> Explanation:
+    """Every byte beside its meaning. Never fails."""
+    if (protocol or detect(raw)) == GDW1376:
+        return explain_1376.explain(raw)
+    return explain_645.explain(raw)
+
+
+def _decode_645(raw: bytes, forced: str | None) -> Decoded:
+    try:
+        frame, error = frames_645.parse(raw), None
+    except DecodeError as problem:
+        error = problem
+        first = _first_frame(raw) if problem.kind == "stray_trailing_bytes" else None
+        if first is None:
+            return Decoded(raw, forced or detect(raw), valid=False, error=problem)
+        frame = first
+    summary = summary_645.summarise(frame)
+    edition = Edition(forced) if forced else summary.edition
+    values, problem_inside = _values_645(frame, edition)
+    fields = asdict(summary)
+    del fields["edition"]
+    return Decoded(
+        raw,
+        edition.value,
+        valid=True,
+        error=error or diagnose.diagnose(frame) or problem_inside,
+        frame=fields,
+        values=values,
+    )
+
+
+def _first_frame(raw: bytes) -> frames_645.Frame645 | None:
+    for item in Receiver645().feed(raw):
+        if isinstance(item, Received645):
+            return item.frame
+    return None
+
+
+def _values_645(
+    frame: frames_645.Frame645, edition: Edition
+) -> tuple[tuple[DecodedValue, ...], DecodeError | None]:
+    identifier = summary_645.identifier_in(frame)
+    if not frame.is_answer or frame.is_abnormal or identifier is None:
+        return (), None
+    payload = summary_645.payload_in(frame)
+    item = items.find(identifier, edition)
+    if not payload or item is None:
+        return (), None
+    try:
+        found = items.decode(identifier, payload, edition)
+    except DecodeError as problem:
+        text = items.identifier_text(identifier, edition)
+        unread = DecodedValue(item.register, text, item.name_en, item.name_zh, None, item.unit)
+        return (unread,), problem
+    return tuple(
+        DecodedValue(
+            value.register,
+            value.identifier,
+            value.name_en,
+            value.name_zh,
+            _plain(value.value),
+            value.unit,
+        )
+        for value in found
+    ), None
+
+
+def _plain(value: Any) -> Decimal | str | None:
+    if value is None or isinstance(value, Decimal | str):
+        return value
+    return value.hex().upper() if isinstance(value, bytes) else str(value)
+
+
+def _decode_1376(raw: bytes, _forced: str | None) -> Decoded:
+    try:
+        frame = frames_1376.parse(raw)
+    except DecodeError as problem:
+        return Decoded(raw, GDW1376, valid=False, error=problem)
+    summary = asdict(summary_1376.summarise(frame))
+    found = summary_1376.values(frame)
+    values = tuple(
+        DecodedValue(
+            register,
+            f"{frame.afn:02X}-F{value.function}",
+            value.name,
+            value.name_zh,
+            value.value,
+            value.unit,
+            value.point,
+            None if value.time is None else value.time.isoformat(),
+        )
+        for value, register in zip(found, _registers_1376(frame.afn, found), strict=True)
+    )
+    return Decoded(raw, GDW1376, valid=True, frame=summary, values=values)
+
+
+def _registers_1376(
+    afn: int, found: Sequence[summary_1376.FrameValue]
+) -> Iterator[Register | None]:
+    """The register of each value: a curve has one, a freeze has the total and then the tariffs."""
+    freezes = _FREEZES.get(afn, range(0))
+    seen: Counter[tuple[int, int]] = Counter()
+    for value in found:
+        if value.function in freezes and value.unit in _ENERGY_UNITS:
+            key = (value.point, value.function)
+            seen[key] += 1
+            stem = freezes.index(value.function) + _FREEZES[_AFN_DAY_DATA].start
+            yield from_gdw_day_freeze(stem, seen[key])[-1]
+        elif afn == _AFN_DAY_DATA and value.time is not None:
+            yield from_gdw_curve(value.function)
+        else:
+            yield None
+
+
+_DECODERS: Mapping[str, Callable[[bytes, str | None], Decoded]] = MappingProxyType(
+    {DLT645_2007: _decode_645, DLT645_1997: _decode_645, GDW1376: _decode_1376}
+)

@@ -1,0 +1,160 @@
+"""``kwhub decode``: any frame, explained byte by byte or as JSON."""
+
+import string
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from kwhub.catalog.decoding import PROTOCOLS, Decoded, decode, explain, split
+from kwhub.cli.output import (
+    EN,
+    Exit,
+    JsonFlag,
+    Language,
+    LanguageOption,
+    pick_language,
+    print_json,
+    say,
+)
+from kwhub.domain.errors import DecodeError, LocalError
+
+__all__ = ["decode_frames"]
+
+HEX_DIGITS = frozenset(string.hexdigits)
+IGNORED = str.maketrans("", "", " \t,;:-_")
+LINE_CHARS_MAX = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One text that should be a frame; ``raw`` is None when it is not hexadecimal."""
+
+    text: str
+    raw: bytes | None
+    error: DecodeError | None = None
+
+
+def decode_frames(
+    *frames: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    file: Annotated[Path | None, Parameter(help="Read frames from a file, one a line.")] = None,
+    protocol: Annotated[
+        str | None,
+        Parameter(help=f"Force a protocol: {', '.join(PROTOCOLS)}. Otherwise it is found."),
+    ] = None,
+    json: JsonFlag = False,
+    language: LanguageOption = None,
+) -> int:
+    """Decode frames of any known protocol and explain every byte.
+
+    The exit code is 1 when a frame is damaged or says something impossible. Example:
+
+        kwhub decode "FE FE FE 68 38 00 00 00 00 00 68 91 08 33 33 34 33 6B 33 33 33 72 16"
+
+    Parameters
+    ----------
+    frames
+        Hexadecimal, spaces allowed; single bytes as separate words are one frame. "-" reads
+        standard input, one frame a line; lines that are empty or begin with # are passed over.
+    """
+    if protocol is not None and protocol not in PROTOCOLS:
+        raise LocalError(f"unknown protocol {protocol!r}; there are {', '.join(PROTOCOLS)}")
+    if not frames and file is None:
+        raise LocalError('give a frame, --file, or "-" for standard input')
+    spoken = pick_language(language)
+    bad = False
+    for number, line in enumerate(_lines(frames, file)):
+        for result in _results(line, protocol):
+            bad |= not result.valid or result.error is not None
+            if json:
+                print_json(_as_json(result, spoken))
+            else:
+                _show(line, result, protocol, spoken, first=number == 0)
+    return Exit.NO if bad else Exit.OK
+
+
+def _lines(frames: Sequence[str], file: Path | None) -> Iterator[_Line]:
+    if file is not None:
+        yield from _text_lines(file.read_text(errors="replace").splitlines())
+    if len(frames) > 1 and all(len(word) <= 2 for word in frames):
+        frames = (" ".join(frames),)
+    for word in frames:
+        if word == "-":
+            yield from _text_lines(sys.stdin)
+        else:
+            yield _line(word)
+
+
+def _text_lines(lines: Iterable[str]) -> Iterator[_Line]:
+    for line in lines:
+        text = line.strip()
+        if text and not text.startswith("#"):
+            yield _line(text)
+
+
+def _line(text: str) -> _Line:
+    if len(text) > LINE_CHARS_MAX:
+        return _Line(text, None, DecodeError("too_long", f"more than {LINE_CHARS_MAX} characters"))
+    digits = text.translate(IGNORED).removeprefix("0x").removeprefix("0X")
+    for place, digit in enumerate(text):
+        if digit not in HEX_DIGITS and ord(digit) not in IGNORED and digit not in "xX":
+            detail = f"{digit!r} at character {place + 1} is no hexadecimal digit"
+            return _Line(text, None, DecodeError("not_hex", detail))
+    try:
+        return _Line(text, bytes.fromhex(digits))
+    except ValueError:
+        detail = f"{len(digits)} hexadecimal digits: a byte has two"
+        return _Line(text, None, DecodeError("not_hex", detail))
+
+
+def _results(line: _Line, protocol: str | None) -> list[Decoded]:
+    if line.raw is None:
+        return [Decoded(b"", protocol or "unknown", valid=False, error=line.error)]
+    return [decode(piece, protocol) for piece in split(line.raw)]
+
+
+def _as_json(result: Decoded, language: Language) -> dict[str, Any]:
+    error = result.error
+    return {
+        "protocol": result.protocol,
+        "valid": result.valid,
+        "error": None
+        if error is None
+        else {"kind": error.kind, "detail": error.detail, "offset": error.offset},
+        "frame": result.frame,
+        "values": [
+            {
+                "register": value.register,
+                "identifier": value.identifier,
+                "name": value.name if language == EN else value.name_zh,
+                "value": None if value.value is None else str(value.value),
+                "unit": value.unit,
+            }
+            | ({} if value.point is None else {"point": value.point})
+            | ({} if value.time is None else {"time": value.time})
+            for value in result.values
+        ],
+    }
+
+
+def _show(
+    line: _Line, result: Decoded, protocol: str | None, language: Language, *, first: bool
+) -> None:
+    if not first:
+        say("")
+    if line.raw is None:
+        say(f"{line.text[:60]}\n! {result.error}")
+        return
+    say(result.protocol)
+    say(explain(result.raw, protocol).render(language))
+    for value in result.values:
+        name = value.name if language == EN else value.name_zh
+        said = ("no value" if language == EN else "无数据") if value.value is None else value.value
+        place = "" if value.point is None else f"p{value.point} "
+        when = "" if value.time is None else f" {value.time}"
+        say(f"= {place}{name}{when}: {said} {value.unit}".rstrip())
+    if result.error is not None:
+        say(f"! {result.error.kind}: {result.error}")
