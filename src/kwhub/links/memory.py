@@ -46,32 +46,49 @@ class MemoryLink:
 
     async def write(self, data: bytes) -> None:
         """See Link; waits while a hearer has too much unread."""
-        if self._inbox.closed:
-            raise LinkDown("closed by the other side" if self._open else "closed by this side")
         raw = bytes(data)
+        self._check()
         for end in tuple(self._medium.ends):
             if end is not self:
-                await end.take(raw)
+                while end.is_behind:
+                    await end.room()
+                    self._check()
+                end.hear(raw)
 
-    async def take(self, data: bytes) -> None:
-        """Put bytes into this end's inbox, waiting while its reader is far behind."""
-        while self._inbox.full and not self._inbox.closed:
-            if self._room is None:
-                self._room = asyncio.Event()
-            await self._room.wait()
+    @property
+    def is_behind(self) -> bool:
+        """Whether this end has so much unread that a talker must wait for it."""
+        return self._inbox.full and self._open
+
+    def hear(self, data: bytes) -> None:
+        """Bytes arrive at this end."""
         self._inbox.put(data)
+
+    async def room(self) -> None:
+        """Wait until the reader of this end has caught up, or an end has gone."""
+        if self._room is None:
+            self._room = asyncio.Event()
+        await self._room.wait()
 
     async def aclose(self) -> None:
         """See Link."""
         if not self._open:
             return
         self._open = False
-        self._medium.ends.remove(self)
         self._inbox.close("closed by this side", drop=True)
+        for end in self._medium.ends:
+            end.on_gone(self)
+        self._medium.ends.remove(self)
+
+    def on_gone(self, gone: "MemoryLink") -> None:
+        """An end of the medium was closed, this one or another."""
+        if self._medium.ends_together and gone is not self:
+            self._inbox.close("closed by the other side")
         self._on_room()
-        if self._medium.ends_together:
-            for end in self._medium.ends:
-                end._inbox.close("closed by the other side")  # noqa: SLF001  the same class
+
+    def _check(self) -> None:
+        if self._inbox.closed:
+            raise LinkDown("closed by the other side" if self._open else "closed by this side")
 
     def _on_room(self) -> None:
         if self._room is not None:

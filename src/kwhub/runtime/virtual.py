@@ -69,7 +69,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return math.ulp(self._jumping.now)
 
     @_clock_resolution.setter
-    def _clock_resolution(self, of_a_real_clock: float) -> None:
+    def _clock_resolution(self, _of_a_real_clock: float) -> None:
         """Asyncio sets it once, for the clock of the machine."""
 
 
