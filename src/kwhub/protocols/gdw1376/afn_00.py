@@ -25,13 +25,25 @@ __all__ = [
 AFN = 0x00
 _ITEM_BYTES = MARK_BYTES + 1
 
+
+def _item_words(mark: bytes) -> tuple[str, str]:
+    item = Unit.from_mark(mark, b"")
+    points = ", ".join(f"p{point}" for point in item.points)
+    functions = ", ".join(f"F{function}" for function in item.functions)
+    return f"{points} {functions}", f"{points} {functions}"
+
+
+def _error_words(error: int) -> tuple[str, str]:
+    return {0: ("ok", "正确")}.get(error, (f"error {error}", f"错误{error}"))
+
+
 _PER_ITEM = (
     Field("AFN of the request", "要确认的报文AFN", BIN1),
     Repeat(
         lambda seen: seen["left"] // _ITEM_BYTES,
         (
-            Field("item", "数据单元标识", bytes_format(MARK_BYTES)),
-            Field("error", "错误码", BIN1),
+            Field("item", "数据单元标识", bytes_format(MARK_BYTES), tell=_item_words),
+            Field("error", "错误码", BIN1, tell=_error_words),
         ),
     ),
 )

@@ -26,13 +26,44 @@ from kwhub.protocols.gdw1376.units import Unit
 from kwhub.wire.codecs import U8, U16LE, bcd_text, raw_bytes
 from kwhub.wire.frame import Frame, frame_size
 
-__all__ = ["AFN", "ARCHIVE", "BAUD_CODES", "ROWS", "MeterArchive", "archive_unit", "read_archive"]
+__all__ = [
+    "AFN",
+    "ARCHIVE",
+    "BAUD_CODES",
+    "METER_PROTOCOLS",
+    "ROWS",
+    "MeterArchive",
+    "archive_unit",
+    "read_archive",
+]
 
 AFN = 0x04
 ARCHIVE = 10
 
 BAUD_CODES = (0, 600, 1200, 2400, 4800, 7200, 9600, 19_200)
 """Baud by the code in F10 byte 4, D7-D5; 0 is the default of the port."""
+
+METER_PROTOCOLS: dict[int, tuple[str, str]] = {
+    0: ("do not read", "不抄表"),
+    1: ("DL/T 645-1997", "DL/T 645-1997"),
+    2: ("AC sampling", "交流采样装置"),
+    30: ("DL/T 645-2007", "DL/T 645-2007"),
+    31: ("narrow-band PLC module", "窄带低压载波通信"),
+}
+"""Protocol of a meter by the code in F10 byte 5; provinces add their own."""
+
+
+def _line_words(byte: int) -> tuple[str, str]:
+    port, baud = byte & 0x1F, BAUD_CODES[byte >> 5]
+    if not baud:
+        return f"port {port}, default speed", f"端口{port}，默认速率"
+    return f"port {port}, {baud} bit/s", f"端口{port}，{baud} bit/s"
+
+
+def _protocol_words(code: int) -> tuple[str, str]:
+    name, name_zh = METER_PROTOCOLS.get(code, ("of the province", "地方扩展"))
+    return f"{code}: {name}", f"{code}：{name_zh}"
+
 
 _UPLINK = (
     Field("RTS", "RTS", BIN1, "20 ms"),
@@ -51,8 +82,8 @@ _STATION = (
 _ARCHIVE_RECORD = (
     Field("index", "装置序号", BIN2),
     Field("measuring point", "测量点号", BIN2),
-    Field("baud code and port", "通信速率及端口号", BIN1),
-    Field("protocol", "通信协议类型", BIN1),
+    Field("baud code and port", "通信速率及端口号", BIN1, tell=_line_words),
+    Field("protocol", "通信协议类型", BIN1, tell=_protocol_words),
     Field("meter address", "通信地址", A12),
     Field("meter password", "通信密码", bytes_format(6)),
     Field("tariff count", "电能费率个数", BIN1),

@@ -46,11 +46,18 @@ DENSITIES_S = MappingProxyType({1: 900, 2: 1800, 3: 3600, 254: 300, 255: 60})
 """Seconds between the points of a curve by density code; 0 is "do not freeze"."""
 
 
+def _density_words(code: int) -> tuple[str, str]:
+    seconds = DENSITIES_S.get(code)
+    if seconds is None:
+        return f"{code}: no curve", f"{code}：不冻结或备用"
+    return f"{code}: every {seconds // 60} min", f"{code}：间隔{seconds // 60}分钟"
+
+
 _DAY = (Field("day Td-d", "日时标Td_d", A20),)
 _MONTH = (Field("month Td-m", "月时标Td_m", A21),)
 _CURVE = (
     Field("start of curve Td-c", "曲线时标Td_c起始时间", A15),
-    Field("density", "数据冻结密度", BIN1),
+    Field("density", "数据冻结密度", BIN1, tell=_density_words),
     Field("points", "数据点数n", BIN1, key="n"),
 )
 _CURVE_HEAD_BYTES = 7

@@ -10,27 +10,6 @@ __all__ = ["AFN", "ERC_NAMES", "ROWS"]
 
 AFN = 0x0E
 
-_RANGE = (
-    Field("first record", "事件记录起始指针Pm", BIN1, key="first"),
-    Field("end of records", "事件记录结束指针Pn", BIN1, key="end"),
-)
-_RECORD = (
-    Field("event code ERC", "事件代码ERC", BIN1),
-    Field("length", "事件记录长度Le", BIN1, "byte", key="length"),
-    Blob("record", "事件记录内容", "length"),
-)
-_RECORDS = (
-    Field("important events", "当前重要事件计数器EC1", BIN1),
-    Field("normal events", "当前一般事件计数器EC2", BIN1),
-    *_RANGE,
-    Repeat(lambda seen: (seen["end"] - seen["first"]) % 256, _RECORD),
-)
-
-ROWS = (
-    Row(1, "important events", "请求重要事件", _RANGE, _RECORDS),
-    Row(2, "normal events", "请求一般事件", _RANGE, _RECORDS),
-)
-
 ERC_NAMES: dict[int, tuple[str, str]] = {
     1: ("initialised or version changed", "数据初始化和版本变更记录"),
     2: ("parameter loss", "参数丢失记录"),
@@ -62,3 +41,30 @@ ERC_NAMES: dict[int, tuple[str, str]] = {
     35: ("unknown meter found", "发现未知电表事件记录"),
 }
 """English and Chinese name of an event code."""
+
+
+def _erc_words(code: int) -> tuple[str, str]:
+    name, name_zh = ERC_NAMES.get(code, ("reserved or of the province", "备用或地方扩展"))
+    return f"ERC{code} {name}", f"ERC{code}{name_zh}"
+
+
+_RANGE = (
+    Field("first record", "事件记录起始指针Pm", BIN1, key="first"),
+    Field("end of records", "事件记录结束指针Pn", BIN1, key="end"),
+)
+_RECORD = (
+    Field("event code ERC", "事件代码ERC", BIN1, tell=_erc_words),
+    Field("length", "事件记录长度Le", BIN1, "byte", key="length"),
+    Blob("record", "事件记录内容", "length"),
+)
+_RECORDS = (
+    Field("important events", "当前重要事件计数器EC1", BIN1),
+    Field("normal events", "当前一般事件计数器EC2", BIN1),
+    *_RANGE,
+    Repeat(lambda seen: (seen["end"] - seen["first"]) % 256, _RECORD),
+)
+
+ROWS = (
+    Row(1, "important events", "请求重要事件", _RANGE, _RECORDS),
+    Row(2, "normal events", "请求一般事件", _RANGE, _RECORDS),
+)

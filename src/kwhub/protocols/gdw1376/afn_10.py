@@ -23,41 +23,6 @@ BAUDS = (300, 600, 1200, 2400, 4800, 7200, 9600, 19_200)
 _SECONDS_MAX = 127
 _BYTE_GAP_MS_MAX = 2550
 
-_DOWN = (
-    Field("port", "终端通信端口号", BIN1),
-    Field("line control", "透明转发通信控制字", BIN1),
-    Field("message timeout", "透明转发接收等待报文超时时间", BIN1),
-    Field("byte timeout", "透明转发接收等待字节超时时间", BIN1, "10 ms"),
-    Field("length", "透明转发内容字节数k", BIN2, "byte", key="k"),
-    Blob("payload", "透明转发内容", "k"),
-)
-_UP = (
-    Field("port", "终端通信端口号", BIN1),
-    Field("length", "透明转发内容字节数k", BIN2, "byte", key="k"),
-    Blob("payload", "透明转发内容", "k"),
-)
-_READ_DIRECTLY = (
-    Field("port", "终端通信端口号", BIN1),
-    Field("relay level", "转发中继级数", BIN1, key="level"),
-    Repeat("level", (Field("relay address", "中继地址", A12),)),
-    Field("meter address", "转发目标地址", A12),
-    Field("identifier type", "转发直接抄读的数据标识类型", BIN1),
-    Field("identifier", "转发直接抄读的数据标识", BIN4),
-)
-
-ROWS = (
-    Row(TRANSPARENT, "transparent forwarding", "透明转发", _DOWN, _UP, "clause 5.15, F1"),
-    Row(
-        9,
-        "read a meter directly",
-        "转发主站直接对电表的抄读数据命令",
-        _READ_DIRECTLY,
-        None,
-        "clause 5.15, F9",
-        single_source=True,
-    ),
-)
-
 
 @dataclass(frozen=True, slots=True)
 class LineControl:
@@ -90,6 +55,62 @@ class LineControl:
             raise LocalError(f"{self} cannot be said in a control byte")
         stop = 0x10 if self.stop_bits == 2 else 0
         return BAUDS.index(self.baud) << 5 | stop | parities[self.parity] | (self.data_bits - 5)
+
+
+def _line_words(byte: int) -> tuple[str, str]:
+    line = LineControl.from_byte(byte)
+    parity_zh = {"none": "无", "even": "偶", "odd": "奇"}[line.parity]
+    bits = f"{line.data_bits} data bits, {line.stop_bits} stop bit{'s'[: line.stop_bits - 1]}"
+    return (
+        f"{line.baud} bit/s, {line.parity} parity, {bits}",
+        f"{line.baud} bit/s，{parity_zh}校验，{line.data_bits}位数据位，{line.stop_bits}位停止位",
+    )
+
+
+def _timeout_words(byte: int) -> tuple[str, str]:
+    value = byte & 0x7F
+    text = f"{value} s" if byte & 0x80 else f"{value * 10} ms"
+    return text, text
+
+
+def _gap_words(byte: int) -> tuple[str, str]:
+    return f"{byte * 10} ms", f"{byte * 10} ms"
+
+
+_DOWN = (
+    Field("port", "终端通信端口号", BIN1),
+    Field("line control", "透明转发通信控制字", BIN1, tell=_line_words),
+    Field("message timeout", "透明转发接收等待报文超时时间", BIN1, tell=_timeout_words),
+    Field("byte timeout", "透明转发接收等待字节超时时间", BIN1, tell=_gap_words),
+    Field("length", "透明转发内容字节数k", BIN2, "byte", key="k"),
+    Blob("payload", "透明转发内容", "k"),
+)
+_UP = (
+    Field("port", "终端通信端口号", BIN1),
+    Field("length", "透明转发内容字节数k", BIN2, "byte", key="k"),
+    Blob("payload", "透明转发内容", "k"),
+)
+_READ_DIRECTLY = (
+    Field("port", "终端通信端口号", BIN1),
+    Field("relay level", "转发中继级数", BIN1, key="level"),
+    Repeat("level", (Field("relay address", "中继地址", A12),)),
+    Field("meter address", "转发目标地址", A12),
+    Field("identifier type", "转发直接抄读的数据标识类型", BIN1),
+    Field("identifier", "转发直接抄读的数据标识", BIN4),
+)
+
+ROWS = (
+    Row(TRANSPARENT, "transparent forwarding", "透明转发", _DOWN, _UP, "clause 5.15, F1"),
+    Row(
+        9,
+        "read a meter directly",
+        "转发主站直接对电表的抄读数据命令",
+        _READ_DIRECTLY,
+        None,
+        "clause 5.15, F9",
+        single_source=True,
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from kwhub.domain.errors import DecodeError
+from kwhub.protocols.gdw1376 import afn_00
 from kwhub.protocols.gdw1376.frames import (
     COUNTER_BYTES,
     END,
@@ -190,7 +191,7 @@ def _unit_parts(frame: Frame1376, unit: Unit) -> Iterator[Part]:
         yield _part(0, len(head), ("data", "数据"), words, ok=False)
         return
     yield _part(0, 2, ("points DA", "信息点DA"), points_words(unit.points), ok=bool(unit.points))
-    yield _part(2, 4, ("functions DT", "信息类DT"), *_function_words(frame.afn, unit))
+    yield _functions_part(frame.afn, unit)
     at = MARK_BYTES
     layouts = layout_of(frame.afn, up=frame.up)
     for item in items(unit, layouts):
@@ -207,11 +208,16 @@ def _unit_parts(frame: Frame1376, unit: Unit) -> Iterator[Part]:
         yield _part(at, end, ("data", "数据"), words)
 
 
-def _function_words(afn: int, unit: Unit) -> tuple[Words]:
+def _functions_part(afn: int, unit: Unit) -> Part:
     rows = [(function, find(afn, function)) for function in unit.functions]
     english = ", ".join(f"F{number} {row.name if row else ''}".strip() for number, row in rows)
     chinese = "、".join(f"F{number}{row.name_zh if row else ''}" for number, row in rows)
-    return ((english or "no function", chinese or "无信息类"),)
+    right = len(rows) == 1 if afn == afn_00.AFN else bool(rows)
+    if rows and not right:
+        english += ": contradicts itself; item by item is F3, DT1 = 04"
+        chinese += "：自相矛盾；按数据单元标识确认为F3（DT1=04）"
+    words = (english or "no function", chinese or "无信息类")
+    return _part(2, 4, ("functions DT", "信息类DT"), words, ok=right)
 
 
 def _cell_part(item: Item, cell: Cell, many: bool) -> Part:  # noqa: FBT001  # one word of a name
@@ -224,7 +230,7 @@ def _cell_part(item: Item, cell: Cell, many: bool) -> Part:  # noqa: FBT001  # o
 def _aux_parts(frame: Frame1376, at: int) -> Iterator[Part]:
     if frame.password is not None:
         stop = at + len(frame.password)
-        yield _part(at, stop, ("password PW", "消息认证码PW"), ("not shown", "不显示"))
+        yield _part(at, stop, ("password PW", "消息认证码PW"), ("16 bytes", "16字节"))
         at = stop
     if frame.event_counters is not None:
         important, normal = frame.event_counters

@@ -38,6 +38,7 @@ class Field:
     format: Format[Any]
     unit: str = ""
     key: str = ""  #: name under which a later element finds this number
+    tell: Callable[[Any], tuple[str, str]] | None = None  #: value in words, English and Chinese
 
 
 Count: TypeAlias = str | Callable[[dict[str, int]], int]
@@ -96,7 +97,7 @@ class Cell:
     value: Any  #: as its format says; bytes for a blob; None when missing or wrong
     unit: str = ""
     problem: str = ""  #: why the bytes cannot be read, empty when they can
-    notation: str = ""
+    told: tuple[str, str] | None = None  #: value in words, where the bare value says too little
 
 
 def tariff_label(index: int) -> str:
@@ -176,12 +177,13 @@ def _cell(span: _Span, data: bytes) -> Cell:
     raw = data[span.start : span.stop]
     if isinstance(span.element, Blob):
         return Cell(span.start, span.stop, name, name_zh, raw)
-    form, unit = span.element.format, span.element.unit
-    notation = f"{form.name} {form.notation}"
+    field = span.element
     try:
-        return Cell(span.start, span.stop, name, name_zh, form.decode(raw), unit, "", notation)
+        value = field.format.decode(raw)
     except DecodeError as error:
-        return Cell(span.start, span.stop, name, name_zh, None, unit, str(error), notation)
+        return Cell(span.start, span.stop, name, name_zh, None, field.unit, str(error))
+    told = field.tell(value) if field.tell and value is not None else None
+    return Cell(span.start, span.stop, name, name_zh, value, field.unit, "", told)
 
 
 def _names(span: _Span) -> tuple[str, str]:

@@ -5,7 +5,7 @@ and look for the next 68).
 """
 
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, groupby
 
 from kwhub.domain.errors import DecodeError
 from kwhub.protocols.gdw1376.frames import (
@@ -20,7 +20,10 @@ from kwhub.protocols.gdw1376.frames import (
 )
 from kwhub.wire.events import Discarded
 
-__all__ = ["Received", "Receiver"]
+__all__ = ["NOISE", "Received", "Receiver"]
+
+NOISE = "noise"
+"""Kind of bytes that do not even look like the start of a frame."""
 
 _COMPACT_BYTES = 4096
 """Dead bytes at the front that are worth one move of the rest."""
@@ -80,12 +83,12 @@ class Receiver:
                 break
             found += step
         self._compact()
-        return found
+        return _without_seams(found)
 
     def _skip_noise(self) -> list[Received | Discarded]:
         start = self._data.find(START, self._at)
         stop = start if start >= 0 else len(self._data)
-        found = self._discard(stop - self._at, "noise", "no frame starts here")
+        found = self._discard(stop - self._at, NOISE, "no frame starts here")
         self._at = stop
         return found
 
@@ -94,7 +97,7 @@ class Receiver:
         head = bytes(self._data[self._at : self._at + HEAD_BYTES])
         problem = header_problem(head, self._profile)
         if problem:
-            found = self._discard(1, "noise", problem[1])
+            found = self._discard(1, NOISE, problem[1])
             self._at += 1
             return found
         if len(head) < HEAD_BYTES:
@@ -142,3 +145,20 @@ class Receiver:
             del self._sums[: self._at]
             self._told = max(0, self._told - self._at)
             self._at = 0
+
+
+def _without_seams(found: list[Received | Discarded]) -> list[Received | Discarded]:
+    """Neighbouring pieces of noise as one."""
+    whole: list[Received | Discarded] = []
+    for is_noise, group in groupby(found, _is_noise):
+        pieces = list(group)
+        if is_noise:
+            raw = b"".join(piece.raw for piece in pieces)
+            whole.append(Discarded(raw, NOISE, "no frame starts here"))
+        else:
+            whole += pieces
+    return whole
+
+
+def _is_noise(one: Received | Discarded) -> bool:
+    return isinstance(one, Discarded) and one.kind == NOISE

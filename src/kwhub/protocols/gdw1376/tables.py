@@ -47,7 +47,7 @@ AFN_NAMES = MappingProxyType(
 )
 """English and Chinese name of every AFN of clause 4.3.4.2; 07 and 11 to FF are reserved."""
 
-TABLES = MappingProxyType(
+TABLES: MappingProxyType[int, MappingProxyType[int, Row]] = MappingProxyType(
     {
         module.AFN: MappingProxyType({row.function: row for row in module.ROWS})
         for module in (
@@ -65,13 +65,17 @@ class _Way:
 
     rows: "MappingProxyType[int, Row]"
     up: bool
+    unknown: Layout | None  #: of functions without a row
 
     def __call__(self, function: int) -> Layout | None:
         row = self.rows.get(function)
         if row is None:
-            return None
+            return self.unknown
         return row.up if self.up else row.down
 
+
+_BARE_REQUESTS = frozenset({0x09, 0x0A, 0x0C})
+"""AFNs whose requests carry no data unless a row says so.  Source: clauses 5.9 to 5.11."""
 
 _NOTHING: MappingProxyType[int, Row] = MappingProxyType({})
 
@@ -83,4 +87,5 @@ def find(afn: int, function: int) -> Row | None:
 
 def layout_of(afn: int, *, up: bool) -> Callable[[int], Layout | None]:
     """Layouts of the functions of an AFN, for units that come up or go down."""
-    return _Way(TABLES.get(afn, _NOTHING), up)
+    bare = not up and afn in _BARE_REQUESTS
+    return _Way(TABLES.get(afn, _NOTHING), up, () if bare else None)

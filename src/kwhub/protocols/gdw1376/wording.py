@@ -129,6 +129,8 @@ def cell_words(cell: Cell) -> Words:
         return cell.problem, f"无法解析：{cell.problem}"
     if cell.value is None:
         return "no value", "无值"
+    if cell.told:
+        return cell.told
     value = plain_value(cell.value)
     text = f"{value:f}" if isinstance(value, Decimal) else str(value)
     both = f"{text} {cell.unit}".rstrip()
