@@ -8,8 +8,7 @@ byte; FE bytes before the first 68 wake the line and belong to neither the frame
 Source: DL/T 645-2007, clause 5.2 (frame format); the 1997 edition has the same frame.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from kwhub.domain.errors import DecodeError, LocalError
 from kwhub.protocols.dlt645.addresses import address_bytes
@@ -51,11 +50,14 @@ FRAME_BYTES_MAX: Final = OVERHEAD_BYTES + DATA_BYTES_MAX
 """The longest frame without its preamble, bytes."""
 
 _FE: Final = bytes([PREAMBLE])
+_NEW: Final = tuple.__new__
 
 
-@dataclass(frozen=True, slots=True)
-class Frame645:
+class Frame645(NamedTuple):
     """One frame of either edition, without its checks.
+
+    A tuple with names, because it is made three times as fast as a frozen dataclass, and one is
+    made for every frame that comes.
 
     Attributes:
         address: twelve characters as printed on the meter; ``A`` for a wildcard digit.

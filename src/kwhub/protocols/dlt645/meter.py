@@ -32,8 +32,8 @@ def _predicate(addresses: Addresses) -> Callable[[str], bool]:
     if callable(addresses):
         return addresses
     known = addresses
-    return lambda asked: asked in known or (
-        is_wildcard(asked) and any(matches(asked, address) for address in known)
+    return lambda asked: (
+        asked in known or (is_wildcard(asked) and any(matches(asked, address) for address in known))
     )
 
 
