@@ -214,7 +214,9 @@ class Attendant(_Pump):
         """
         self.machine.send(request, self._clock.monotonic())
         await self._flush()
-        if self._timer is not None:  # the deadline may have moved, events may be waiting
+        # The deadline may have moved, events may be waiting. A timer that fires in this very
+        # moment wakes the listener anyway.
+        if self._timer is not None and not self._timer.expired():
             self._poked = True
             self._timer.reschedule(asyncio.get_running_loop().time())
 
