@@ -1,19 +1,21 @@
 """The event heap, and that it and asyncio on virtual time are the same world."""
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
 import pytest
 
-from kwhub.domain.errors import LinkDown, LocalError
+from kwhub.domain.errors import LinkDown, LocalError, NoAnswer
+from kwhub.domain.readings import Register
+from kwhub.exchange.read import read_curve, read_day_freeze, read_registers
 from kwhub.links.drive import Driver
-from kwhub.links.layers import Throttled, Traced
+from kwhub.links.layers import FaultRates, Spoiler, Throttled, Traced
 from kwhub.links.memory import pair
-from kwhub.protocols.dlt645.items import decode
-from kwhub.protocols.dlt645.messages import Data, ReadData
 from kwhub.protocols.dlt645.session import Role, Session
+from kwhub.runtime.chance import seeded
 from kwhub.runtime.virtual import run_virtual
 from kwhub.sim.area import TransformerArea
 from kwhub.sim.bus import MeterBus
@@ -24,7 +26,7 @@ from kwhub.sim.meter import SimulatedMeter
 
 START = datetime(2026, 3, 8, 16, tzinfo=UTC)
 BAUD = 2_400
-HOURS = 6
+HOURS = 3
 TIME_PRECISION_S = 1e-6
 
 
@@ -71,28 +73,41 @@ def faulty_area(seed, late_s=0.9):
     ]
 
 
-def hourly(meters):
-    """Read total and block of every meter; the sum of what was got."""
+ENERGY, VOLTAGE = Register("1-0:1.8.0"), Register("1-0:32.7.0")
+
+
+def hourly(meters, hour):
+    """Read registers, the last hour's curve and the freeze of every meter; the sum of all energies."""
     total = Decimal(0)
+    since = datetime(2026, 3, 9) + timedelta(hours=hour - 1)
     for meter in meters:
-        for identifier in (0x0001_0000, 0x0201_FF00, 0x0001_FFFF):
-            event = yield ReadData(meter.address, identifier)
-            if isinstance(event, Data) and identifier == 0x0001_0000:
-                (found,) = decode(identifier, event.payload)
-                assert isinstance(found.value, Decimal)
-                total += found.value
+        answers = yield from read_registers(meter.address, [ENERGY, VOLTAGE])
+        total += sum(
+            a.value for a in answers if a.register == ENERGY and isinstance(a.value, Decimal)
+        )
+        with suppress(NoAnswer):
+            points = yield from read_curve(meter.address, since, 4)
+            total += sum(point.values[ENERGY] or 0 for point in points)
+        with suppress(NoAnswer):
+            freeze = yield from read_day_freeze(meter.address)
+            total += freeze.values[ENERGY] or 0
     return total
 
 
-def by_kernel(seed, late_s=0.9):
+def by_kernel(seed, late_s=0.9, rates=None):
     kernel = Kernel(START, trace=True)
     meters = faulty_area(seed, late_s)
-    cable = Cable(kernel, baud=BAUD)
+    damage = Spoiler(seeded(seed, "cable"), rates).spoil if rates else None
+    cable = Cable(kernel, baud=BAUD, damage=damage)
     asker = Asker(kernel, "master", Session(Role.MASTER, baud=BAUD), cable)
     Station(kernel, "meters", MeterBus(meters, epoch_s=START.timestamp()), cable)
     sums: list[Decimal] = []
+
+    def start(hour):
+        asker.start(hourly(meters, hour), sums.append)
+
     for hour in range(HOURS):
-        kernel.at(hour * 3600.0, lambda: asker.start(hourly(meters), sums.append))
+        kernel.at(hour * 3600.0, partial(start, hour))
     kernel.run_until(HOURS * 3600.0)
     trace = [(entry.who, entry.raw, entry.at_s) for entry in kernel.trace]
     return trace, sums, (asker.requests, asker.retries, asker.discarded)
@@ -118,7 +133,7 @@ def by_asyncio(seed):
             tasks.create_task(serve_meters(Traced(theirs, noted("meters"), clock), meters, clock))
             for hour in range(HOURS):
                 await clock.sleep_until(START + timedelta(hours=hour))
-                sums.append(await driver.run(hourly(meters)))
+                sums.append(await driver.run(hourly(meters, hour)))
             await clock.sleep_until(START + timedelta(hours=HOURS))
             await paced.aclose()
         return sums, (driver.requests, driver.retries, driver.discarded)
@@ -155,8 +170,44 @@ def test_answers_that_come_after_the_repeat_are_thrown_away():
 @pytest.mark.sim
 @pytest.mark.slow
 def test_one_seed_one_trace():
-    assert by_kernel(3) == by_kernel(3)
+    bad = FaultRates(loss=0.01, bit_flip=0.0005, cut=0.005, duplicate=0.005)
+    assert by_kernel(3, rates=bad) == by_kernel(3, rates=bad)
     assert by_kernel(3)[0] != by_kernel(4)[0]
+
+
+@pytest.mark.sim
+@pytest.mark.slow
+def test_a_bad_cable_costs_repeats_but_no_reading():
+    _trace, sums, counts = by_kernel(3)
+    _trace, bad_sums, bad_counts = by_kernel(3, rates=FaultRates(loss=0.01, bit_flip=0.0002))
+    assert bad_counts[1] > counts[1]
+    assert [abs(bad - good) < 1 for bad, good in zip(bad_sums, sums, strict=True)] == [True] * HOURS
+
+
+def test_a_cable_has_two_ends():
+    kernel = Kernel(START)
+    cable = Cable(kernel)
+    for name in ("one", "other"):
+        Station(kernel, name, Session(Role.MASTER), cable)
+    with pytest.raises(LocalError, match="two ends"):
+        Station(kernel, "third", Session(Role.MASTER), cable)
+
+
+def test_a_lost_write_takes_its_time_on_the_wire():
+    kernel = Kernel(START)
+    heard: list[float] = []
+
+    class Ear(Session):
+        def receive(self, data, now):
+            heard.append(now)
+
+    cable = Cable(kernel, baud=1_100, damage=lambda raw: [] if raw == b"lost" else [raw])
+    mouth = Station(kernel, "mouth", Session(Role.MASTER), cable)
+    Station(kernel, "ear", Ear(Role.MASTER), cable)
+    cable.write(mouth, b"lost")
+    cable.write(mouth, b"heard")
+    kernel.run_until(1.0)
+    assert heard == [pytest.approx(0.09)]
 
 
 def test_a_link_that_goes_down_ends_the_serving():

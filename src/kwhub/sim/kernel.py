@@ -37,7 +37,8 @@ CHUNK_BYTES = 65_536
 """The same for a wire that takes no time, in bytes."""
 
 Damage: TypeAlias = Callable[[bytes], Iterable[bytes]]
-"""What a bad cable makes of bytes: the pieces that arrive, perhaps none, perhaps changed ones."""
+"""What a bad cable makes of bytes: the pieces that arrive, perhaps none, perhaps changed ones; such as
+``spoil`` of a ``kwhub.links.layers.Spoiler``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@
 """
 
 from kwhub.links.layers.captured import Captured
-from kwhub.links.layers.faulty import FaultCounts, FaultRates, Faulty
+from kwhub.links.layers.faulty import Faulty
 from kwhub.links.layers.layer import Layer
 from kwhub.links.layers.shared import Shared
+from kwhub.links.layers.spoiler import FaultCounts, FaultRates, Spoiler
 from kwhub.links.layers.throttled import Throttled
 from kwhub.links.layers.traced import Traced
 
@@ -17,6 +18,7 @@ __all__ = [
     "Faulty",
     "Layer",
     "Shared",
+    "Spoiler",
     "Throttled",
     "Traced",
 ]

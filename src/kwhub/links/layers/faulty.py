@@ -2,44 +2,13 @@
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, fields
 
-from kwhub.domain.errors import LocalError
 from kwhub.links.base import Link
 from kwhub.links.layers.layer import Layer
+from kwhub.links.layers.spoiler import FaultCounts, FaultRates, Spoiler
 from kwhub.runtime.chance import Random
 
 __all__ = ["FaultCounts", "FaultRates", "Faulty"]
-
-
-@dataclass(frozen=True, slots=True)
-class FaultRates:
-    """Probabilities from 0 to 1. "Piece" is what one write, or one read of the inner link, carries."""
-
-    loss: float = 0.0  #: a piece vanishes, in either direction
-    bit_flip: float = 0.0  #: for each byte, in either direction: one of its bits is turned
-    cut: float = 0.0  #: a piece ends early, in either direction
-    duplicate: float = 0.0  #: a piece arrives twice, in either direction
-    echo: float = 0.0  #: what this side writes comes back to it, as from optical heads
-    late_answer: float = 0.0  #: a received piece is held back and arrives after the next write
-
-    def __post_init__(self) -> None:
-        for knob in fields(self):
-            rate = getattr(self, knob.name)
-            if not 0.0 <= rate <= 1.0:
-                raise LocalError(f"{knob.name} is a probability from 0 to 1, not {rate}")
-
-
-@dataclass(slots=True)
-class FaultCounts:
-    """How often each trouble was made."""
-
-    lost: int = 0
-    bits_flipped: int = 0
-    cut: int = 0
-    duplicated: int = 0
-    echoed: int = 0
-    answers_held: int = 0
 
 
 class Faulty(Layer):
@@ -59,18 +28,30 @@ class Faulty(Layer):
             rates: the knobs.
         """
         super().__init__(inner)
-        self.rates = rates
-        self.counts = FaultCounts()
-        self._chance = chance
+        self._spoiler = Spoiler(chance, rates)
         self._ready: deque[bytes] = deque()
         self._held: deque[bytes] = deque()
         self._reading: asyncio.Timeout | None = None
 
+    @property
+    def rates(self) -> FaultRates:
+        """The knobs."""
+        return self._spoiler.rates
+
+    @rates.setter
+    def rates(self, rates: FaultRates) -> None:
+        self._spoiler.rates = rates
+
+    @property
+    def counts(self) -> FaultCounts:
+        """What was done so far."""
+        return self._spoiler.counts
+
     async def write(self, data: bytes) -> None:
         """See Link."""
-        for piece in self._spoil(data):
+        for piece in self._spoiler.spoil(data):
             await self.inner.write(piece)
-        if self._happens(self.rates.echo):
+        if self._spoiler.happens(self.rates.echo):
             self.counts.echoed += 1
             self._ready.append(bytes(data))
         self._ready.extend(self._held)
@@ -89,8 +70,8 @@ class Faulty(Layer):
                 continue
             finally:
                 self._reading = None
-            pieces = self._spoil(data)
-            if pieces and self._happens(self.rates.late_answer):
+            pieces = self._spoiler.spoil(data)
+            if pieces and self._spoiler.happens(self.rates.late_answer):
                 self.counts.answers_held += 1
                 self._held.extend(pieces)
             else:
@@ -101,29 +82,3 @@ class Faulty(Layer):
         """See Link."""
         await self.inner.aclose()
         self._ready.clear()
-
-    def _happens(self, rate: float) -> bool:
-        return rate > 0.0 and self._chance.random() < rate
-
-    def _spoil(self, data: bytes) -> list[bytes]:
-        """What arrives of one piece: nothing, the piece, a changed piece, or two."""
-        if self._happens(self.rates.loss):
-            self.counts.lost += 1
-            return []
-        if self.rates.bit_flip > 0.0:
-            data = self._flip(data)
-        if len(data) > 1 and self._happens(self.rates.cut):
-            self.counts.cut += 1
-            data = data[: self._chance.randrange(1, len(data))]
-        if self._happens(self.rates.duplicate):
-            self.counts.duplicated += 1
-            return [data, data]
-        return [data]
-
-    def _flip(self, data: bytes) -> bytes:
-        changed = bytearray(data)
-        for index in range(len(changed)):
-            if self._chance.random() < self.rates.bit_flip:
-                self.counts.bits_flipped += 1
-                changed[index] ^= 1 << self._chance.randrange(8)
-        return bytes(changed)
