@@ -46,6 +46,8 @@ class Item:
         size: number of value bytes; None when it varies.
         register: OBIS code of the (first) value; None when no register is known, and for blocks.
         single_source: only one public source describes it; see ``source``.
+        signed: the top bit of its numbers is a sign.
+        transfer: of code 03: bytes of the request -> bytes of the answer.
     """
 
     identifier: int
@@ -59,6 +61,9 @@ class Item:
     register: Register | None
     source: str
     single_source: bool
+    signed: bool
+    kind: Kind
+    transfer: str
     layout: Layout
 
     def decode(self, payload: bytes) -> list[Value]:
@@ -213,6 +218,9 @@ def _build(family: Family, identifier: int, edition: Edition) -> Item:
         register=Register(label.register) if label.register else None,
         source=family.source,
         single_source=family.single_source,
+        signed=family.signed,
+        kind=family.kind,
+        transfer=family.transfer,
         layout=layout,
     )
 
