@@ -40,7 +40,7 @@ def energy(meter: int, moment_s: int) -> int:
 
 def full_day(meter: int, day: int = 3) -> list[Row]:
     """Everything that a meter owes on one day of March."""
-    rows = []
+    rows: list[Row] = []
     start = shanghai(day)
     for owed in EXPECTED[3 if meter == SUPPLY else 1]:
         moments = due(owed.interval_s, (start, start + 86_400), start + 10**6)

@@ -134,9 +134,8 @@ class Connection:
         if isinstance(event, Discarded):
             self._office.counters["discarded"] += 1
             return ()
-        if self.terminal is not None and self._patience is not None:
-            now = asyncio.get_running_loop().time()
-            self._patience.reschedule(now + self._idle_s)
+        if self.terminal is not None:
+            self._wait_on()
         handler = _HANDLERS.get(type(event))
         return await handler(self, event) if handler else ()
 
@@ -148,8 +147,7 @@ class Connection:
         if terminal is None:
             return await self._turn_away(event, "unknown terminal")
         self.terminal = terminal
-        if self._patience is not None:
-            self._patience.reschedule(asyncio.get_running_loop().time() + self._idle_s)
+        self._wait_on()
         return (Confirm(event.frame),)
 
     async def _on_beat(self, event: Beat) -> Answers:
@@ -197,6 +195,11 @@ class Connection:
         await self._attendant.send(Deny(event.frame))
         await self.close(f"denied: {why}")
         return ()
+
+    def _wait_on(self) -> None:
+        """The terminal was heard: it has its whole idle time again."""
+        if self._patience is not None and not self._patience.expired():
+            self._patience.reschedule(asyncio.get_running_loop().time() + self._idle_s)
 
     def _is_own(self, address: TerminalAddress) -> bool:
         own = self._session.address

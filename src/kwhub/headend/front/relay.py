@@ -4,7 +4,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from kwhub.domain.errors import KwhubError, LinkDown, NoAnswer, Refusal, RemoteError
 from kwhub.domain.machine import Conversation
+from kwhub.protocols.dlt645.messages import TimedOut
 from kwhub.protocols.dlt645.session import Role, Session
 from kwhub.runtime.clock import Clock
 
@@ -30,17 +32,19 @@ class Relay:
     """Drives conversations through a carrier of frames.
 
     Attributes:
-        carry: takes a frame to the meter and returns its answer, empty for silence; what it raises
-            ends the conversation.
-        exchanges: every exchange so far, in order; the newest may lack its answer.
+        carry: takes a frame to the meter and returns its answer, empty for silence.
+        exchanges: every exchange so far, in order.
+        trouble: why the carrier stopped carrying. From then on every request times out at once,
+            so that the conversation ends and keeps what it has got so far.
     """
 
     carry: Callable[[bytes], Awaitable[bytes]]
     clock: Clock
     exchanges: list[Exchange] = field(default_factory=list)
+    trouble: KwhubError | None = None
 
     async def run(self, conversation: Conversation[T]) -> T:
-        """Run a conversation to its end; raises what it raises and what ``carry`` raises."""
+        """Run a conversation to its end; raises what it raises."""
         event: Any = None  # what a generator must be sent first
         try:
             while True:
@@ -54,9 +58,9 @@ class Relay:
             conversation.close()
 
     async def _ask(self, request: Any) -> Any:
-        event = await self._attempt(request)
-        for _ in range(ATTEMPTS - 1):
-            if not getattr(event, "timed_out", False):
+        event: Any = TimedOut(request)
+        for _ in range(ATTEMPTS):
+            if self.trouble is not None or not getattr(event, "timed_out", False):
                 break
             event = await self._attempt(request)
         return event
@@ -66,9 +70,12 @@ class Relay:
         session = Session(Role.MASTER, preamble=0)
         session.send(request, self.clock.monotonic())
         frame = session.outgoing(self.clock.monotonic())
-        self.exchanges.append(Exchange(request, frame, b""))
-        answer = await self.carry(frame)
-        self.exchanges[-1] = Exchange(request, frame, answer)
+        try:
+            answer = await self.carry(frame)
+        except (LinkDown, NoAnswer, Refusal, RemoteError) as error:
+            self.trouble = error
+            answer = b""
+        self.exchanges.append(Exchange(request, frame, answer))
         session.receive(answer, self.clock.monotonic())
         while True:
             final = [event for event in session.events() if event.final]

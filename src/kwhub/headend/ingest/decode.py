@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from kwhub.catalog.names import from_gdw_curve, from_gdw_day_freeze
+from kwhub.catalog.registers import TARIFFS_MAX
 from kwhub.domain.readings import DAY_INTERVAL_S
 from kwhub.headend.store.archive import KnownTerminal
 from kwhub.headend.store.columns import Columns
@@ -79,6 +80,8 @@ class _Sink:
         registers = from_gdw_day_freeze(unit.function, len(unit.values))
         if not registers:
             return "unknown_function"
+        if len(registers) > TARIFFS_MAX + 1:
+            return "too_many_tariffs"
         at = self.days.start_s(unit.day + timedelta(days=1))
         if at > self.latest_s:
             return "from_the_future"

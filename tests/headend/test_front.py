@@ -1,0 +1,307 @@
+"""Concentrators log in, report and go away: two real sessions, virtual time."""
+
+import asyncio
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+from tests.headend.concentrator import FakeConcentrator
+from tests.headend.world import DAYS, NOON, config, open_store
+
+from kwhub.domain.errors import LinkDown, NoAnswer, Refusal
+from kwhub.domain.readings import Register
+from kwhub.headend.app import HeadEnd
+from kwhub.headend.ingest.decode import decode
+from kwhub.links.memory import pair
+from kwhub.protocols.gdw1376.afn_0d import CurveUnit, DayFreezeUnit
+from kwhub.protocols.gdw1376.builders import initiated_frame
+from kwhub.protocols.gdw1376.frames import TerminalAddress
+from kwhub.protocols.gdw1376.messages import (
+    Confirmed,
+    Denied,
+    Heartbeat,
+    Login,
+    Logout,
+    Report,
+)
+from kwhub.protocols.gdw1376.units import Unit
+from kwhub.runtime.virtual import run_virtual
+
+ENERGY = Register("1-0:1.8.0")
+DAY = dt.date(2026, 3, 3)
+WALL = dt.datetime(2026, 3, 3)
+CURVE = CurveUnit(2, 101, WALL, (Decimal("1.25"), None, Decimal("1.5")))
+
+
+def play(tmp_path, script, *, settings=None):
+    """Run a script(headend, tasks) on virtual time with the head-end at work around it."""
+
+    async def main(clock):
+        headend = HeadEnd(settings or config(tmp_path / "headend.sqlite"), clock)
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(headend.run())
+            await script(headend, tasks)
+            running.cancel()
+            await headend.close()
+
+    run_virtual(main, start=NOON)
+
+
+def connect(headend, tasks, **options):
+    """A concentrator on a memory link."""
+    here, there = pair()
+    tasks.create_task(headend.attend(there))
+    concentrator = FakeConcentrator(here, headend.clock, **options)
+    tasks.create_task(concentrator.run())
+    return concentrator
+
+
+def curve_of(headend, meter=2, register=ENERGY):
+    start = DAYS.start(DAY)
+    return headend.queries.curve(meter, register, start, start + dt.timedelta(hours=1)).values
+
+
+def test_a_report_is_stored_and_then_confirmed(tmp_path):
+    async def script(headend, tasks):
+        concentrator = connect(headend, tasks)
+        await concentrator.login()
+        seen_at_confirm = []
+        answer = await concentrator.ask(Report((CURVE.to_unit(),)))
+        seen_at_confirm = curve_of(headend)
+        assert isinstance(answer, Confirmed)
+        assert seen_at_confirm == [Decimal("1.25"), None, Decimal("1.50"), None]
+        (terminal,) = headend.queries.terminals()
+        assert terminal.online
+        assert terminal.last_seen_at == headend.clock.now()
+        assert isinstance(await concentrator.ask(Logout()), Confirmed)
+        await asyncio.sleep(0.1)
+        (session,) = headend.queries.sessions()
+        assert session.end_reason == "logged out"
+        assert not headend.queries.terminals()[0].online
+
+    play(tmp_path, script)
+
+
+def test_the_same_report_again_is_confirmed_and_changes_nothing(tmp_path):
+    async def script(headend, tasks):
+        concentrator = connect(headend, tasks)
+        await concentrator.login()
+        for _ in range(3):
+            assert isinstance(await concentrator.ask(Report((CURVE.to_unit(),))), Confirmed)
+        packing = await headend.pack()
+        assert (packing.readings, packing.repeated, packing.conflicts) == (9, 6, 0)
+
+    play(tmp_path, script)
+
+
+def test_a_store_that_fails_confirms_nothing(tmp_path):
+    async def script(headend, tasks):
+        concentrator = connect(headend, tasks)
+        await concentrator.login()
+        broken = True
+
+        def fail(*_):
+            if broken:
+                raise OperationalError("INSERT", None, Exception("disk full"))
+
+        engine = headend.store.database.engine
+        event.listen(engine, "before_cursor_execute", fail)
+        report = Report((CURVE.to_unit(),))
+        asked = tasks.create_task(concentrator.ask(report))
+        await asyncio.sleep(15)  # the second attempt fails as well
+        assert not asked.done()
+        assert headend.front.counters["not_stored"] == 2
+        broken = False
+        assert isinstance(await asked, Confirmed)
+        event.remove(engine, "before_cursor_execute", fail)
+        assert curve_of(headend)[0] == Decimal("1.25")
+
+    play(tmp_path, script)
+
+
+def test_a_stranger_is_denied_and_shown(tmp_path):
+    async def script(headend, tasks):
+        stranger = connect(headend, tasks, number=9)
+        assert isinstance(await stranger.ask(Login()), Denied)
+        await asyncio.sleep(0.1)
+        with pytest.raises(LinkDown):
+            await stranger.link.read()
+        (session,) = headend.queries.sessions()
+        assert (session.terminal, session.known) == (9, False)
+        assert session.end_reason == "denied: unknown terminal"
+        assert headend.front.counters["denied"] == 1
+
+    play(tmp_path, script)
+
+
+def test_data_before_login_is_denied(tmp_path):
+    async def script(headend, tasks):
+        heard = []
+        address = TerminalAddress("4101", 2082)
+        for request in (Report((CURVE.to_unit(),)), Heartbeat(), Logout()):
+            here, there = pair()
+            tasks.create_task(headend.attend(there))
+            await here.write(initiated_frame(request, address, 0).to_bytes())
+            heard.append(await here.read())
+        assert headend.front.counters["denied"] == 3
+        assert all(b"\x00\x00\x02\x00" in raw for raw in heard)  # p0 F2: all denied
+        assert curve_of(headend)[0] is None
+
+    play(tmp_path, script)
+
+
+def test_a_second_login_replaces_the_first(tmp_path):
+    async def script(headend, tasks):
+        first = connect(headend, tasks)
+        await first.login()
+        second = connect(headend, tasks)
+        await second.login()
+        await asyncio.sleep(0.1)
+        with pytest.raises(LinkDown):
+            await first.link.read()
+        assert isinstance(await second.ask(Report((CURVE.to_unit(),))), Confirmed)
+        newest, oldest = headend.queries.sessions()
+        assert oldest.end_reason == "replaced by a new log-in"
+        assert newest.ended_at is None
+        assert headend.queries.terminals()[0].online
+
+    play(tmp_path, script)
+
+
+def test_three_missed_heartbeats_end_a_connection(tmp_path):
+    async def script(headend, tasks):
+        concentrator = connect(headend, tasks)
+        await concentrator.login()
+        for _ in range(3):
+            await asyncio.sleep(800)
+            clock = headend.clock.now().astimezone(DAYS.zone).replace(tzinfo=None)
+            assert isinstance(await concentrator.ask(Heartbeat(clock)), Confirmed)
+        assert headend.queries.terminals()[0].last_seen_at == headend.clock.now()
+        await asyncio.sleep(901)
+        (session,) = headend.queries.sessions()
+        assert session.end_reason == "silent for 900 s"
+        assert not headend.front.is_online(1)
+
+    play(tmp_path, script)
+
+
+def test_who_does_not_log_in_is_disconnected(tmp_path):
+    async def script(headend, tasks):
+        here, there = pair()
+        attending = tasks.create_task(headend.attend(there))
+        await here.write(b"GET / HTTP/1.1\r\n\r\n")
+        await asyncio.sleep(31)
+        assert attending.done()
+        assert headend.queries.sessions() == []
+
+    play(tmp_path, script)
+
+
+def test_data_without_a_place_is_confirmed_and_kept_apart(tmp_path):
+    units = (
+        CurveUnit(77, 101, WALL, (Decimal(1),)).to_unit(),  # no such point
+        CurveUnit(2, 97, WALL, (Decimal(1),)).to_unit(),  # increments have no register yet
+        CurveUnit(2, 101, WALL, (Decimal(1),), density=0).to_unit(),
+        CurveUnit(2, 101, WALL.replace(year=2030), (Decimal(1),)).to_unit(),
+        CurveUnit(2, 89, WALL, (Decimal("229.9"),), density=3).to_unit(),
+        Unit((2,), (101,), b"\xff\xff\xff\xff\xff\x01\x01\x00\x00\x00\x00"),  # no time
+    )
+
+    async def script(headend, tasks):
+        concentrator = connect(headend, tasks)
+        await concentrator.login()
+        for unit in units:
+            assert isinstance(await concentrator.ask(Report((unit,))), Confirmed)
+        reasons = sorted(row.reason for row in headend.queries.unknown())
+        assert reasons == [
+            "from_the_future",
+            "not_a_time",
+            "unknown_density",
+            "unknown_function",
+            "unknown_point",
+        ]
+        assert all(row.terminal == "4101-02082" and row.sample for row in headend.queries.unknown())
+        assert headend.front.counters["readings"] == 1
+
+    play(tmp_path, script)
+
+
+def test_units_become_readings(tmp_path):
+    store = open_store(tmp_path / "headend.sqlite")
+    terminal = store.archive.terminals["4101", 2082]
+    freeze = DayFreezeUnit(2, 161, DAY, WALL, (Decimal("10.1234"), Decimal(3), None))
+    factor = CurveUnit(2, 105, WALL, (Decimal("98.5"),), density=3)
+    batch = decode(terminal, 0x0D, (freeze.to_unit(), factor.to_unit()), DAYS, NOON)
+    columns = batch.columns
+    rows = [
+        (columns.registers[number], int(interval), int(at), int(value) if quality else None)
+        for number, interval, at, value, quality in zip(
+            *(columns.register, columns.interval, columns.at, columns.value, columns.quality),
+            strict=True,
+        )
+    ]
+    midnight = DAYS.start_s(DAY + dt.timedelta(days=1))
+    assert rows == [
+        ("1-0:1.8.0", 86_400, midnight, 10_123_400),
+        ("1-0:1.8.1", 86_400, midnight, 3_000_000),
+        ("1-0:1.8.2", 86_400, midnight, None),
+        ("1-0:13.7.0", 3_600, DAYS.start_s(DAY), 985_000),  # per cent on the wire
+    ]
+    too_many = DayFreezeUnit(2, 161, DAY, WALL, (Decimal(1),) * 70)
+    (stray,) = decode(terminal, 0x0D, (too_many.to_unit(),), DAYS, NOON).strays
+    assert stray.reason == "too_many_tariffs"
+    store.close()
+
+
+def test_forwarding_and_what_may_come_of_it(tmp_path):
+    answers = {1: b"\x68answer", 2: b"", 3: None}
+
+    async def script(headend, tasks):
+        with pytest.raises(LinkDown, match="not connected"):
+            await headend.front.forward(1, 1, b"ask", 2.0)
+        concentrator = connect(headend, tasks, meters=lambda forward: answers[forward.port])
+        await concentrator.login()
+        assert await headend.front.forward(1, 1, b"ask", 2.0, baud=9600) == b"\x68answer"
+        forward = concentrator.forwards[0]
+        assert (forward.payload, forward.line.baud) == (b"ask", 9600)
+        assert forward.message_timeout_s == 2.0
+        assert await headend.front.forward(1, 2, b"ask", 2.0) == b""
+        with pytest.raises(Refusal):
+            await headend.front.forward(1, 3, b"ask", 2.0)
+        concentrator.deaf = True
+        with pytest.raises(NoAnswer, match="terminal did not answer"):
+            await headend.front.forward(1, 1, b"ask", 2.0)
+
+        async def cut():
+            await asyncio.sleep(1)
+            await concentrator.link.aclose()
+
+        tasks.create_task(cut())
+        with pytest.raises(LinkDown, match="went away"):
+            await headend.front.forward(1, 1, b"ask", 2.0)
+
+    play(tmp_path, script)
+
+
+def test_what_a_crash_has_left_open_is_ended_at_the_next_start(tmp_path):
+    settings = config(tmp_path / "headend.sqlite")
+
+    async def main(clock):
+        crashed = HeadEnd(settings, clock)
+        here, there = pair()
+        async with asyncio.TaskGroup() as tasks:
+            attending = tasks.create_task(crashed.attend(there))
+            concentrator = FakeConcentrator(here, clock)
+            running = tasks.create_task(concentrator.run())
+            await concentrator.login()
+            again = HeadEnd(settings, clock)
+            assert not again.queries.terminals()[0].online
+            assert again.queries.sessions()[0].end_reason == "the head-end stopped"
+            again.store.close()
+            attending.cancel()
+            running.cancel()
+        crashed.store.close()
+
+    run_virtual(main, start=NOON)
