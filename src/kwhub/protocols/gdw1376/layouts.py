@@ -7,7 +7,7 @@ counts inside the data, so that several units in one frame can be told apart.
 """
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 from kwhub.domain.errors import DecodeError
@@ -55,6 +55,12 @@ class Repeat:
     body: "Layout"
     plus: int = 0
     tariffs: bool = False  #: the first is the total, the others are tariffs 1, 2 ...
+    body_bytes: int | None = field(init=False, compare=False)  #: None: the body varies in length
+
+    def __post_init__(self) -> None:
+        fixed = all(isinstance(element, Field) and not element.key for element in self.body)
+        sizes = (element.format.size for element in self.body if isinstance(element, Field))
+        object.__setattr__(self, "body_bytes", sum(sizes) if fixed else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +122,33 @@ def measure(layout: Layout, data: bytes, at: int = 0) -> int:
     Raises:
         DecodeError: ``truncated``, when the data ends before the layout does.
     """
-    end = at
-    for span in _spans(layout, data, at, {}, None):
-        end = span.stop
+    end = _end(layout, data, at, {})
     if end > len(data):
         raise DecodeError("truncated", f"{len(data) - at} bytes where {end - at} belong", offset=at)
     return end - at
+
+
+def _end(layout: Layout, data: bytes, at: int, seen: dict[str, int]) -> int:
+    """Where the layout ends; somewhere beyond the data when that is too short."""
+    for element in layout:
+        if isinstance(element, Field):
+            stop = at + element.format.size
+            if element.key:
+                seen[element.key] = int.from_bytes(data[at:stop], "little")
+            at = stop
+            continue
+        seen["left"] = max(0, len(data) - at)
+        count = max(0, _counted(element.count, seen))
+        if isinstance(element, Blob):
+            at += count
+        elif element.body_bytes is not None:
+            at += (count + element.plus) * element.body_bytes
+        else:
+            for _ in range(count + element.plus):
+                at = _end(element.body, data, at, seen)
+                if at > len(data):
+                    return at
+    return at
 
 
 def cells(layout: Layout, data: bytes) -> list[Cell]:

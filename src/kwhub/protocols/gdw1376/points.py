@@ -5,6 +5,7 @@ function groups from 0; ``00 00`` is p0, the terminal; ``FF 00`` all valid point
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from kwhub.domain.errors import LocalError
 
@@ -23,11 +24,15 @@ ALL_POINTS = 0xFFFF
 POINT_MAX = 255 * 8
 FUNCTION_MAX = 256 * 8
 
+_KEPT = 4096
+"""Pairs of bytes whose meaning is remembered: the units of a report name the same ones again."""
+
 
 def _bits(mask: int) -> list[int]:
     return [bit for bit in range(8) if mask >> bit & 1]
 
 
+@lru_cache(_KEPT)
 def decode_points(da: bytes) -> tuple[int, ...]:
     r"""Points of DA1 DA2, ascending; empty when the two bytes name none (a mask in group 0).
 
@@ -57,6 +62,7 @@ def encode_points(points: tuple[int, ...]) -> bytes:
     return bytes([_mask(point - 1 - group * 8 for point in points), group + 1])
 
 
+@lru_cache(_KEPT)
 def decode_functions(dt: bytes) -> tuple[int, ...]:
     """Functions of DT1 DT2, ascending; empty when the mask is empty.
 

@@ -58,7 +58,10 @@ TRANSITIONS: MappingProxyType[Role, MappingProxyType[State, dict[type, State]]] 
     {
         Role.TERMINAL: MappingProxyType(
             {
-                State.CONNECTED: {Login: State.LOGGING_IN},
+                State.CONNECTED: {
+                    Login: State.LOGGING_IN,
+                    **_stay(State.CONNECTED, *ANSWERS),
+                },
                 State.LOGGING_IN: {
                     Confirmed: State.ONLINE,
                     Denied: State.REFUSED,
@@ -77,8 +80,8 @@ TRANSITIONS: MappingProxyType[Role, MappingProxyType[State, dict[type, State]]] 
                     TimedOut: State.LOST,
                     **_stay(State.WAITING, *ANSWERS),
                 },
-                State.REFUSED: {},
-                State.LOST: {},
+                State.REFUSED: _stay(State.REFUSED, *ANSWERS),
+                State.LOST: _stay(State.LOST, *ANSWERS),
             }
         ),
         Role.STATION: MappingProxyType(
@@ -95,13 +98,15 @@ TRANSITIONS: MappingProxyType[Role, MappingProxyType[State, dict[type, State]]] 
                     TimedOut: State.ONLINE,
                     **_stay(State.WAITING, Confirm, Deny),
                 },
-                State.REFUSED: {},
+                State.REFUSED: _stay(State.REFUSED, Deny),
                 State.LOST: {},
             }
         ),
     }
 )
-"""What may happen in which state, and what state follows; anything else is an error of the caller."""
+"""What may happen in which state, and what state follows; anything else is an error of the caller.
+
+A terminal may answer whenever it was asked; a station that refused a login refuses what follows."""
 
 WAITS = frozenset({State.LOGGING_IN, State.WAITING})
 INITIATED: MappingProxyType[Role, tuple[type, ...]] = MappingProxyType(

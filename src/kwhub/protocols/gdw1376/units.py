@@ -119,9 +119,9 @@ def split_units(body: bytes, layout_of: LayoutOf) -> tuple[tuple[Unit, ...], boo
         at += MARK_BYTES
         size = _unit_size(head, body, at, layout_of)
         if size is None:
-            units.append(replace(head, data=body[at:]))
+            units.append(Unit(head.points, head.functions, body[at:], head.mark))
             return tuple(units), False
-        units.append(replace(head, data=body[at : at + size]))
+        units.append(Unit(head.points, head.functions, body[at : at + size], head.mark))
         at += size
     return tuple(units), True
 
