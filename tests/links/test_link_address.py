@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kwhub.domain.errors import ConfigError, LinkDown
 from kwhub.links.address import SCHEMES, open_link, parse
@@ -10,6 +12,10 @@ from kwhub.runtime.clock import LoopClock, SystemClock
 from kwhub.runtime.virtual import run_virtual
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def _addresses_of(scheme: str) -> st.SearchStrategy[str]:
+    return st.text("abc:?&=/0123[]%", max_size=40).map(lambda rest: f"{scheme}:{rest}")
 
 
 def test_parts() -> None:
@@ -101,3 +107,15 @@ async def test_paced_pty_states_its_speed() -> None:
     assert (link.facts.baud, link.facts.half_duplex) == (2400, True)
     assert link.facts.wire_time_s(240) == pytest.approx(1.1)
     await link.aclose()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(max_size=60) | st.sampled_from(list(SCHEMES)).flatmap(_addresses_of))
+def test_any_text_is_an_address_or_a_told_mistake(text: str) -> None:
+    try:
+        address = parse(text)
+    except ConfigError as error:
+        assert error.what
+    else:
+        assert address.text == text
+        assert text.startswith(address.scheme + ":")

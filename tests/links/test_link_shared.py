@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kwhub.domain.errors import LinkBusy, LinkDown
+from kwhub.domain.errors import LinkBusy, LinkDown, NoAnswer
 from kwhub.links.base import Link
 from kwhub.links.layers import Shared
 from kwhub.links.layers.shared import PRIORITY_NORMAL, PRIORITY_ORDER, STALE_BYTES_MAX
@@ -121,6 +121,57 @@ def test_a_new_talker_does_not_hear_what_was_left_over() -> None:
             await two.write(b"for b")
             assert await link.read() == b"for b"
         assert shared.stale_bytes == len(b"late answer for a")
+
+    run_virtual(main, start=START)
+
+
+@pytest.mark.parametrize("how", ["cancelled", "out of time"])
+def test_after_a_talker_who_was_cut_off_silence_is_waited_for(how: str) -> None:
+    async def main(clock: LoopClock) -> None:
+        one, two = pair()
+        shared = Shared(one)
+
+        async def cut_off() -> None:
+            async with shared.claim("a") as link:
+                await link.write(b"?")
+                async with asyncio.timeout(0.05 if how == "out of time" else None):
+                    await link.read()
+
+        async def answer_late() -> None:
+            await clock.sleep(0.3)
+            await two.write(b"late ")
+            await clock.sleep(0.4)
+            await two.write(b"answer for a")
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(answer_late())
+            task = asyncio.ensure_future(cut_off())
+            await clock.sleep(0.1)
+            task.cancel()
+            await asyncio.wait([task])
+            assert (
+                isinstance(task.exception(), TimeoutError)
+                if how == "out of time"
+                else task.cancelled()
+            )
+            async with shared.claim("b") as link:
+                assert clock.monotonic() == pytest.approx(1.2)
+                await two.write(b"for b")
+                assert await link.read() == b"for b"
+            async with shared.claim("c"):
+                assert clock.monotonic() == pytest.approx(1.2)
+
+    run_virtual(main, start=START)
+
+
+def test_after_a_failure_that_was_waited_out_nothing_is_waited_for() -> None:
+    async def main(clock: LoopClock) -> None:
+        shared = Shared(pair()[0])
+        with pytest.raises(NoAnswer):
+            async with shared.claim("a"):
+                raise NoAnswer
+        async with shared.claim("b"):
+            assert clock.monotonic() == 0.0
 
     run_virtual(main, start=START)
 

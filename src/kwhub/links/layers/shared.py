@@ -11,7 +11,7 @@ from kwhub.domain.errors import LinkBusy, LinkDown
 from kwhub.links.base import Link
 from kwhub.links.layers.layer import Layer
 
-__all__ = ["PRIORITY_NORMAL", "PRIORITY_ORDER", "STALE_BYTES_MAX", "Shared"]
+__all__ = ["PRIORITY_NORMAL", "PRIORITY_ORDER", "QUIET_S", "STALE_BYTES_MAX", "Shared"]
 
 PRIORITY_NORMAL = 0
 """Planned work: the collecting of curves and freezes."""
@@ -21,6 +21,13 @@ PRIORITY_ORDER = 10
 
 STALE_BYTES_MAX = 65_536
 """Left-over bytes thrown away before a talker starts; a line that has more never falls silent."""
+
+QUIET_S = 0.5
+"""Silence that is waited for after a talker who was cut off: a meter that was asked begins to answer
+within 500 ms.  Source: DL/T 645-2007, clause 5 (Td)."""
+
+QUIET_S_MAX = 3.0
+"""Longest time spent waiting for that silence."""
 
 
 @dataclass(slots=True, order=True)
@@ -77,6 +84,10 @@ class Shared(Layer):
     one session in a round, in the order of asking, so a meter with a hundred wishes does not keep
     the others waiting.
 
+    Each talker starts with a clean line: what came when nobody listened is thrown away, and when the
+    talker before was cut off (cancelled, or out of time) in the middle of an exchange, silence is
+    waited for first, so that the answer to him is not taken for the answer to the next.
+
     Attributes:
         stale_bytes: bytes thrown away because nobody was there to take them.
     """
@@ -90,6 +101,7 @@ class Shared(Layer):
         self._round = 0
         self._rounds: dict[str, int] = {}
         self._numbers = count()
+        self._cut_off = False
 
     @property
     def waiting(self) -> int:
@@ -112,6 +124,10 @@ class Shared(Layer):
         try:
             await self._drain()
             yield turn
+        except BaseException as error:
+            # NoAnswer is a TimeoutError too, but then the time for the answer has been waited out.
+            self._cut_off = isinstance(error, asyncio.CancelledError) or type(error) is TimeoutError
+            raise
         finally:
             await turn.aclose()
             self._release(claim)
@@ -171,13 +187,15 @@ class Shared(Layer):
                 self._rounds = {claim.key: claim.round}
 
     async def _drain(self) -> None:
-        """Throw away what arrived when nobody listened, such as the answer to a cancelled talker."""
+        """Throw away what is left over from earlier talkers."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + QUIET_S_MAX
         dropped = 0
         try:
-            while dropped < STALE_BYTES_MAX:
-                async with asyncio.timeout(0):
+            while dropped < STALE_BYTES_MAX and loop.time() < until:
+                async with asyncio.timeout(QUIET_S if self._cut_off else 0):
                     dropped += len(await self.inner.read())
         except TimeoutError:
-            return
+            self._cut_off = False  # silence
         finally:
             self.stale_bytes += dropped
