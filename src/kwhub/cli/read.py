@@ -108,7 +108,7 @@ async def read(
     try:
         session = Session(Role.MASTER, answer_timeout_s=wait_s, baud=opened.facts.baud)
         driver = Driver(opened, session, clock, attempts=attempts)
-        address = asked or await driver.run(read_address())
+        address = await driver.run(read_address()) if asked is None else asked
         answers = await driver.run(read_registers(address, wanted, edition))
     finally:
         await opened.aclose()
