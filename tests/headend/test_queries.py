@@ -23,8 +23,8 @@ A_DAY = 96
 
 
 @pytest.fixture
-def store(tmp_path):
-    one = open_store(tmp_path / "headend.sqlite")
+def store(address):
+    one = open_store(address)
     yield one
     one.close()
 
