@@ -11,6 +11,7 @@ START = datetime(2026, 3, 8, 16, tzinfo=UTC)  # midnight in China
 DAY = timedelta(days=1)
 
 
+@pytest.mark.slow
 def test_the_area_is_the_same_for_the_same_seed():
     one, same, other = (TransformerArea(seed, start=START) for seed in (7, 7, 8))
     assert [(p.meter.address, p.name_zh, p.kind, p.bus, p.point) for p in one.places] == [
@@ -40,6 +41,7 @@ def test_sixty_meters_on_two_concentrators():
     assert all(p.meter.phases == (1 if p.kind == "household" else 3) for p in area.places)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("month", [1, 4, 7, 11])
 def test_line_loss_is_believable_and_jumps_with_the_theft(seed, month):
@@ -56,6 +58,7 @@ def test_line_loss_is_believable_and_jumps_with_the_theft(seed, month):
     assert 40 <= area.loss_permille(start, start + 7 * DAY) <= 80
 
 
+@pytest.mark.slow
 def test_without_a_thief_nobody_counts_too_little():
     honest = TransformerArea(7, start=START, thief=False)
     assert honest.thief is None
@@ -63,6 +66,7 @@ def test_without_a_thief_nobody_counts_too_little():
     assert week < TransformerArea(7, start=START).loss_permille(START, START + 7 * DAY)
 
 
+@pytest.mark.slow
 def test_the_registers_tell_the_same_loss():
     area = TransformerArea(7, start=START)
 

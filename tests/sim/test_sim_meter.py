@@ -5,6 +5,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kwhub.domain.errors import LocalError
 from kwhub.protocols.dlt645.editions import Edition
@@ -39,6 +41,9 @@ ADDRESS = "000000000038"
 def made(address=ADDRESS, kind=Kind.SHOP, **knobs):
     load = CustomerLoad(kind, 3, Climate(1, FIRST), utc_offset_s=OFFSET_S)
     return SimulatedMeter(address, load, seed=9, initial=(10, 20, 30, 40), **knobs)
+
+
+METERS = {phases: made(phases=phases) for phases in (1, 3)}
 
 
 class Line:
@@ -192,6 +197,55 @@ def test_what_it_does_not_keep_is_refused(identifier):
     answer = Line(made()).ask(ReadData(ADDRESS, identifier, argument))
     assert isinstance(answer, Refused)
     assert answer.reasons == ("no such data",)
+
+
+IDENTIFIERS = st.one_of(
+    st.integers(0, 2**32 - 1),
+    st.builds(
+        lambda *octets: int.from_bytes(octets),
+        st.sampled_from([0, 1, 2, 4, 5, 6]),
+        st.sampled_from([*range(12), 0x80, 0xFF]),
+        st.sampled_from([*range(18), 0xFF]),
+        st.sampled_from([*range(14), 0x3E, 0x3F, 0xFF]),
+    ),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phases", [1, 3])
+@given(identifier=IDENTIFIERS, argument=st.binary(max_size=8), later=st.integers(0, 10**6))
+@settings(max_examples=300, deadline=None)
+def test_whatever_is_asked_is_answered_in_the_form_of_the_tables(
+    phases, identifier, argument, later
+):
+    meter = METERS[phases]
+    reply = meter.answer(ReadData(ADDRESS, identifier, argument), NOW + later)
+    assert reply is not None
+    if isinstance(reply.message, Refused):
+        return
+    assert isinstance(reply.message, Data)
+    if not reply.message.more:
+        values = decode(identifier, reply.message.payload)
+        assert values or identifier >> 24 == 6
+
+
+def test_registers_start_again_after_their_last_digit():
+    initial = (99_999_900, 0, 0, 0)
+    load = CustomerLoad(Kind.SHOP, 3, Climate(1, FIRST), utc_offset_s=OFFSET_S)
+    line = Line(SimulatedMeter(ADDRESS, load, initial=initial))
+    drawn = Decimal(load.joules(NOW) // 36_000).scaleb(-2)
+    assert line.values(0x0001_0000) == [drawn - 1]
+    assert line.values(0x0000_0000) == [drawn + Decimal("999999.00") - 800_000]
+
+
+def test_a_load_beyond_the_display_shows_the_most_it_can():
+    load = CustomerLoad(
+        Kind.WORKSHOP, 3, Climate(1, FIRST), utc_offset_s=OFFSET_S, scale_permille=20_000
+    )
+    line = Line(SimulatedMeter(ADDRESS, load, phases=3))
+    assert line.values(0x0203_0000) == [Decimal("79.9999")]
+    assert line.values(0x0101_0000)[0] == Decimal("79.9999")
+    assert line.values(0x0280_0004) == [Decimal("79.9999")]
 
 
 def test_freezes_from_before_it_was_installed_are_refused():

@@ -15,8 +15,10 @@ from kwhub.sim.noise import mix, unit_permille
 from kwhub.sim.registers import reactive_permille
 from kwhub.sim.shapes import Kind, habit_of
 
-__all__ = ["Connection", "Instant", "PhaseInstant"]
+__all__ = ["DISPLAY_W10_MAX", "Connection", "Instant", "PhaseInstant"]
 
+DISPLAY_W10_MAX = 799_999
+"""The most that XX.XXXX kW can show when its top bit is a sign; larger loads need transformers."""
 _NOMINAL_V10 = 2_345
 _SAG_V10 = 70  #: fall of the voltage at the busiest hour, 0.1 V
 _BUSIEST = max(habit_of(Kind.HOUSEHOLD).workday)
@@ -80,7 +82,7 @@ class Connection:
     def _at(self, at_s: int) -> Instant:
         factor = self.load.power_factor_permille
         tangent = reactive_permille(factor)
-        power = self.load.watts10(at_s) // self._ratio
+        power = min(DISPLAY_W10_MAX, self.load.watts10(at_s) // self._ratio)
         powers = [power * share // 1000 for share in self._shares[1:]]
         powers.insert(0, power - sum(powers))
         phases = tuple(
@@ -98,7 +100,7 @@ class Connection:
     def mean(self, start_s: int, stop_s: int) -> tuple[int, int]:
         """Mean active (0.1 W) and reactive (0.1 var) power between two moments."""
         energy = self.load.joules(stop_s) - self.load.joules(start_s)
-        power = energy * 10 // ((stop_s - start_s) * self._ratio)
+        power = min(DISPLAY_W10_MAX, energy * 10 // ((stop_s - start_s) * self._ratio))
         return power, power * reactive_permille(self.load.power_factor_permille) // 1000
 
     def _phase(self, voltage_v10: int, power_w10: int, tangent: int) -> PhaseInstant:

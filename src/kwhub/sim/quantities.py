@@ -13,6 +13,7 @@ from kwhub.sim.electrical import Instant
 __all__ = [
     "Plain",
     "apparent_powers",
+    "counter",
     "currents",
     "power_factors",
     "powers",
@@ -25,6 +26,10 @@ Plain: TypeAlias = Decimal | str | None
 """A number, a text (times, numbers that name something, bits), or no value."""
 
 
+_ROLL_OVER = 10**8
+_NET_ROLL_OVER = 8 * 10**7
+
+
 def scaled(number: int, places: int) -> Decimal:
     """A whole number of the smallest steps as a number with its point.
 
@@ -32,6 +37,16 @@ def scaled(number: int, places: int) -> Decimal:
     Decimal('123.45')
     """
     return Decimal(number).scaleb(-places)
+
+
+def counter(ticks: int, *, net: bool = False) -> Decimal:
+    """An energy register as it is shown, of ticks of 0.01: after the last digit it starts at zero.
+
+    Args:
+        ticks: what was counted.
+        net: the top bit is a sign, so the register ends at 799999.99 and not at 999999.99.
+    """
+    return scaled(ticks % (_NET_ROLL_OVER if net else _ROLL_OVER), 2)
 
 
 def _three(values: Sequence[int], places: int) -> list[Decimal | None]:

@@ -10,10 +10,11 @@ from typing import TypeVar
 
 from kwhub.sim.climate import DAY_S
 from kwhub.sim.clockwork import MeterClock, wall_datetime
-from kwhub.sim.electrical import Connection, Instant
+from kwhub.sim.electrical import DISPLAY_W10_MAX, Connection, Instant
 from kwhub.sim.quantities import (
     Plain,
     apparent_powers,
+    counter,
     currents,
     power_factors,
     powers,
@@ -36,6 +37,7 @@ LOAD_RECORD_MODE = 0b0000_1111
 _ALL = 0xFF
 _NO_TIME = "2000-00-00 00:00"  #: a demand that never was: all digits zero
 _ACTIVE_FORWARD = 1
+_NET_KINDS = (0, 3, 4)  #: combined energies, which have a sign
 
 
 class NoSuchData(Exception):
@@ -109,7 +111,7 @@ class Readout:
         """00: kind, tariff, settlement."""
         kind, tariff, settlement = identifier.to_bytes(4)[1:]
         return [
-            scaled(ticks, 2)
+            counter(ticks, net=kind in _NET_KINDS)
             for moment_s in self._settlement_moments(settlement, at_s)
             for ticks in _pick(self._energy_kind(kind, moment_s, whole=tariff == 0), tariff)
         ]
@@ -158,7 +160,7 @@ class Readout:
         if self._reset_s is not None and stop_s >= self._reset_s:
             since_s = max(since_s, self._reset_s)
         pairs: list[tuple[Plain, Plain]] = [
-            (scaled(found.watts10, 4), self._stamp(found.at_s))
+            (scaled(min(DISPLAY_W10_MAX, found.watts10), 4), self._stamp(found.at_s))
             if kind == _ACTIVE_FORWARD and found.watts10
             else (scaled(0, 4), _NO_TIME)
             for found in self.registers.demand(since_s, stop_s)
@@ -236,7 +238,8 @@ class Readout:
         if item == 0:
             return [self._stamp(frozen_s)]
         if item <= 8:
-            return [scaled(ticks, 2) for ticks in self._energy_kind(item, frozen_s, whole=False)]
+            ticks = self._energy_kind(item, frozen_s, whole=False)
+            return [counter(each, net=item in _NET_KINDS) for each in ticks]
         if item in (0x09, 0x0A):
             return self._demands(item - 8, _ALL, self._settled(1, frozen_s), frozen_s)
         if item == 0x10:

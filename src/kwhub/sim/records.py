@@ -10,7 +10,15 @@ from decimal import Decimal
 from kwhub.protocols.dlt645.load_record import CLASSES, encode_record
 from kwhub.sim.clockwork import wall_datetime, wall_seconds
 from kwhub.sim.electrical import Instant
-from kwhub.sim.quantities import currents, power_factors, powers, reactive_powers, scaled, voltages
+from kwhub.sim.quantities import (
+    counter,
+    currents,
+    power_factors,
+    powers,
+    reactive_powers,
+    scaled,
+    voltages,
+)
 from kwhub.sim.readout import LOAD_RECORD_MODE, NoSuchData, Readout
 
 __all__ = ["RECORD_INTERVAL_S", "LoadRecords"]
@@ -92,8 +100,9 @@ class LoadRecords:
         """The values of a class at a moment, in the order of the record."""
         readout = self._readout
         if group == 4:
-            zero = scaled(0, 2)
-            return [scaled(readout.total(at_s), 2), zero, scaled(readout.reactive(at_s), 2), zero]
+            zero = counter(0)
+            reactive = counter(readout.reactive(at_s), net=True)
+            return [counter(readout.total(at_s)), zero, reactive, zero]
         return _INSTANT_CLASSES[group](readout.connection.at(at_s))
 
 
