@@ -48,10 +48,14 @@ class _Pump:
         deadline = self.machine.deadline()
         delay = None if deadline is None else deadline - self._clock.monotonic()
         self._poked = False
+        timer = asyncio.timeout(delay)
         try:
-            async with asyncio.timeout(delay) as self._timer:
+            async with timer:
+                self._timer = timer
                 data = await self.link.read()
         except TimeoutError:
+            if not timer.expired():
+                raise  # not of ours
             if deadline is not None and not self._poked:
                 # A timer may fire a hair early by the clock; its moment counts as reached.
                 self.machine.on_deadline(max(deadline, self._clock.monotonic()))

@@ -62,11 +62,14 @@ class Faulty(Layer):
     async def read(self) -> bytes:
         """See Link."""
         while not self._ready:
+            timer = asyncio.timeout(None)  # set off by a write that has something for the reader
             try:
-                # Ended early by a write that has something of its own for the reader.
-                async with asyncio.timeout(None) as self._reading:
+                async with timer:
+                    self._reading = timer
                     data = await self.inner.read()
             except TimeoutError:
+                if not timer.expired():
+                    raise  # not of ours
                 continue
             finally:
                 self._reading = None
