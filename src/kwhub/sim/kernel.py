@@ -59,7 +59,6 @@ class Kernel:
 
     Attributes:
         now: second of the simulation.
-        actions: how many were done.
         trace: every write so far, if it is kept.
     """
 
@@ -68,7 +67,6 @@ class Kernel:
             raise ValueError("a simulation starts at an aware moment")
         self.now = 0.0
         self.start = start
-        self.actions = 0
         self.trace: list[TraceEntry] = []
         self._tracing = trace
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
@@ -98,7 +96,6 @@ class Kernel:
         heap = self._heap
         while heap and heap[0][0] <= stop_s:
             self.now, _number, action = heappop(heap)
-            self.actions += 1
             action()
         self.now = max(self.now, stop_s)
 

@@ -108,7 +108,7 @@ class CustomerLoad:
         self._jitter_j = self.base_j * habit.day_noise_permille // 1000
         self.power_factor_permille = draw(*habit.power_factor_permille, 4)
         self._phase = seed % _PATTERNS
-        self._first_j = 0
+        self._first_j = 0  # so that the sums, which started earlier, can be taken off themselves
         self._first_j = self.day_joules(climate.first_day)
         self._tables: OrderedDict[int, Sequence[int]] = OrderedDict()
 
