@@ -247,6 +247,8 @@ def parse_format(
 
 def _parts(notation: str) -> Iterator[tuple[list[str], int, bool]]:
     """Each part as (its cores, how many times, whether it repeats to the end)."""
+    if not notation:
+        raise LocalError("a format has at least one part")
     position = 0
     while position < len(notation):
         match = _PART.match(notation, position)
