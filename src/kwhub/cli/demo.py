@@ -1,0 +1,205 @@
+"""``kwhub demo``: the whole system on one computer, without hardware."""
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from kwhub.cli.live import WEB_PORT, live
+from kwhub.cli.logs import configure
+from kwhub.cli.output import (
+    Exit,
+    JsonFlag,
+    Language,
+    LanguageOption,
+    console,
+    pick_language,
+    print_json,
+    say,
+)
+from kwhub.cli.play import Played, play
+from kwhub.cli.world import METERS, ZONE, World
+from kwhub.runtime.clock import SystemClock
+
+__all__ = ["demo"]
+
+DAYS = 7
+DAMAGE = 0.02
+FIRST_MOMENT = datetime(2026, 3, 1, 16, tzinfo=UTC)
+"""Midnight in China at the beginning of Monday 2 March 2026: a run that is only judged starts here,
+so that it is the same on every day."""
+AFTERWARDS = timedelta(hours=2)
+"""Played after the last moment that is judged, for its last hour to be read and reported."""
+
+MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - a fresh private folder is made inside it
+MEMORY_BYTES_LEAST = 256 * 1024 * 1024
+WORDS = {
+    "en": {
+        "playing": "Playing {days} days of {meters} meters",
+        "played": "Played {days} days of {meters} meters: {got:,} of {expected:,} points arrived "
+        "({rate:.2%}), line loss {loss} %, {frames:,} frames, {cpu} s of CPU.",
+        "open": "\nOpen  {address}  (Ctrl-C stops)",
+        "stopped": "\nStopped.",
+    },
+    "zh": {
+        "playing": "正在回放 {meters} 块表的 {days} 天",
+        "played": "已回放 {meters} 块表 {days} 天：应采 {expected:,} 点，实采 {got:,} 点（{rate:.2%}），"
+        "线损率 {loss} %，报文 {frames:,} 帧，CPU {cpu} 秒。",
+        "open": "\n请打开  {address}  （Ctrl-C 结束）",
+        "stopped": "\n已停止。",
+    },
+}
+
+
+def demo(
+    *,
+    once: Annotated[bool, Parameter(negative="", help="Play, judge, and stop; no pages.")] = False,
+    json: JsonFlag = False,
+    seed: int = 1,
+    days: Annotated[int, Parameter(validator=Number(gte=1, lte=60))] = DAYS,
+    damage: Annotated[float, Parameter(validator=Number(gte=0, lte=0.5))] = DAMAGE,
+    port: Annotated[int, Parameter(validator=Number(gte=0, lte=65_535))] = WEB_PORT,
+    keep: Annotated[Path | None, Parameter(help="Keep the stores in this new folder.")] = None,
+    language: LanguageOption = None,
+) -> int:
+    """Show the whole system: two concentrators, sixty meters, one head-end.
+
+    The days before now are played on virtual time; then it goes on live over loopback TCP, and
+    the pages can be opened. With --once it only plays, from a fixed day, and prints the outcome.
+
+    Example:
+        kwhub demo --once --json
+
+    Parameters
+    ----------
+    seed
+        The same seed gives the same outcome.
+    days
+        How many days are played.
+    damage
+        Share of the frames that are damaged on the way, 0 to 0.5.
+    port
+        Of the pages, on 127.0.0.1; a free one when it is taken.
+    """
+    configure("error")
+    spoken = pick_language(language)
+    with _folder(keep) as folder:
+        start, stop = _span(days, once=once)
+        world = World.make(seed, start=start, folder=folder, language=spoken)
+        with _progress(spoken, days) as told:
+            played = play(
+                world,
+                start=start,
+                stop=stop,
+                damage=damage,
+                afterwards=AFTERWARDS if once else timedelta(0),
+                told=told,
+            )
+        if json:
+            print_json(_as_json(played, seed))
+        else:
+            _show(played, spoken, days)
+        if once:
+            return Exit.OK if played.points_got == played.points_expected else Exit.NO
+        _go_live(world, port, spoken, json=json)
+    return Exit.OK
+
+
+def _go_live(world: World, port: int, language: Language, *, json: bool) -> None:
+    def ready(address: str) -> None:
+        if json:
+            print_json({"address": address})
+        else:
+            say(WORDS[language]["open"].format(address=address))
+
+    try:
+        asyncio.run(live(world, web_port=port, ready=ready))
+    except KeyboardInterrupt:
+        if not json:
+            say(WORDS[language]["stopped"])
+
+
+def _span(days: int, *, once: bool) -> tuple[datetime, datetime]:
+    """First and last moment: whole local days up to now, or from the fixed day."""
+    if once:
+        return FIRST_MOMENT, FIRST_MOMENT + timedelta(days=days)
+    now = SystemClock().now()
+    midnight = now.astimezone(ZoneInfo(ZONE)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return (midnight - timedelta(days=days)).astimezone(UTC), now
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    """A folder for the stores: the user's, or one that vanishes, in memory where there is room."""
+    if keep is not None:
+        keep.mkdir(parents=True)
+        yield keep
+        return
+    place = None
+    if MEMORY_FOLDER.is_dir() and os.access(MEMORY_FOLDER, os.W_OK):
+        room = os.statvfs(MEMORY_FOLDER)
+        if room.f_bavail * room.f_frsize >= MEMORY_BYTES_LEAST:
+            place = MEMORY_FOLDER
+    with tempfile.TemporaryDirectory(prefix="kwhub-demo-", dir=place) as name:
+        yield Path(name)
+
+
+@contextmanager
+def _progress(language: Language, days: int) -> Iterator[Callable[[float], None]]:
+    """A bar on standard error when somebody looks at it."""
+    if not sys.stderr.isatty():
+        yield lambda _share: None
+        return
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        console=console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        text = WORDS[language]["playing"].format(days=days, meters=METERS)
+        task = bar.add_task(text, total=1.0)
+        yield lambda share: bar.update(task, completed=share)
+
+
+def _as_json(played: Played, seed: int) -> dict[str, object]:
+    loss = played.line_loss_percent
+    return {
+        "meters": played.meters,
+        "points_expected": played.points_expected,
+        "points_got": played.points_got,
+        "completeness": played.completeness,
+        "duplicates": played.duplicates,
+        "orders_done": played.orders_done,
+        "line_loss_percent": None if loss is None else float(loss),
+        "frames": played.frames,
+        "cpu_seconds": played.cpu_seconds,
+        "seed": seed,
+    }
+
+
+def _show(played: Played, language: Language, days: int) -> None:
+    say(
+        WORDS[language]["played"].format(
+            days=days,
+            meters=played.meters,
+            got=played.points_got,
+            expected=played.points_expected,
+            rate=played.completeness,
+            loss="?" if played.line_loss_percent is None else played.line_loss_percent,
+            frames=played.frames,
+            cpu=played.cpu_seconds,
+        )
+    )
