@@ -37,7 +37,7 @@ class Wire:
 
     async def forward(self, order):
         self.orders.append(order)
-        await self.clock.sleep(3)
+        await self.clock.sleep(5)
         return b"answer to " + order.payload
 
 
@@ -107,7 +107,7 @@ def test_login_report_confirm_and_news(tmp_path):
         assert world.uplink.counters.logged_in
         assert world.outbox.counts().waiting == 0
         world.read("1.50", start=NOON + 1_800)
-        await world.clock.sleep(1)
+        await world.clock.sleep(3)
         assert list(world.station.values.values()) == [
             Decimal("1.00"),
             Decimal("1.25"),
@@ -243,7 +243,7 @@ def test_an_order_goes_to_the_bus_of_its_port_and_reports_go_on_meanwhile(tmp_pa
         order = asyncio.create_task(world.station.ask(0x10, Forward(2, b"question")))
         await world.clock.sleep(1)
         world.read("1.00")
-        await world.clock.sleep(1)
+        await world.clock.sleep(2.5)
         assert world.outbox.counts().waiting == 0
         assert not order.done()
         assert answers_to(await order, 0x10) == [ForwardAnswer(2, b"answer to question")]
@@ -263,7 +263,7 @@ def test_an_order_that_comes_again_is_not_carried_out_again(tmp_path):
         await world.station.online.link.write(raw)
         assert answers_to(await order, 0x10) == [ForwardAnswer(2, b"answer to trip")]
         await world.station.online.link.write(raw)
-        await world.clock.sleep(5)
+        await world.clock.sleep(9)
         assert len(world.wire.orders) == 1
 
     play(tmp_path, story)

@@ -1,28 +1,22 @@
 """One bus with its meters: works through the plan, and lets orders of the head-end go first."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from contextlib import suppress
+from typing import TypeAlias
 
 from kwhub.concentrator.collect import MeterTalk
 from kwhub.concentrator.config import BusSettings
 from kwhub.concentrator.counters import BusCounters
-from kwhub.concentrator.forward import Forwarded, Forwarder, RawRequest
+from kwhub.concentrator.forward import Forwarded, RawRequest
+from kwhub.concentrator.line import Line
 from kwhub.concentrator.outbox import Batch, Gap, MeterState, Outbox
 from kwhub.concentrator.plan import Ledger, Plan, PlannedMeter
 from kwhub.domain.errors import LinkDown
-from kwhub.domain.machine import Conversation, Machine
 from kwhub.links.base import Link
-from kwhub.links.drive import Driver
-from kwhub.links.layers import Shared
-from kwhub.links.layers.shared import PRIORITY_NORMAL, PRIORITY_ORDER
-from kwhub.protocols.dlt645.session import Role, Session
 from kwhub.protocols.gdw1376.afn_10 import Forward
 from kwhub.runtime.clock import Clock
 
 __all__ = ["Bus", "OpenLink"]
-
-T = TypeVar("T")
 
 COMMIT_AFTER_S = 30
 """What was read is kept at the latest so long after it was read."""
@@ -56,7 +50,7 @@ class Bus:
         self._clock = clock
         self._open_link = open_link
         self._on_readings = on_readings
-        self._shared: Shared | None = None
+        self._line: Line | None = None
         self._batch: Batch | None = None
 
     async def serve(self) -> None:
@@ -68,18 +62,32 @@ class Bus:
         """
         link = await self._open_link(self.settings.address)
         try:
-            self._shared = Shared(link)
+            line = self._line = Line(link, self.settings, self._clock, self.counters)
             while True:
-                moment = await self.round()
+                moment = await self._round(line)
                 await self._clock.sleep(moment - self._clock.now().timestamp())
         except LinkDown:
             self.counters.link_failures += 1
             raise
         finally:
-            self._shared = None
+            self._line = None
             await link.aclose()
 
-    async def round(self) -> int:
+    async def forward(self, order: Forward) -> bytes:
+        """Send raw bytes once, before the work of the plan; the raw answer, empty when silent."""
+        gap_s = max(order.byte_timeout_ms / 1000, BYTE_GAP_S_MIN)
+        request = RawRequest(order.payload, order.message_timeout_s, gap_s)
+        event = None
+        if self._line is not None:
+            with suppress(LinkDown):  # to the head-end a bus that is down is silent
+                event = await self._line.order(request)
+        if isinstance(event, Forwarded):
+            self.counters.forwarded += 1
+            return event.raw
+        self.counters.forwarded_silent += 1
+        return b""
+
+    async def _round(self, line: Line) -> int:
         """Talk to every meter that something is due for, and keep what it says.
 
         Returns:
@@ -88,44 +96,29 @@ class Bus:
         ledgers = self._ledgers()
         try:
             for meter in self.meters:
-                await self._talk_to(meter, ledgers[meter.point])
+                await self._talk_to(line, meter, ledgers[meter.point])
         finally:
             self._keep()
         self.counters.rounds += 1
         return self._plan.next_moment(self._ledgers().values(), self._now())
 
-    async def forward(self, order: Forward) -> bytes:
-        """Send raw bytes once, before the work of the plan; the raw answer, empty when silent."""
-        gap_s = max(order.byte_timeout_ms / 1000, BYTE_GAP_S_MIN)
-        request = RawRequest(order.payload, order.message_timeout_s, gap_s)
-        try:
-            event = await self._turn(
-                "order", Forwarder(), lambda driver: driver.ask(request), PRIORITY_ORDER
-            )
-        except LinkDown:
-            event = None
-        if isinstance(event, Forwarded):
-            self.counters.forwarded += 1
-            return event.raw
-        self.counters.forwarded_silent += 1
-        return b""
-
-    async def _talk_to(self, meter: PlannedMeter, ledger: Ledger) -> None:
+    async def _talk_to(self, line: Line, meter: PlannedMeter, ledger: Ledger) -> None:
         due = self._plan.due(meter, ledger, self._now())
         if due.idle:
             return
         if self._batch is None:
             self._batch = Batch(self._now())
-        talk = MeterTalk(
-            meter,
-            ledger,
-            due,
-            self._batch,
-            plan=self._plan,
-            clock=self._clock,
-            talker=_Talker(self, meter.settings.address),
-        )
-        await talk.run()
+        async with line.turn(meter.settings.address) as turn:
+            talk = MeterTalk(
+                meter,
+                ledger,
+                due,
+                self._batch,
+                plan=self._plan,
+                clock=self._clock,
+                talker=turn,
+            )
+            await talk.run()
         self.counters.sessions += due.asks
         self.counters.silent_sessions += due.asks and not talk.heard
         if self._now() - self._batch.received_at >= COMMIT_AFTER_S:
@@ -164,53 +157,3 @@ class Bus:
 
     def _now(self) -> int:
         return int(self._clock.now().timestamp())
-
-    async def talk(self, address: str, conversation: Conversation[T]) -> T:
-        """Run a conversation with a meter in a turn of its own.
-
-        Raises:
-            LinkDown: the bus is down; besides whatever the conversation raises.
-        """
-        session = Session(
-            Role.MASTER, answer_timeout_s=self.settings.answer_timeout_s, baud=self.settings.baud
-        )
-        return await self._turn(
-            address, session, lambda driver: driver.run(conversation), PRIORITY_NORMAL
-        )
-
-    async def _turn(
-        self,
-        key: str,
-        machine: Machine,
-        work: Callable[[Driver], Awaitable[T]],
-        priority: int,
-    ) -> T:
-        """Have the bus for one piece of work."""
-        if self._shared is None:
-            raise LinkDown(f"{self.settings.name} is not open")
-        attempts = self.settings.attempts if priority == PRIORITY_NORMAL else 1
-        async with self._shared.claim(key, priority=priority) as link:
-            driver = Driver(link, machine, self._clock, attempts=attempts)
-            try:
-                return await work(driver)
-            finally:
-                self._count(driver)
-
-    def _count(self, driver: Driver) -> None:
-        counters = self.counters
-        counters.requests += driver.requests
-        counters.retries += driver.retries
-        counters.discarded += driver.discarded
-        counters.bytes_out += driver.bytes_out
-        counters.bytes_in += driver.bytes_in
-
-
-@dataclass(frozen=True, slots=True)
-class _Talker:
-    """Talks with one meter of a bus."""
-
-    bus: Bus
-    address: str
-
-    async def __call__(self, conversation: Conversation[T]) -> T:
-        return await self.bus.talk(self.address, conversation)

@@ -5,17 +5,25 @@ ledger moves on, and what it did not give becomes a gap.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from kwhub.concentrator.outbox import Batch, Gap, Slot
-from kwhub.concentrator.plan import Due, Ledger, Plan, PlannedMeter
+from kwhub.concentrator.plan import ENERGY, Due, Ledger, Plan, PlannedMeter
 from kwhub.concentrator.times import day_of, instant, wall
-from kwhub.domain.errors import NoAnswer, Refusal, RemoteError
+from kwhub.domain.errors import LocalError, NoAnswer, Refusal, RemoteError
 from kwhub.domain.machine import Conversation
 from kwhub.domain.readings import Register
-from kwhub.exchange.read import read_clock, read_curve, read_day_freeze, read_registers
+from kwhub.exchange.read import (
+    DAY_FREEZES_MAX,
+    CurvePoint,
+    RegisterAnswer,
+    read_clock,
+    read_curve,
+    read_day_freeze,
+    read_registers,
+)
 from kwhub.protocols.dlt645.editions import Edition
 from kwhub.runtime.clock import Clock
 
@@ -23,12 +31,18 @@ __all__ = ["MeterTalk", "Talker"]
 
 T = TypeVar("T")
 
+_Values: TypeAlias = Mapping[Register, Decimal | None]
+
 RECORDS_PER_READ_MAX = 24
 """Load records asked for in one request."""
 
 DAY_FREEZE_TRIES_MAX = 4
 """Freezes looked at to find that of a day: a meter that was off at a midnight has one less."""
 
+ENERGIES, EVERYTHING = 4, 0
+"""Classes of load records."""
+
+FAULTY = "the meter marked its record as faulty"
 NO_RECORD = "the meter has no record of this moment"
 NOT_RECORDED = "the meter's record does not hold this register"
 NO_FREEZE = "the meter has no freeze of this day"
@@ -58,6 +72,8 @@ class MeterTalk:
         self.heard = False  #: whether the meter said a word
         self._meter = meter
         self._address = meter.settings.address
+        old = meter.settings.protocol == "dlt645-1997"
+        self._edition = Edition.E1997 if old else Edition.E2007
         self._ledger = ledger
         self._due = due
         self._batch = batch
@@ -100,15 +116,22 @@ class MeterTalk:
         slots = {slot.register: slot for slot in self._due.live}
         if not slots:
             return
-        old = self._meter.settings.protocol == "dlt645-1997"
-        edition = Edition.E1997 if old else Edition.E2007
-        answers = await self._ask(read_registers(self._address, tuple(slots), edition))
+        answers = await self._talker(read_registers(self._address, tuple(slots), self._edition))
+        silences = [each.error for each in answers if isinstance(each.error, NoAnswer)]
+        if len(silences) == len(answers):
+            raise silences[0]
+        self.heard = True
         for answer in answers:
-            slot = slots[answer.register]
-            if answer.error is None:
-                self._got(slot, answer.value, "dlt645")
-            else:
-                self._miss([slot], str(answer.error), gone=isinstance(answer.error, Refusal))
+            self._take_live(slots[answer.register], answer)
+
+    def _take_live(self, slot: Slot, answer: RegisterAnswer) -> None:
+        if answer.error is not None:
+            gone = isinstance(answer.error, Refusal | LocalError)
+            self._miss([slot], str(answer.error), gone=gone)
+        elif isinstance(answer.value, str):
+            self._miss([slot], f"{answer.value!r} is no number", gone=True)
+        else:
+            self._got(slot, answer.value, f"dlt645:{answer.identifier}")
 
     async def _read_record(self) -> None:
         record = self._due.record or {}
@@ -120,10 +143,11 @@ class MeterTalk:
     ) -> None:
         """Read load records that follow one another; what is refused as a whole, by halves."""
         slots = [slot for at in times for slot in record[at]]
+        # Energies alone fit many to a frame; for anything else the whole record is needed.
+        load_class = ENERGIES if all(slot.register == ENERGY for slot in slots) else EVERYTHING
+        start = wall(times[0], self._zone)
         try:
-            points = await self._ask(
-                read_curve(self._address, wall(times[0], self._zone), len(times))
-            )
+            points = await self._ask(read_curve(self._address, start, len(times), load_class))
         except Refusal as error:
             if len(times) == 1:
                 self._miss(slots, str(error), gone=True)
@@ -131,36 +155,49 @@ class MeterTalk:
             middle = len(times) // 2
             await self._read_records(times[:middle], record)
             await self._read_records(times[middle:], record)
-            return
         except RemoteError as error:
             self._miss(slots, str(error), gone=False)
-            return
-        found = {point.time: point.values for point in points}
+        else:
+            self._take_records(slots, points, f"dlt645:06{load_class:02X}0001")
+
+    def _take_records(
+        self, slots: Sequence[Slot], points: Sequence[CurvePoint], source: str
+    ) -> None:
+        found = {point.time: point for point in points}
         for slot in slots:
-            self._take(slot, found.get(wall(slot.at, self._zone)), NO_RECORD, NOT_RECORDED)
+            point = found.get(wall(slot.at, self._zone))
+            if point is None:
+                self._miss([slot], NO_RECORD, gone=True)
+            elif point.faulty:
+                self._miss([slot], FAULTY, gone=True)
+            else:
+                self._take(slot, point.values, source, NOT_RECORDED)
 
     async def _read_days(self) -> None:
         for at, slots in (self._due.days or {}).items():
             try:
-                values = await self._read_day(day_of(at, self._zone))
+                values = await self._read_day(wall(at, self._zone))
             except Refusal as error:
                 self._miss(slots, str(error), gone=True)
             except RemoteError as error:
                 self._miss(slots, str(error), gone=False)
             else:
                 for slot in slots:
-                    self._take(slot, values, NO_FREEZE, NO_FREEZE)
+                    self._take(slot, values, "dlt645:050601", NO_FREEZE)
 
-    async def _read_day(self, day: date) -> Mapping[Register, Decimal | None] | None:
-        """The freeze at the beginning of a day; None when the meter has none."""
-        index = (day_of(self._now, self._zone) - day).days + 1
+    async def _read_day(self, midnight: datetime) -> _Values | None:
+        """The freeze of a midnight (naive wall time); None when the meter has none."""
+        index = (day_of(self._now, self._zone) - midnight.date()).days + 1
         tried: set[int] = set()
-        while index > 0 and index not in tried and len(tried) < DAY_FREEZE_TRIES_MAX:
+        while 1 <= index <= DAY_FREEZES_MAX and index not in tried:
+            if len(tried) == DAY_FREEZE_TRIES_MAX:
+                break
             tried.add(index)
             freeze = await self._ask(read_day_freeze(self._address, index))
-            if freeze.time.date() == day:
+            if freeze.time == midnight:
                 return freeze.values
-            index += (freeze.time.date() - day).days
+            # A freeze that is too new lies before the wanted one in the meter's list.
+            index += (freeze.time.date() - midnight.date()).days
         return None
 
     async def _read_clock(self) -> None:
@@ -169,7 +206,7 @@ class MeterTalk:
             return
         asked = self._clock.now()
         try:
-            shown: datetime = await self._ask(read_clock(self._address))
+            shown = await self._ask(read_clock(self._address, self._edition))
         except (Refusal, RemoteError):
             error_s = None
         else:
@@ -188,19 +225,12 @@ class MeterTalk:
 
     # --- what became of it
 
-    def _take(
-        self,
-        slot: Slot,
-        values: Mapping[Register, Decimal | None] | None,
-        no_values: str,
-        no_register: str,
-    ) -> None:
-        if values is None:
-            self._miss([slot], no_values, gone=True)
-        elif slot.register not in values:
-            self._miss([slot], no_register, gone=True)
+    def _take(self, slot: Slot, values: _Values | None, source: str, absent: str) -> None:
+        """Take a value of a record or freeze; ``absent`` is the reason when it does not hold it."""
+        if values is None or slot.register not in values:
+            self._miss([slot], absent, gone=True)
         else:
-            self._got(slot, values[slot.register], "dlt645")
+            self._got(slot, values[slot.register], source)
 
     def _got(self, slot: Slot, value: Decimal | None, source: str) -> None:
         self._batch.read(slot, value, source)

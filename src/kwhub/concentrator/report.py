@@ -22,12 +22,15 @@ from kwhub.protocols.gdw1376.afn_0d import CurveUnit, DayFreezeUnit, density_of
 from kwhub.protocols.gdw1376.builders import REPORT_USER_BYTES_MAX
 from kwhub.protocols.gdw1376.frames import STANDARD
 from kwhub.protocols.gdw1376.registers import CURVES
-from kwhub.protocols.gdw1376.units import Unit
+from kwhub.protocols.gdw1376.units import MARK_BYTES, Unit
 
 __all__ = ["POINTS_PER_UNIT_MAX", "Packed", "Parcel", "curve_value", "pack"]
 
 POINTS_PER_UNIT_MAX = 96
 """Values in one curve unit: a day of quarters."""
+
+UNIT_BYTES_MAX = 480
+"""Data of a unit of several functions, so that reports can be filled up."""
 
 _PERCENT = Decimal(100)
 
@@ -77,6 +80,7 @@ def pack(
         said += _say_curve(run, zone, unsayable)
     for freeze in freezes.values():
         said += _say_freeze(freeze, zone, unsayable)
+    said = list(_merged(said))
     said.sort(key=lambda each: each.ids[0])
     room = user_bytes_max - STANDARD.user_bytes_min
     return Packed(tuple(_parcels(said, room)), tuple(unsayable))
@@ -150,12 +154,39 @@ def _ended(midnight: int, zone: tzinfo) -> date:
     return wall(midnight, zone).date() - timedelta(days=1)
 
 
+def _merged(said: Iterable[_Said]) -> Iterator[_Said]:
+    """Put functions of one group of eight, of one point and in ascending order, into one unit."""
+    last: _Said | None = None
+    for each in said:
+        if last is not None and _continues(last.unit, each.unit):
+            unit = last.unit
+            functions = unit.functions + each.unit.functions
+            joined = Unit(unit.points, functions, unit.data + each.unit.data)
+            last = _Said(joined, last.ids + each.ids)
+            continue
+        if last is not None:
+            yield last
+        last = each
+    if last is not None:
+        yield last
+
+
+def _continues(first: Unit, second: Unit) -> bool:
+    before, after = first.functions[-1], second.functions[0]
+    return (
+        first.points == second.points
+        and before < after
+        and (before - 1) // 8 == (after - 1) // 8
+        and len(first.data) + len(second.data) <= UNIT_BYTES_MAX
+    )
+
+
 def _parcels(said: Iterable[_Said], room: int) -> Iterator[Parcel]:
     units: list[Unit] = []
     ids: list[int] = []
     left = room
     for each in said:
-        size = len(each.unit.to_bytes())
+        size = MARK_BYTES + len(each.unit.data)
         if units and size > left:
             yield Parcel(tuple(units), tuple(ids))
             units, ids, left = [], [], room

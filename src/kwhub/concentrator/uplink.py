@@ -47,6 +47,9 @@ ENTRIES_PER_FETCH = 2_000
 FORWARDS_MAX = 8
 """Frames of the head-end that wait for their bus at the same time; more are denied."""
 
+LINGER_S = 2.0
+"""Pause between news in the outbox and their report, so that buses that end together share reports."""
+
 OpenLink: TypeAlias = Callable[[str], Awaitable[Link]]
 """Opens a link by its address."""
 
@@ -148,6 +151,7 @@ class _Connection:
             entries = self._fetch()
             if not entries:
                 await self._uplink.news.wait()
+                await self._uplink.clock.sleep(LINGER_S)
                 continue
             packed = pack(entries, self._uplink.zone)
             for place, reason in packed.unsayable:

@@ -1,0 +1,145 @@
+"""A concentrator between simulated meters and a station, on virtual time, with every part real."""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from tests.concentrator.station import SHANGHAI, Station
+
+from kwhub.concentrator.app import Concentrator
+from kwhub.concentrator.config import (
+    BusSettings,
+    Config,
+    Identity,
+    MeterSettings,
+    PlanSettings,
+    UplinkSettings,
+)
+from kwhub.concentrator.database import open_file
+from kwhub.concentrator.outbox import Slot
+from kwhub.concentrator.plan import Plan
+from kwhub.domain.errors import LinkDown
+from kwhub.links.layers import Faulty
+from kwhub.links.layers.faulty import FaultRates
+from kwhub.links.memory import pair
+from kwhub.runtime.chance import seeded
+from kwhub.runtime.virtual import run_virtual
+from kwhub.sim.area import TransformerArea
+from kwhub.sim.device import serve_meters
+
+START = datetime(2026, 3, 2, tzinfo=SHANGHAI)
+BAUD: Final = 9_600
+QUIET = FaultRates()
+DEAF = FaultRates(loss=1.0)
+
+
+class World:
+    """The station and the meters live on; the concentrator may die and come again.
+
+    Args:
+        path: of the concentrator's store.
+        meters: of the area, over ``buses`` buses.
+        rates: what is wrong with the buses.
+    """
+
+    def __init__(self, clock, path, *, meters=4, buses=1, seed=1, rates=QUIET, **plan: Any) -> None:
+        self.clock = clock
+        self.seed = seed
+        self.rates = rates
+        self.station = Station(clock)
+        self.area = TransformerArea(seed, start=START, meters=meters, concentrators=1, buses=buses)
+        self.buses_up = True
+        self.concentrator: Any = None
+        self.lines: list[Faulty] = []
+        self._tasks: set[Any] = set()
+        self._task: Any = None
+        self.config = Config(
+            Identity("4101", 2082, store=str(path)),
+            UplinkSettings("station:"),
+            tuple(self._bus(number) for number in range(1, buses + 1)),
+            PlanSettings(**{"history_days": 0, **plan}),
+        )
+
+    def _bus(self, number):
+        return BusSettings(
+            f"bus-{number}",
+            f"memory:{number}",
+            number + 1,
+            BAUD,
+            meter=tuple(
+                MeterSettings(place.meter.address, place.point, 3 if place.meter.phases == 3 else 1)
+                for place in self.area.places
+                if place.bus == number
+            ),
+        )
+
+    def start(self, opener=open_file):
+        """Start the concentrator as a fresh process would."""
+        self.concentrator = Concentrator(
+            self.config,
+            self.clock,
+            chance=seeded(self.seed, "concentrator"),
+            open_link=self._open_link,
+            opener=opener,
+        )
+        self._task = self._spawn(self.concentrator.run())
+        return self._task
+
+    async def stop(self):
+        """Stop it in good order."""
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        self.concentrator.close()
+        await self.station.hang_up()
+
+    async def until(self, **delta):
+        """Let time pass until so long after the start."""
+        await self.clock.sleep_until(START + timedelta(**delta))
+
+    def be_deaf(self, deaf):
+        """Cut the wires between concentrator and meters, or mend them."""
+        for line in self.lines:
+            line.rates = DEAF if deaf else self.rates
+
+    def planned(self, until):
+        """Every value that the plan wants from the start up to a moment."""
+        plan = Plan(self.config.plan, SHANGHAI)
+        begin = int(START.timestamp()) - 1
+        return {
+            slot
+            for bus in self.config.bus
+            for settings in bus.meter
+            for series in plan.meter(settings).series
+            for slot in plan.slots(series, settings.point, begin, int(until.timestamp()))
+        }
+
+    def delivered(self):
+        """Every value that the station has confirmed."""
+        return {Slot(*key) for key in self.station.values}
+
+    async def _open_link(self, address):
+        if address == "station:":
+            return await self.station.open_link()
+        if not self.buses_up:
+            raise LinkDown("the converter is off")
+        number = int(address.partition(":")[2])
+        near, far = pair(baud=BAUD)
+        self._spawn(serve_meters(far, self.area.bus(number), self.clock))
+        line = Faulty(near, seeded(self.seed, "line", len(self.lines)), self.rates)
+        self.lines.append(line)
+        return line
+
+    def _spawn(self, work):
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def play(story, path, **settings):
+    """Run ``story(world)`` on virtual time; what it returns."""
+
+    async def main(clock):
+        return await story(World(clock, path, **settings))
+
+    return run_virtual(main, start=START)
