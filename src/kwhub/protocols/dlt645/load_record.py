@@ -300,10 +300,9 @@ def _decode_time(raw: bytes) -> datetime:
 
 def _readings(body: bytes, mode: int | None) -> Iterator[dict[int, tuple[Decimal | None, ...]]]:
     """Every way to read the classes of a body; AA is no BCD digit pair, so one way is the rule."""
-    masks = range(ALL_CLASSES + 1) if mode is None else (mode & ALL_CLASSES,)
-    for mask in masks:
-        chosen = tuple(number for number in CLASSES if mask >> (number - 1) & 1)
-        if len(body) != len(CLASSES) + sum(_CLASS_BYTES[number] for number in chosen):
+    wanted = None if mode is None else _chosen(mode & ALL_CLASSES)
+    for chosen in _LAYOUTS.get(len(body), ()):
+        if wanted is not None and chosen != wanted:
             continue
         values = _try_layout(body, chosen)
         if values is not None:
@@ -337,4 +336,18 @@ def _decode_class(raw: bytes, fields: tuple[LoadField, ...]) -> tuple[Decimal | 
     return tuple(values)
 
 
+def _chosen(mask: int) -> tuple[int, ...]:
+    return tuple(number for number in CLASSES if mask >> (number - 1) & 1)
+
+
+def _layouts() -> dict[int, tuple[tuple[int, ...], ...]]:
+    """The sets of classes that a body of so many bytes (without time) may hold."""
+    layouts: dict[int, tuple[tuple[int, ...], ...]] = {}
+    for chosen in map(_chosen, range(ALL_CLASSES + 1)):
+        size = len(CLASSES) + sum(_CLASS_BYTES[number] for number in chosen)
+        layouts[size] = (*layouts.get(size, ()), chosen)
+    return layouts
+
+
 _CLASS_BYTES = {number: class_bytes(number) for number in CLASSES}
+_LAYOUTS = _layouts()
