@@ -8,7 +8,19 @@ import pytest
 from tests.protocols.gdw1376.corpus1376 import named
 
 from kwhub.domain.errors import DecodeError, LocalError
-from kwhub.protocols.gdw1376 import afn_0a, afn_0c, afn_02, afn_04, afn_05
+from kwhub.protocols.gdw1376 import (
+    afn_0a,
+    afn_0c,
+    afn_0d,
+    afn_0e,
+    afn_00,
+    afn_01,
+    afn_02,
+    afn_04,
+    afn_05,
+    afn_09,
+    afn_10,
+)
 from kwhub.protocols.gdw1376.afn_0c import CurrentEnergyUnit, InstantUnit
 from kwhub.protocols.gdw1376.afn_0d import (
     CurveRequest,
@@ -42,6 +54,15 @@ from kwhub.protocols.gdw1376.units import Unit, items, split_units
 from kwhub.wire.checksums import sum8
 
 ADDRESS = TerminalAddress("4101", 2082)
+
+
+MODULES = {
+    module.AFN: module
+    for module in (
+        *(afn_00, afn_01, afn_02, afn_04, afn_05, afn_09),
+        *(afn_0a, afn_0c, afn_0d, afn_0e, afn_10),
+    )
+}
 
 
 def sealed(user):
@@ -164,6 +185,8 @@ def test_a_query_of_the_archive_counts_with_two_bytes():
         (0x0C, 25, True, 67),
         (0x0C, 27, True, 60),
         (0x0C, 28, True, 33),
+        (0x0C, 31, True, 59),
+        (0x0C, 49, True, 12),
         (0x0C, 170, True, 18),
         (0x05, 1, False, 1),
         (0x05, 31, False, 6),
@@ -428,6 +451,7 @@ def test_what_cannot_be_sent_is_refused(typed):
 @pytest.mark.parametrize("afn", TABLES)
 def test_rows_are_findable_and_named_in_both_languages(afn):
     rows: dict[int, Row] = dict(TABLES[afn])
+    assert len(rows) == len(MODULES[afn].ROWS), "a function stands there twice"
     for function, row in rows.items():
         assert find(afn, function) is row
         assert row.name

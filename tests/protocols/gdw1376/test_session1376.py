@@ -5,7 +5,9 @@ from decimal import Decimal
 from random import Random
 
 import pytest
-from tests.protocols.gdw1376.corpus1376 import named
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.protocols.gdw1376.corpus1376 import named, own, raw_of
 
 from kwhub.domain.errors import LocalError
 from kwhub.protocols.gdw1376 import afn_0c, afn_00, afn_04, afn_05
@@ -46,6 +48,7 @@ from kwhub.wire.events import Discarded
 ADDRESS = TerminalAddress("4101", 2082)
 CLOCK = afn_0c.clock_answer(datetime(2026, 3, 1, 12))
 ASK_CLOCK = Unit((0,), (2,))
+DEAD = {State.LOST, State.REFUSED}
 PIECES = pytest.mark.parametrize("piece", [None, 1, 7])
 
 
@@ -361,6 +364,26 @@ def test_requests_of_the_station_wait_for_each_other():
     assert all(end is request for end, request in zip(ends, requests, strict=True))
 
 
+def test_a_station_goes_on_denying_whom_it_denied():
+    station = Session(Role.STATION)
+    raw = initiated_frame(Login(), ADDRESS, 0).to_bytes()
+    station.receive(raw + initiated_frame(Heartbeat(), ADDRESS, 1).to_bytes(), 0.0)
+    for event in station.events():
+        station.send(Deny(event.frame), 0.0)
+    assert station.state is State.REFUSED
+    with pytest.raises(LocalError):
+        station.send(Confirm(parse(raw)), 0.0)
+
+
+def test_a_terminal_that_was_asked_may_always_answer():
+    session = terminal()
+    session.receive(initiated_frame(Request(0x0C, (ASK_CLOCK,)), ADDRESS, 0).to_bytes(), 0.0)
+    (asked,) = session.events()
+    session.send(Answer(asked.frame, (CLOCK,)), 0.0)
+    assert parse(session.outgoing(0.0)).units == (CLOCK,)
+    assert session.state is State.CONNECTED
+
+
 # --- what comes over the line
 
 
@@ -373,6 +396,39 @@ def test_a_terminal_does_not_listen_to_what_is_for_others():
     everybody = TerminalAddress("0000", 0xFFFF, 16, group=True)
     session.receive(initiated_frame(clock, everybody, 0).to_bytes(), 0.0)
     assert kinds(session.events()) == [Asked]
+
+
+def test_a_station_answers_the_terminal_that_spoke():
+    pair = from_terminal()
+    cascaded = TerminalAddress("4101", 2083)
+    pair.answerer.receive(initiated_frame(report(), cascaded, 0).to_bytes(), 0.0)
+    (event,) = pair.answerer.events()
+    assert event.address == cascaded
+    pair.answerer.send(Confirm(event.frame), 0.0)
+    assert parse(pair.answerer.outgoing(0.0)).address == cascaded
+
+
+STREAMS = st.lists(
+    st.one_of(st.binary(max_size=20), st.sampled_from([raw_of(line) for line in own()])),
+    max_size=6,
+).map(b"".join)
+
+
+@given(STREAMS, st.sampled_from(Role), st.sampled_from([1, 13, 1000]))
+def test_whatever_comes_a_session_tells_and_does_not_raise(stream, role, piece):
+    session = Session(role, TerminalAddress("0171", 2082))
+    if role is Role.TERMINAL:
+        session.send(Login(), 0.0)
+    for at in range(0, len(stream), piece):
+        session.receive(stream[at : at + piece], float(at))
+        for event in session.events():
+            if isinstance(event, Asked | LoggedIn | Beat | Reported) and session.state not in DEAD:
+                session.send(Confirm(event.frame), float(at))
+    for _ in range(10):
+        moment = session.deadline()
+        if moment is not None:
+            session.on_deadline(moment)
+    assert all(hasattr(event, "final") for event in session.events())
 
 
 def test_a_verdict_that_contradicts_itself_is_no_verdict():

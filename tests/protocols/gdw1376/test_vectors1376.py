@@ -245,6 +245,16 @@ def test_the_wider_address_of_one_province():
     assert frame.to_bytes() == raw
 
 
+def test_old_equipment_only_when_asked():
+    raw = bytearray(named("001"))
+    raw[1] = raw[3] = 0x31
+    with pytest.raises(DecodeError):
+        parse(bytes(raw))
+    frame = parse(bytes(raw), Profile(protocol_ids=frozenset({1, 2})))
+    assert frame.protocol_id == 1
+    assert frame.to_bytes() == bytes(raw)
+
+
 def test_a_mask_of_f1_and_f2_is_no_confirmation_item_by_item():
     frame = parse(named("024"))
     assert frame.units[0].functions == (1, 2)

@@ -14,10 +14,12 @@ from kwhub.domain.errors import DecodeError, LocalError
 from kwhub.protocols.gdw1376.common import (
     READ_AT,
     TARIFF_COUNT,
+    WAYS,
+    demand_list,
     reading_list,
     tariff_list,
 )
-from kwhub.protocols.gdw1376.formats import A7, A15, A20, A21, BIN1, Format
+from kwhub.protocols.gdw1376.formats import A7, A13, A15, A20, A21, BIN1, Format
 from kwhub.protocols.gdw1376.layouts import Field, Layout, Repeat, Row, measure
 from kwhub.protocols.gdw1376.registers import (
     CURVES,
@@ -91,6 +93,36 @@ def _freeze_rows(
     )
 
 
+def _demand_rows(first: int, tag: Layout, when: str, when_zh: str) -> tuple[Row, ...]:
+    """Four rows in the order of F185 to F188: maximum demand and its time."""
+    return tuple(
+        Row(
+            first + place,
+            f"{when} {way} demand",
+            f"{when_zh}{way_zh}最大需量及发生时间",
+            tag,
+            (*tag, *demand_list(way, way_zh, unit)),
+            f"clause 5.12, F{first + place}",
+        )
+        for place, (way, way_zh, _, unit) in enumerate(WAYS)
+    )
+
+
+def _used_rows(first: int, tag: Layout, when: str, when_zh: str) -> tuple[Row, ...]:
+    """Four rows in the order of F5 to F8: what was used in a day or month."""
+    return tuple(
+        Row(
+            first + place,
+            f"{when} {way} energy used",
+            f"{when_zh}{way_zh}电能量",
+            tag,
+            (*tag, TARIFF_COUNT, tariff_list(f"{way} energy", f"{way_zh}电能量", A13, unit)),
+            f"clause 5.12, F{first + place}",
+        )
+        for place, (way, way_zh, unit, _) in enumerate(WAYS)
+    )
+
+
 _RESERVED_96 = (*_CURVE, Repeat("n", (Field("reserved", "备用", A7),)))
 
 ROWS = (
@@ -149,6 +181,11 @@ ROWS = (
     *_freeze_rows(DAY_FREEZES, _DAY, "day freeze,", "日冻结"),
     *_freeze_rows(READING_DAY_FREEZES, _DAY, "reading day,", "抄表日冻结"),
     *_freeze_rows(MONTH_FREEZES, _MONTH, "month freeze,", "月冻结"),
+    *_used_rows(5, _DAY, "day freeze,", "日冻结"),
+    *_used_rows(21, _MONTH, "month freeze,", "月冻结"),
+    *_demand_rows(185, _DAY, "day freeze,", "日冻结"),
+    *_demand_rows(189, _DAY, "reading day,", "抄表日冻结"),
+    *_demand_rows(193, _MONTH, "month freeze,", "月冻结"),
 )
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "PHASES",
     "READ_AT",
     "TARIFF_COUNT",
+    "WAYS",
     "demand_list",
     "per_phase",
     "reading_list",
@@ -71,13 +72,21 @@ def per_phase(
     )
 
 
-_WAYS = (("forward", "正向"), ("reverse", "反向"))
+WAYS: tuple[tuple[str, str, str, str], ...] = (
+    ("forward active", "正向有功", "kWh", "kW"),
+    ("forward reactive", "正向无功", "kvarh", "kvar"),
+    ("reverse active", "反向有功", "kWh", "kW"),
+    ("reverse reactive", "反向无功", "kvarh", "kvar"),
+)
+"""Names, unit of energy and unit of demand of the four registers that come in fours."""
+
+_DIRECTIONS = (("forward", "正向"), ("reverse", "反向"))
 _QUADRANTS = ((("1", "一"), ("4", "四")), (("2", "二"), ("3", "三")))
 
 
 def reading_list(direction: int) -> Layout:
     """A.15, M and four lists, as 0C-F33 (direction 0, forward) and 0C-F34 (1, reverse) have them."""
-    way, way_zh = _WAYS[direction]
+    way, way_zh = _DIRECTIONS[direction]
     quadrants = _QUADRANTS[direction]
     return (
         READ_AT,

@@ -25,7 +25,7 @@ from kwhub.protocols.gdw1376.frames import (
     header_problem,
     parse_user_data,
 )
-from kwhub.protocols.gdw1376.layouts import Cell, cells
+from kwhub.protocols.gdw1376.layouts import Cell, Row, cells
 from kwhub.protocols.gdw1376.tables import AFN_NAMES, find, layout_of
 from kwhub.protocols.gdw1376.units import MARK_BYTES, Item, Unit, items
 from kwhub.protocols.gdw1376.wording import (
@@ -208,10 +208,19 @@ def _unit_parts(frame: Frame1376, unit: Unit) -> Iterator[Part]:
         yield _part(at, end, ("data", "数据"), words)
 
 
+def _row_words(function: int, row: Row | None) -> Words:
+    if row is None:
+        return f"F{function}", f"F{function}"
+    english, chinese = f"F{function} {row.name}", f"F{function}{row.name_zh}"
+    if row.single_source:
+        return f"{english} (single source)", f"{chinese}（仅一处来源）"
+    return english, chinese
+
+
 def _functions_part(afn: int, unit: Unit) -> Part:
     rows = [(function, find(afn, function)) for function in unit.functions]
-    english = ", ".join(f"F{number} {row.name if row else ''}".strip() for number, row in rows)
-    chinese = "、".join(f"F{number}{row.name_zh if row else ''}" for number, row in rows)
+    names = [_row_words(number, row) for number, row in rows]
+    english, chinese = ", ".join(name for name, _ in names), "、".join(name for _, name in names)
     right = len(rows) == 1 if afn == afn_00.AFN else bool(rows)
     if rows and not right:
         english += ": contradicts itself; item by item is F3, DT1 = 04"

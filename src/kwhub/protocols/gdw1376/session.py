@@ -185,7 +185,10 @@ class Session:
         self.state = TRANSITIONS[self.role][self.state][type(request)]
 
     def _send_answer(self, answer: Answer | Confirm | Deny) -> None:
-        address = self._known_address()
+        # A terminal answers as itself, also to a broadcast; a station answers whoever spoke, which on
+        # a line with cascaded terminals is not always the one that logged in.
+        station = self.role is Role.STATION
+        address = answer.frame.address if station else self._known_address()
         if isinstance(answer, Answer):
             limit = REPORT_USER_BYTES_MAX
             frames = answer_frames(answer.frame, answer.units, address, user_bytes_max=limit)
