@@ -21,7 +21,10 @@ from kwhub.links.base import Link
 from kwhub.links.tcp_listen import Server, serve
 from kwhub.runtime.clock import Clock, SystemClock
 
-__all__ = ["HeadEnd"]
+__all__ = ["PACK_PAUSE_S", "HeadEnd"]
+
+PACK_PAUSE_S = 60.0
+"""Pause after a store that did not take the packed days, in seconds."""
 
 _log = structlog.get_logger("kwhub.headend")
 
@@ -37,6 +40,7 @@ class HeadEnd:
         orders: what is asked of meters.
         front: the connections.
         address: where concentrators connect, with the true port; empty while nothing listens.
+        running: set while ``run`` is at work, from when it listens.
     """
 
     def __init__(self, config: Config, clock: Clock, *, offload: Offload | None = None) -> None:
@@ -55,10 +59,11 @@ class HeadEnd:
         self.config = config
         self.clock = clock
         self.address = ""
+        self.running = asyncio.Event()
         settings = config.headend
         days = Days(ZoneInfo(settings.zone))
         self._offload = offload or (in_thread if isinstance(clock, SystemClock) else in_place)
-        self._database = Database(settings.store)
+        self._database = Database(settings.store, power_safe=settings.power_safe)
         self.store = Store(self._database, days, config)
         with self._database.write() as connection:
             sessions.interrupt(connection, clock.now())
@@ -90,12 +95,14 @@ class HeadEnd:
             )
             self.address = server.address
             _log.info("listening", address=server.address)
+        self.running.set()
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.orders.run())
                 tasks.create_task(self._keep_packing())
         finally:
             self.address = ""
+            self.running.clear()
             if server is not None:
                 await server.aclose()
 
@@ -125,7 +132,7 @@ class HeadEnd:
                 done = await self.pack()
             except StoreError as error:
                 _log.error("not_packed", error=str(error))
-                await self.clock.sleep(_PACK_PAUSE_S)
+                await self.clock.sleep(PACK_PAUSE_S)
             else:
                 if done.readings:
                     _log.debug(
@@ -138,10 +145,6 @@ class HeadEnd:
     def _on_written(self) -> None:
         if self.store.waiting >= self.config.headend.pack_rows:
             self._full.set()
-
-
-_PACK_PAUSE_S = 60.0
-"""Pause after a store that did not take the packed days, in seconds."""
 
 
 def _on_link_error(link: Link, error: Exception) -> None:

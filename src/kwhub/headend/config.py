@@ -28,6 +28,10 @@ Region = Annotated[
     str,
     Meta(pattern=r"^\d{4}$", description='a region code of four digits in quotes, such as "4101"'),
 ]
+Name = Annotated[str, Meta(max_length=200, description="text in quotes of at most 200 characters")]
+Code = Annotated[
+    str, Meta(min_length=1, max_length=64, description="text in quotes of 1 to 64 characters")
+]
 Ratio = Annotated[
     str | int,
     Meta(description='the product of current and voltage transformer ratios, such as 60 or "1.5"'),
@@ -40,7 +44,7 @@ class Meter(Settings, frozen=True):
     address: Address
     point: Annotated[int, Meta(ge=1, le=2040)]
     port: Annotated[int, Meta(ge=1, le=31)] = 2
-    name: str = ""
+    name: Name = ""
     phases: Literal[1, 3] = 1
     kind: Literal["customer", "supply"] = "customer"
     ratio: Ratio = 1
@@ -49,10 +53,10 @@ class Meter(Settings, frozen=True):
 
     def __post_init__(self) -> None:
         try:
-            positive = self.factor > 0
+            usable = self.factor.is_finite() and self.factor > 0 and len(str(self.factor)) <= 32
         except ArithmeticError:
-            positive = False
-        if not positive:
+            usable = False
+        if not usable:
             raise WrongSetting("ratio", 'must be a number above 0, such as 60 or "1.5"')
 
     @property
@@ -66,7 +70,7 @@ class Terminal(Settings, frozen=True):
 
     region: Region
     terminal: Annotated[int, Meta(ge=1, le=65534)]
-    name: str = ""
+    name: Name = ""
     meter: tuple[Meter, ...] = ()
 
     def __post_init__(self) -> None:
@@ -76,9 +80,9 @@ class Terminal(Settings, frozen=True):
 class Area(Settings, frozen=True):
     """One transformer area."""
 
-    code: str
-    name: str
-    name_zh: str = ""
+    code: Code
+    name: Name
+    name_zh: Name = ""
     terminal: tuple[Terminal, ...] = ()
 
 
@@ -90,6 +94,7 @@ class Service(Settings, frozen=True):
     web: str = "127.0.0.1:8080"
     zone: str = "Asia/Shanghai"
     heartbeat_s: Annotated[int, Meta(ge=10, le=86_400)] = HEARTBEAT_S
+    power_safe: bool = True  #: false for trials only: a power cut may then take the newest seconds
     pack_rows: Annotated[int, Meta(ge=1)] = PACK_ROWS
     pack_interval_s: Annotated[int, Meta(ge=1)] = PACK_INTERVAL_S
 

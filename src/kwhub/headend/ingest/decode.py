@@ -3,7 +3,7 @@
 Source: Q/GDW 1376.1-2013, clause 5.12 (AFN 0D).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -66,7 +66,7 @@ class _Sink:
             return "unknown_function"
         if not unit.interval_s:
             return "unknown_density"
-        moments = list(_moments(unit, self.days))
+        moments = _moments(unit, self.days)
         if moments and moments[-1] > self.latest_s:
             return "from_the_future"
         part = _PERCENT if CURVES[unit.function].unit == "%" else 1
@@ -111,16 +111,15 @@ def decode(
     return Batch(terminal.id, received_at, SOURCE, Columns.from_rows(sink.rows), tuple(sink.strays))
 
 
-def _moments(unit: CurveUnit, days: Days) -> Iterator[int]:
+def _moments(unit: CurveUnit, days: Days) -> Sequence[int]:
     """Seconds since 1970 of every value, from the wall time of the first."""
     count, step = len(unit.values), unit.interval_s
-    first = int(days.utc(unit.start).timestamp())
-    last_wall = unit.start + timedelta(seconds=step * max(0, count - 1))
-    if int(days.utc(last_wall).timestamp()) - first == step * max(0, count - 1):
-        yield from range(first, first + step * count, step)
-        return
-    for number in range(count):  # the clocks change in between
-        yield int(days.utc(unit.start + timedelta(seconds=step * number)).timestamp())
+    first = days.utc_s(unit.start)
+    span = step * (count - 1)
+    if count <= 1 or days.utc_s(unit.start + timedelta(seconds=span)) - first == span:
+        return range(first, first + step * count, step)
+    # The clocks change in between.
+    return [days.utc_s(unit.start + timedelta(seconds=step * number)) for number in range(count)]
 
 
 def _micro(value: Decimal | None, part: int) -> int | None:

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -37,18 +38,20 @@ class Database:
         engine: for tests and for statements that need nothing but a connection.
     """
 
-    def __init__(self, address: str, *, revision: str = "head") -> None:
+    def __init__(self, address: str, *, power_safe: bool = True, revision: str = "head") -> None:
         """Open ``address`` and bring its tables up to date.
 
         Args:
             address: path of an SQLite file, or an SQLAlchemy address of SQLite or PostgreSQL.
+            power_safe: SQLite waits for the disk at every commit; otherwise a power cut (but no
+                crash of the process) may take the newest commits back.
             revision: of the tables; anything but the newest is for trying out migrations.
 
         Raises:
             ConfigError: the address names no database that this package knows.
             StoreError: it cannot be opened.
         """
-        self.engine = _engine(address)
+        self.engine = _engine(address, power_safe=power_safe)
         try:
             with self.engine.connect() as connection:
                 migrate(connection, revision)
@@ -130,7 +133,7 @@ def upsert(
     )
 
 
-def _engine(address: str) -> Engine:
+def _engine(address: str, *, power_safe: bool) -> Engine:
     url = URL.create("sqlite", database=address) if "://" not in address else _parsed(address)
     if url.get_backend_name() not in _INSERTS:
         raise ConfigError(
@@ -142,7 +145,7 @@ def _engine(address: str) -> Engine:
     except ModuleNotFoundError as error:
         raise ConfigError(f"needs the package {error.name}", key="store") from error
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "connect", partial(_prepare_sqlite, power_safe))
         event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -158,13 +161,17 @@ def _parsed(address: str) -> URL:
         return url
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+def _prepare_sqlite(
+    power_safe: bool,  # noqa: FBT001  bound once, see _engine
+    connection: sqlite3.Connection,
+    _entry: ConnectionPoolEntry,
+) -> None:
     """Readers beside one writer, and a commit that survives a power cut."""
     connection.isolation_level = None  # SQLAlchemy says BEGIN itself, see _begin_sqlite
     for pragma in (
         f"busy_timeout={BUSY_TIMEOUT_S * 1000}",
         "journal_mode=WAL",
-        "synchronous=FULL",
+        f"synchronous={'FULL' if power_safe else 'NORMAL'}",
         "foreign_keys=ON",
     ):
         connection.execute(f"PRAGMA {pragma}")

@@ -33,9 +33,9 @@ class Days:
         """The local day in which a moment lies."""
         return moment.astimezone(self.zone).date()
 
-    def utc(self, wall: datetime) -> datetime:
-        """A wall time of the site as an aware moment; of an hour that comes twice, the first."""
-        return wall.replace(tzinfo=self.zone).astimezone(UTC)
+    def utc_s(self, wall: datetime) -> int:
+        """A wall time of the site in seconds since 1970; of an hour that comes twice, the first."""
+        return int(wall.replace(tzinfo=self.zone).timestamp())
 
     def span_s(self, first: date, last: date) -> tuple[int, int]:
         """Seconds from the beginning of ``first`` to the end of ``last`` (exclusive)."""

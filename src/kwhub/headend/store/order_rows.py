@@ -14,6 +14,10 @@ from kwhub.headend.store.views import Order, OrderItem, OrderState
 __all__ = ["create", "finish", "get", "interrupt", "mark_sent", "of_meter"]
 
 READ_NOW = "read_now"
+
+WHO_MAX = 100
+"""Characters that are kept of whoever ordered."""
+
 INTERRUPTED = "interrupted: the head-end stopped before the answer was written"
 
 
@@ -21,6 +25,7 @@ def create(
     connection: Connection, meter_id: int, items: Sequence[OrderItem], by: str, at: datetime
 ) -> int:
     """Write an order with its items and its audit row. Returns its number."""
+    by = by[:WHO_MAX]
     inserted = connection.execute(
         schema.orders.insert().values(
             meter_id=meter_id,
