@@ -41,6 +41,7 @@ class Station:
         self.denying = False
         self.values: dict[Any, Any] = {}
         self.arrivals: Counter[Any] = Counter()
+        self.frames: list[set[Any]] = []  # what stood in each report
         self.logins = self.beats = self.reports = 0
         self.online: Any = None
         self._ended: dict[int, Any] = {}
@@ -95,10 +96,12 @@ class Station:
         if not self.confirming:
             return []
         self.reports += 1
+        self.frames.append(set())
         for unit in event.units:
             for typed in read_unit(event.frame.afn, unit, up=True):
                 for key, value in readings(typed):
                     self.arrivals[key] += 1
+                    self.frames[-1].add(key)
                     assert self.values.setdefault(key, value) == value
         return [Confirm(event.frame)]
 

@@ -2,8 +2,10 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
+from msgspec import structs
 from tests.concentrator.station import SHANGHAI, Station
 
 from kwhub.concentrator.app import Concentrator
@@ -31,6 +33,12 @@ START = datetime(2026, 3, 2, tzinfo=SHANGHAI)
 BAUD: Final = 9_600
 QUIET = FaultRates()
 DEAF = FaultRates(loss=1.0)
+
+
+@cache
+def area(seed, meters, buses):
+    """The meters; a function of the seed, so they can be shared between runs."""
+    return TransformerArea(seed, start=START, meters=meters, concentrators=1, buses=buses)
 
 
 class World:
@@ -91,6 +99,11 @@ class World:
         await asyncio.wait([self._task])
         self.concentrator.close()
         await self.station.hang_up()
+
+    def move_store(self, path):
+        """Let the next start use another file."""
+        identity = structs.replace(self.config.concentrator, store=str(path))
+        self.config = structs.replace(self.config, concentrator=identity)
 
     async def until(self, **delta):
         """Let time pass until so long after the start."""

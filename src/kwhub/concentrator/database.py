@@ -27,6 +27,10 @@ class StoreError(KwhubError):
 class Connection(Protocol):
     """What is used of ``sqlite3.Connection``."""
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+
     def execute(self, sql: str, values: Sequence[Any] = (), /) -> sqlite3.Cursor:
         """Run one statement."""
 
@@ -98,7 +102,7 @@ class Database:
 
     def _undo(self) -> None:
         # After some errors, such as a full disk, SQLite has already undone everything by itself.
-        if getattr(self._connection, "in_transaction", True):
+        if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
     def _migrate(self, migrations: Sequence[Sequence[str]]) -> None:
