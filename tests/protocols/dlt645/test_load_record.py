@@ -38,7 +38,7 @@ def _classes() -> st.SearchStrategy[dict[int, list[Decimal | None]]]:
     return st.fixed_dictionaries({}, optional=optional)
 
 
-MINUTES = st.datetimes(datetime(2000, 1, 1), datetime(2068, 12, 31)).map(
+MINUTES = st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31)).map(
     lambda moment: moment.replace(second=0, microsecond=0)
 )
 

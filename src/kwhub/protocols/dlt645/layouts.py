@@ -149,6 +149,7 @@ class Repeating:
         self._fixed = tuple(fixed)
         self._round_slots = round_slots
         self._rounds_max = rounds_max
+        self._rounds_made: list[tuple[Slot, ...]] = []
         first = self.round_slots(0)
         self.shape = Shape(
             sum(slot.codec.size for slot in self._fixed),
@@ -177,7 +178,9 @@ class Repeating:
 
     def round_slots(self, number: int) -> Sequence[Slot]:
         """The slots of the n-th round, counted from 0."""
-        return self._round_slots(number) if self._round_slots else ()
+        while len(self._rounds_made) <= number and self._round_slots:
+            self._rounds_made.append(tuple(self._round_slots(len(self._rounds_made))))
+        return self._rounds_made[number] if self._rounds_made else ()
 
     def _slots(self, rounds: int) -> Iterator[Slot]:
         yield from self._fixed

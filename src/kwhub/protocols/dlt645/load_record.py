@@ -292,8 +292,9 @@ def _decode_body(
 
 def _decode_time(raw: bytes) -> datetime:
     """YY MM DD hh mm, high byte first (unlike every other time of the standard)."""
+    digits = raw.hex()
     try:
-        return datetime.strptime(raw.hex(), "%y%m%d%H%M")  # noqa: DTZ007  # a meter's own wall time
+        return datetime.fromisoformat(f"20{digits[:6]}T{digits[6:]}")
     except ValueError:
         raise DecodeError("bad_time", f"{raw.hex().upper()} is no YYMMDDhhmm") from None
 
