@@ -25,6 +25,7 @@ from kwhub.protocols.dlt645.tables.variables import SOUTHERN_GRID
 __all__ = [
     "Item",
     "Value",
+    "block_of",
     "decode",
     "encode",
     "find",
@@ -32,7 +33,6 @@ __all__ = [
     "identifier_text",
     "register_identifiers",
 ]
-
 
 _BLOCK_PLACES = frozenset({"tariff", "phase", "total_phase"})
 """Places whose block is worth one request instead of several."""
