@@ -303,6 +303,22 @@ def test_addresses_that_do_not_fit(address):
         address.to_bytes()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"afn": 256},
+        {"sequence": Sequence(16, confirm=True)},
+        {"control": Control(up=True, primary=True, function=16)},
+        {"event_counters": (0, 0)},
+        {"password": b"short"},
+        {"time_tag": TimeTag(256, bytes(4)), "sequence": Sequence(0, tagged=True)},
+    ],
+)
+def test_frames_that_cannot_be_sent(change):
+    with pytest.raises(LocalError):
+        replace(parse(named("001")), **change).to_bytes()
+
+
 def test_broadcast():
     address = TerminalAddress("0000", 0xFFFF, msa=16, group=True)
     assert address.broadcast

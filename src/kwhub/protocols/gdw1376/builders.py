@@ -110,8 +110,6 @@ def _request_frame(request: Request, address: TerminalAddress, number: int) -> F
     password = request.password
     if password is None and request.afn in PASSWORD_AFNS:
         password = bytes(PASSWORD_BYTES)
-    if password is not None and len(password) != PASSWORD_BYTES:
-        raise LocalError(f"PW has {PASSWORD_BYTES} bytes")
     if not request.units:
         raise LocalError("a request without units")
     return Frame1376(

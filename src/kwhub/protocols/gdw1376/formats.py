@@ -66,7 +66,7 @@ MISSING = 0xEE
 """Filler byte of a value that does not exist."""
 
 
-class _Pair(Protocol[T]):
+class _TwoWays(Protocol[T]):
     """What a format is made of."""
 
     def decode(self, raw: bytes) -> T:
@@ -83,7 +83,7 @@ class Format(Generic[T]):
     name: str
     size: int  #: bytes
     notation: str
-    codec: _Pair[T]
+    codec: _TwoWays[T]
     may_miss: bool = True  #: all EE or all FF means that there is no value
 
     def decode(self, raw: bytes) -> T | None:
@@ -142,7 +142,7 @@ class _ShortSignedCodec:
         return _signed_digits(raw[0] & 0x7F, 2, raw[0] >> 7, 0)
 
     def encode(self, value: Decimal) -> bytes:
-        if value != int(value) or not -79 <= value <= 79:
+        if not value.is_finite() or value != int(value) or not -79 <= value <= 79:
             raise LocalError(f"{value} does not fit A.4: whole, -79 to 79")
         return bytes([int(str(abs(int(value))), 16) | (0x80 if value < 0 else 0)])
 
@@ -158,6 +158,8 @@ def _fit(
     value: Decimal, digits_max: int, powers: "range | tuple[int, ...]"
 ) -> tuple[int, int, int]:
     """Sign, digits and power of ten; the value's own exponent first, then the finest that fits."""
+    if not value.is_finite():
+        raise LocalError(f"{value} is no number")
     own = value.as_tuple().exponent
     for power in ([own] if own in powers else []) + sorted(powers):
         scaled = abs(value).scaleb(-int(power))

@@ -70,6 +70,18 @@ class Profile:
 STANDARD = Profile()
 
 
+def _check_nibble(name: str, value: int) -> None:
+    if not 0 <= value <= 0x0F:
+        raise LocalError(f"{name} {value} does not fit four bits")
+
+
+def _byte_field(*values: int) -> bytes:
+    try:
+        return bytes(values)
+    except ValueError:
+        raise LocalError(f"one of {values} does not fit a byte") from None
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """Control byte C.  Source: clause 4.3.3.1."""
@@ -88,7 +100,8 @@ class Control:
         )
 
     def to_byte(self) -> int:
-        """The byte on the wire."""
+        """The byte on the wire. Raises LocalError."""
+        _check_nibble("function code", self.function)
         return self.up << 7 | self.primary << 6 | self.bit5 << 5 | self.bit4 << 4 | self.function
 
     @property
@@ -161,7 +174,8 @@ class Sequence:
         )
 
     def to_byte(self) -> int:
-        """The byte on the wire."""
+        """The byte on the wire. Raises LocalError."""
+        _check_nibble("sequence number", self.number)
         return self.tagged << 7 | self.first << 6 | self.last << 5 | self.confirm << 4 | self.number
 
 
@@ -179,8 +193,10 @@ class TimeTag:
         return cls(raw[0], raw[1:5], raw[5])
 
     def to_bytes(self) -> bytes:
-        """Six bytes."""
-        return bytes([self.counter]) + self.raw_time + bytes([self.delay_min])
+        """Six bytes. Raises LocalError."""
+        if len(self.raw_time) != A16.size:
+            raise LocalError(f"the time of Tp has {A16.size} bytes")
+        return _byte_field(self.counter) + self.raw_time + _byte_field(self.delay_min)
 
     @property
     def sent(self) -> PartialTime | None:
@@ -229,17 +245,18 @@ class Frame1376:
             raise LocalError("TpV and the time tag contradict")
         if self.control.events_wait != (self.event_counters is not None):
             raise LocalError("ACD and the event counters contradict")
-        return b"".join(
-            (
-                bytes([self.control.to_byte()]),
-                self.address.to_bytes(),
-                bytes([self.afn, self.sequence.to_byte()]),
-                join_units(self.units),
-                self.password or b"",
-                bytes(self.event_counters or ()),
-                self.time_tag.to_bytes() if self.time_tag else b"",
-            )
+        if self.password is not None and len(self.password) != PASSWORD_BYTES:
+            raise LocalError(f"PW has {PASSWORD_BYTES} bytes")
+        parts = (
+            _byte_field(self.control.to_byte()),
+            self.address.to_bytes(),
+            _byte_field(self.afn, self.sequence.to_byte()),
+            join_units(self.units),
+            self.password or b"",
+            _byte_field(*(self.event_counters or ())),
+            self.time_tag.to_bytes() if self.time_tag else b"",
         )
+        return b"".join(parts)
 
     def to_bytes(self) -> bytes:
         """The whole frame. Raises LocalError."""

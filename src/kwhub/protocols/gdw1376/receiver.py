@@ -40,8 +40,8 @@ class Received:
 class Receiver:
     """Finds frames in a stream; never raises, and its work is linear in the number of bytes.
 
-    A candidate that turns out wrong costs only its first byte: the search goes on behind it, so that a
-    good frame inside a broken one is found. Running sums make the checksum of a candidate one
+    A candidate that turns out wrong is reported with all of its bytes but costs only the first: the search
+    goes on behind it, so that a good frame inside a broken one is found. Running sums make the checksum of a candidate one
     subtraction, because a hostile stream can claim a long frame at every few bytes.
     """
 

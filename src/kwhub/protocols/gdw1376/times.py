@@ -46,7 +46,11 @@ class PartialTime:
         return f"{days} {':'.join(f'{part:02d}' for part in clock if part is not None)}".strip()
 
 
-_PART_RANGES = {"second": (0, 59), "minute": (0, 59), "hour": (0, 23), "day": (1, 31)} | {
+_PART_RANGES = {
+    "second": (0, 59),
+    "minute": (0, 59),
+    "hour": (0, 23),
+    "day": (1, 31),
     "month": (1, 12),
     "year": (0, 99),
 }
@@ -98,6 +102,8 @@ class ClockCodec:
         """The bytes of a time. Raises LocalError."""
         if value is None:
             return _NEVER * 6
+        if not 0 <= value.weekday <= 7:
+            raise LocalError(f"weekday {value.weekday} is not between 0 and 7")
         moment = value.time
         parts = (moment.second, moment.minute, moment.hour, moment.day)
         month = _packed(moment.month) | value.weekday << 5
@@ -115,7 +121,7 @@ class PartsCodec:
         return {part: _two_digits(byte, part) for part, byte in zip(self.parts, raw, strict=True)}
 
     def decode(self, raw: bytes) -> PartialTime:
-        """The time of the bytes, None when it was never set. Raises DecodeError."""
+        """The time of the bytes. Raises DecodeError."""
         return PartialTime(**self.read(raw))
 
     def encode(self, value: PartialTime) -> bytes:
@@ -123,6 +129,10 @@ class PartsCodec:
         found = [getattr(value, part) for part in self.parts]
         if None in found:
             raise LocalError(f"{value} lacks one of {', '.join(self.parts)}")
+        for part, number in zip(self.parts, found, strict=True):
+            low, high = _PART_RANGES[part]
+            if not low <= number <= high:
+                raise LocalError(f"{part} {number} is not between {low} and {high}")
         return bytes(_packed(part) for part in found)
 
 
