@@ -9,6 +9,7 @@ from tests.protocols.dlt645.corpus645 import own, shared
 
 from kwhub.domain.errors import DecodeError, LocalError
 from kwhub.protocols.dlt645 import (
+    AddressFound,
     Asked,
     Authenticate,
     Authority,
@@ -171,6 +172,12 @@ def test_a_time_that_does_not_exist_is_not_taken():
     assert kinds(meter.events()) == ["time_not_valid"]
 
 
+def test_a_freeze_without_digits_is_not_taken():
+    _, meter = pair()
+    meter.receive(Frame645(METER, 0x16, b"\x0a\x00\x00\x00").to_bytes(), 0.0)
+    assert kinds(meter.events()) == ["time_not_valid"]
+
+
 def test_a_freeze_for_all_meters_is_silent_and_for_one_is_answered():
     master, meter = pair()
     (told,) = ask(master, meter, Freeze("999999999999", "99990000"))
@@ -234,6 +241,17 @@ def test_answers_of_the_wrong_kind_are_not_sent():
     ask(master, meter, ReadAddress())
     with pytest.raises(LocalError):
         meter.send(Done(METER), 0.2)
+
+
+def test_obedience_is_bound_to_its_function():
+    master, meter = pair()
+    ask(master, meter, WriteData(METER, 1, b"", WHO))
+    with pytest.raises(LocalError):
+        meter.send(Done(METER, function=0x19), 0.2)
+    with pytest.raises(LocalError):
+        meter.send(AddressFound(METER), 0.2)
+    meter.send(Done(METER, function=0x14), 0.2)
+    assert meter.outgoing(0.2)[8] == 0x94
 
 
 def test_passwords_do_not_show():

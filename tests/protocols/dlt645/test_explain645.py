@@ -187,6 +187,14 @@ def test_fields_of_commands():
         ("valid until", "2009-07-11 14:08:44"),
     ]
     assert words(0x1B, "0200000000000000FFFFFFFF")[-1] == ("events", "all events")
+    assert words(0x1B, "0200000000000000FF000503")[-1] == ("events", "events 030500FF")
+    assert words(0x1D, "07") == [("output signal", "unknown signal 07")]
+    for level, meaning in (("98", "ciphertext"), ("99", "plaintext"), ("41", "not a level")):
+        assert meaning in words(0x19, f"{level}00000000000000")[0][1]
+    assert words(0x1C, "02" + "00" * 7 + "7700" + "99" * 6)[-2:] == [
+        ("order", "unknown order 77"),
+        ("valid until", "never (99 in every place)"),
+    ]
     assert words(0x18, "010C00040200000002111111")[-2:] == [
         ("permission level", "level 02"),
         ("password", "3 bytes"),
@@ -205,6 +213,11 @@ def test_follow_ups_show_their_number():
     found = words(0x92, "01003003AABBCC02")
     assert found[1:] == [("part of the values", "CCBBAA"), ("frame sequence", "2")]
     assert words(0xB1, "01003003AABB")[1] == ("part of the values", "BBAA")
+
+
+def test_a_load_record_query_may_find_nothing():
+    assert words(0x91, "01000006")[0][1].endswith("no record matches")
+    assert words(0x91, "00000100")[0][1].endswith("no value follows")
 
 
 def test_missing_phases_have_no_value():

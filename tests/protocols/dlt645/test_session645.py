@@ -384,6 +384,27 @@ def test_a_newer_request_replaces_the_older_one():
         pair.meter.send(Data(METER, 1, VALUE), 0.0)
 
 
+def test_requests_that_are_left_unanswered_are_given_up():
+    pair = Pair()
+    for number in (1, 2, 3):
+        pair.meter.receive(Frame645(METER, 0x11, bytes([number, 0, 0, 0])).to_bytes(), 0.0)
+    pair.meter.send(Data(METER, 3, VALUE), 0.0)
+    assert pair.meter.state is State.LISTENING
+    with pytest.raises(LocalError):
+        pair.meter.send(Data(METER, 1, VALUE), 0.0)
+
+
+def test_only_functions_of_the_edition_are_asked():
+    @dataclass
+    class Calibrate:
+        address: str = METER
+        edition: Edition = Edition.E1997
+        function: int = 0x05
+
+    with pytest.raises(LocalError, match="no function 05"):
+        Session(Role.MASTER).send(Calibrate(), 0.0)
+
+
 def test_its_own_answer_coming_back_is_an_echo():
     pair = Pair()
     pair.ask(ReadData(METER, ENERGY))

@@ -16,6 +16,7 @@ from kwhub.protocols.dlt645.editions import Edition
 from kwhub.protocols.dlt645.frames import ABNORMAL, ANSWER, Frame645
 from kwhub.protocols.dlt645.items import Value, decode, find, identifier_text
 from kwhub.protocols.dlt645.refusals import reasons, reasons_zh, words_for
+from kwhub.protocols.dlt645.status_words import read_word
 
 __all__ = ["Piece", "pieces"]
 
@@ -229,4 +230,9 @@ def _value(value: Value, language: int, *, named: bool) -> str:
     text = ("no value", "无数据")[language] if value.value is None else str(value.value)
     if value.unit and value.value is not None:
         text += f" {value.unit}"
+    said = read_word(int(value.identifier, 16), text) if isinstance(value.value, str) else ()
+    if said:
+        text += ("; ", "；")[language] + (", ", "、")[language].join(
+            each[language] for each in said
+        )
     return f"{(value.name_en, value.name_zh)[language]} {text}" if named else text

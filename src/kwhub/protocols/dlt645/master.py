@@ -19,10 +19,15 @@ from kwhub.wire.events import Discarded
 __all__ = ["MasterEnd"]
 
 
-def _is_silent(request: Any, row: Function | None) -> bool:
-    """Whether nobody will answer."""
+def _function(request: Any) -> Function:
+    row = function_of(request.function, request.edition)
     if row is None:
-        return False
+        raise LocalError(f"{request.edition.value} has no function {request.function:02X}")
+    return row
+
+
+def _is_silent(request: Any, row: Function) -> bool:
+    """Whether nobody will answer."""
     return row.answer is None or (
         request.address == BROADCAST and row.broadcast is Broadcast.SILENT
     )
@@ -53,11 +58,11 @@ class MasterEnd:
 
     def send(self, request: Any) -> None:
         """Queue a request. Raises LocalError when one is outstanding or the request is impossible."""
-        row = function_of(request.function, request.edition)
+        row = _function(request)
         silent = _is_silent(request, row)
         following = step(self.state, Happening.TOLD if silent else Happening.REQUEST)
         data = request.data()
-        if row is not None and not row.request[0] <= len(data) <= row.request[1]:
+        if not row.request[0] <= len(data) <= row.request[1]:
             raise LocalError(f"{row.name} with {len(data)} data bytes")
         raw = Frame645(request.address, request.function, data, self._preamble).to_bytes()
         self.state = following

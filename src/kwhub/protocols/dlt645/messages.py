@@ -78,7 +78,10 @@ class Request(Protocol):
         """Whether an answer from this address can be the answer."""
 
     def answer(self, frame: Frame645, raw: bytes) -> Any:
-        """The event for a normal answer. Raises DecodeError when the frame answers something else."""
+        """The event for a normal answer whose length has been checked.
+
+        Raises DecodeError when the frame answers something else.
+        """
 
     @classmethod
     def from_frame(cls, frame: Frame645, edition: Edition, /) -> Self:
@@ -100,14 +103,6 @@ def accepts_address(asked: str, answered: str) -> bool:
     return asked.startswith("AA") and (matches(asked, answered) or answered.startswith("AA"))
 
 
-def _short(frame: Frame645, size: int) -> DecodeError:
-    return DecodeError(
-        "bad_length_for_function",
-        f"{len(frame.data)} data bytes in {frame.control:02X}; it has at least {size}",
-        field="data",
-    )
-
-
 def _identifier_bytes(identifier: int, edition: Edition) -> bytes:
     try:
         return identifier.to_bytes(edition.identifier_bytes, "little")
@@ -118,17 +113,14 @@ def _identifier_bytes(identifier: int, edition: Edition) -> bytes:
 def _payload(frame: Frame645, identifier: int, edition: Edition) -> bytes:
     """The data after the identifier, which must be the one that was asked for."""
     size = edition.identifier_bytes
-    data = frame.data
-    if len(data) < size:
-        raise _short(frame, size)
-    found = int.from_bytes(data[:size], "little")
+    found = int.from_bytes(frame.data[:size], "little")
     if found != identifier:
         raise DecodeError(
             "other_identifier",
             f"the answer is about {found:0{2 * size}X}, asked was {identifier:0{2 * size}X}",
             field="data",
         )
-    return data[size:]
+    return frame.data[size:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +202,6 @@ class ReadFollowUp:
         payload = _payload(frame, self.identifier, self.edition)
         if self.edition is Edition.E1997:
             return Data(frame.address, self.identifier, payload, frame.has_more, None, raw)
-        if not payload:
-            raise _short(frame, self.edition.identifier_bytes + 1)
         if payload[-1] != self.sequence:
             raise DecodeError(
                 "other_sequence",
@@ -279,8 +269,6 @@ class ReadAddress:
 
     def answer(self, frame: Frame645, raw: bytes) -> "AddressFound":
         """The address in the data field; the address field of some makes is left as a wildcard."""
-        if len(frame.data) != 6:
-            raise _short(frame, 6)
         return AddressFound(address_text(frame.data), raw)
 
     @classmethod
@@ -336,7 +324,7 @@ class Refused:
         error: the error word; its bits are those of ``refusals``.
         reasons: the words of its bits, in bit order.
         size: number of bytes of the error field (two in the security and relay functions).
-        function: the function that is refused; None stands for that of the newest request.
+        function: the function that is refused; None stands for that of the newest request that fits.
     """
 
     final: ClassVar[bool] = True

@@ -19,7 +19,7 @@ class Done:
     """The meter has obeyed. For a meter to send, ``Done(address)`` is enough.
 
     Attributes:
-        function: the function that was obeyed; None stands for that of the newest request.
+        function: the function that was obeyed; None stands for that of the newest request that fits.
         data: the data field of the answer; None stands for what the standard wants there.
     """
 

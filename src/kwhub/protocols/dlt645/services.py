@@ -5,7 +5,6 @@ Source: DL/T 645-2007 and DL/T 645-1997, tables of control codes.
 
 from typing import Any, Final
 
-from kwhub.domain.errors import DecodeError
 from kwhub.protocols.dlt645 import control as codes
 from kwhub.protocols.dlt645 import orders, writing
 from kwhub.protocols.dlt645.checks import function_problem
@@ -48,16 +47,9 @@ def request_in(frame: Frame645, edition: Edition) -> Any:
     """The request in a frame.
 
     Raises:
-        DecodeError: kinds ``unknown_function`` and ``bad_length_for_function``.
+        DecodeError: kinds ``unknown_function``, ``bad_length_for_function``, ``time_not_valid``.
     """
     problem = function_problem(frame, edition)
     if problem is not None:
         raise problem
-    known = REQUESTS.get((edition, frame.function))
-    if known is None:
-        raise DecodeError(
-            "unknown_function",
-            f"function {frame.function:02X} of {edition.value} is not served",
-            field="control",
-        )
-    return known.from_frame(frame, edition)
+    return REQUESTS[edition, frame.function].from_frame(frame, edition)
