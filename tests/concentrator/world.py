@@ -59,6 +59,7 @@ class World:
         self.buses_up = True
         self.concentrator: Any = None
         self.lines: list[Faulty] = []
+        self.replaced: dict[str, Any] = {}  # other meters, by the address of the one in the area
         self._tasks: set[Any] = set()
         self._task: Any = None
         self.config = Config(
@@ -137,7 +138,8 @@ class World:
             raise LinkDown("the converter is off")
         number = int(address.partition(":")[2])
         near, far = pair(baud=BAUD)
-        self._spawn(serve_meters(far, self.area.bus(number), self.clock))
+        meters = [self.replaced.get(each.address, each) for each in self.area.bus(number)]
+        self._spawn(serve_meters(far, meters, self.clock))
         line = Faulty(near, seeded(self.seed, "line", len(self.lines)), self.rates)
         self.lines.append(line)
         return line

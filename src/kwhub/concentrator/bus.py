@@ -60,15 +60,18 @@ class Bus:
             LinkDown: it cannot be opened, or went down.
             StoreError: the store cannot be read or written.
         """
-        link = await self._open_link(self.settings.address)
+        try:
+            await self._serve(await self._open_link(self.settings.address))
+        except LinkDown:
+            self.counters.link_failures += 1
+            raise
+
+    async def _serve(self, link: Link) -> None:
         try:
             line = self._line = Line(link, self.settings, self._clock, self.counters)
             while True:
                 moment = await self._round(line)
                 await self._clock.sleep(moment - self._clock.now().timestamp())
-        except LinkDown:
-            self.counters.link_failures += 1
-            raise
         finally:
             self._line = None
             await link.aclose()
