@@ -89,19 +89,23 @@ def identifier_text(identifier: int, edition: Edition = Edition.E2007) -> str:
     return f"{identifier:0{2 * edition.identifier_bytes}X}"
 
 
-_FOUND: dict[Edition, dict[int, Item]] = {edition: {} for edition in Edition}
-"""Items that were looked up before; bounded by the tables, since only hits are kept."""
+_E2007 = Edition.E2007
+_FOUND_2007: dict[int, Item] = {}
+_FOUND_1997: dict[int, Item] = {}
+"""Items that were looked up before; bounded by the tables, since only hits are kept.
+
+Two of them, because the hash of an enumeration member costs as much as all the rest of a look-up.
+"""
 
 
 def find(identifier: int, edition: Edition = Edition.E2007) -> Item | None:
     """The item of an identifier, or None when no table of the edition has it."""
-    found = _FOUND[edition].get(identifier)
-    if found is not None:
-        return found
-    family = _family(identifier, edition)
-    if family is None:
-        return None
-    item = _FOUND[edition][identifier] = _build(family, identifier, edition)
+    found = _FOUND_2007 if edition is _E2007 else _FOUND_1997
+    item = found.get(identifier)
+    if item is None:
+        family = _family(identifier, edition)
+        if family is not None:
+            item = found[identifier] = _build(family, identifier, edition)
     return item
 
 
@@ -122,7 +126,8 @@ def decode(identifier: int, payload: bytes, edition: Edition = Edition.E2007) ->
         DecodeError: ``unknown_identifier``, ``value_length_mismatch``, ``not_bcd``, ``not_ascii``,
             and what ``load_record`` raises.
     """
-    item = _FOUND[edition].get(identifier) or find(identifier, edition)
+    item = (_FOUND_2007 if edition is _E2007 else _FOUND_1997).get(identifier)
+    item = item or find(identifier, edition)
     if item is None:
         text = identifier_text(identifier, edition)
         raise DecodeError("unknown_identifier", f"{text} is in no table of {edition.value}")

@@ -22,7 +22,7 @@ from math import prod
 from typing import Protocol, TypeAlias
 
 from kwhub.domain.errors import DecodeError, LocalError
-from kwhub.wire.codecs import bcd_text, fmt
+from kwhub.wire.codecs import Bcd, bcd_text, fmt
 
 __all__ = ["FieldCodec", "Fields", "Plain", "field_codec", "parse_format"]
 
@@ -217,7 +217,24 @@ def _digits(notation: str, *, signed: bool, unit: str) -> FieldCodec:
     if "." not in notation and not unit and digits >= NAME_DIGITS_MIN:
         return _Text(digits // 2)
     number = fmt("X" * (digits % 2) + notation, signed=signed)
-    return _Number(number.size, number.decode, number.encode)
+    read = number.decode if signed else _unsigned(number)
+    return _Number(number.size, read, number.encode)
+
+
+def _unsigned(number: Bcd) -> Callable[[bytes], Decimal | None]:
+    """The short way for the most common field; whatever is unusual goes the long way."""
+    size = number.size
+    one = Decimal(1).scaleb(-len(number.notation.partition(".")[2]))
+
+    def decode(raw: bytes) -> Decimal | None:
+        if len(raw) == size:
+            try:
+                return Decimal(int(raw[::-1].hex())) * one
+            except ValueError:
+                return number.decode(raw)
+        return number.decode(raw)
+
+    return decode
 
 
 def parse_format(
