@@ -54,16 +54,6 @@ class Fields:
     fixed: tuple[FieldCodec, ...]
     repeated: tuple[FieldCodec, ...] = ()
 
-    @property
-    def fixed_size(self) -> int:
-        """Bytes of the fields that are always there."""
-        return sum(field.size for field in self.fixed)
-
-    @property
-    def repeated_size(self) -> int:
-        """Bytes of one round of the group that repeats; 0 when nothing repeats."""
-        return sum(field.size for field in self.repeated)
-
 
 @dataclass(frozen=True, slots=True)
 class _Number:
