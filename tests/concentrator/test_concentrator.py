@@ -7,6 +7,7 @@ import pytest
 from msgspec import structs
 from tests.concentrator.world import START, play
 
+from kwhub.concentrator.database import open_file
 from kwhub.concentrator.outbox import Outbox
 from kwhub.domain.readings import Register
 from kwhub.links.layers.faulty import FaultRates
@@ -306,6 +307,30 @@ def test_old_readings_that_were_delivered_are_forgotten(tmp_path):
         assert len(world.delivered()) == planned
 
     play(story, tmp_path / "store.sqlite", hourly=False, keep_delivered_days=1)
+
+
+def test_a_disk_that_is_full_for_hours_loses_nothing(tmp_path):
+    disks = []
+
+    def disk(path):
+        disks.append(open_file(path))
+        return disks[-1]
+
+    async def story(world):
+        world.start(disk)
+        await world.until(hours=2, minutes=5)
+        disks[-1].execute("PRAGMA max_page_count = 1")  # the file cannot grow any more
+        await world.until(hours=6, minutes=5)
+        assert len(world.delivered()) < len(world.planned(hours(6)))
+        (bus,) = world.concentrator.counters.buses.values()
+        assert bus.sessions < 4 * 6 * 60  # it does not ask the meters in a frenzy
+        disks[-1].execute("PRAGMA max_page_count = 100000")
+        await world.until(hours=7, minutes=5)
+        await world.stop()
+        assert world.delivered() == world.planned(hours(7))
+        assert world.station.repeated == []
+
+    play(story, tmp_path / "store.sqlite")
 
 
 def test_a_bug_is_not_hidden(tmp_path):

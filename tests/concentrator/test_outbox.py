@@ -144,3 +144,26 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path):
     assert outbox.counts().readings == 1
     outbox.keep(batch_of(slot(1)))
     outbox.close()
+
+
+def test_a_log_torn_at_any_byte_gives_the_store_of_an_earlier_commit(tmp_path):
+    """The write-ahead log, cut short as by a power failure in the middle of a page."""
+    path = tmp_path / "store.sqlite"
+    outbox = Outbox.open(str(path))
+    for index in range(5):
+        outbox.keep(batch_of(slot(index)))
+    log = (tmp_path / "store.sqlite-wal").read_bytes()
+    seen = set()
+    for number, size in enumerate(range(0, len(log), 2_111)):
+        copy = tmp_path / f"torn-{number}.sqlite"
+        copy.write_bytes(path.read_bytes())
+        (tmp_path / f"torn-{number}.sqlite-wal").write_bytes(log[:size])
+        torn = Outbox.open(str(copy))
+        kept = [entry.at for entry in torn.waiting(10)]
+        assert kept == [slot(index).at for index in range(len(kept))]
+        seen.add(len(kept))
+        torn.keep(batch_of(*(slot(index) for index in range(5))))
+        assert torn.counts().readings == 5
+        torn.close()
+    outbox.close()
+    assert seen == set(range(5))

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta, tzinfo
 from enum import StrEnum
+from functools import lru_cache
 
 from kwhub.concentrator.config import MeterSettings, PlanSettings
 from kwhub.concentrator.outbox import Gap, MeterState, Slot
@@ -42,6 +43,9 @@ meter's clock may be behind ours."""
 
 CLOCK_PERIOD_S = 86_400
 """How often a meter's clock is compared with ours."""
+
+MOMENTS_CACHED = 16
+"""Spans of the plan whose moments are remembered."""
 
 ENERGY = Register("1-0:1.8.0")
 
@@ -115,6 +119,9 @@ class Plan:
     def __init__(self, settings: PlanSettings, zone: tzinfo) -> None:
         self.settings = settings
         self.zone = zone
+        # The meters of a concentrator mostly stand at the same place in the plan.
+        self._moments = lru_cache(maxsize=MOMENTS_CACHED)(self._list_moments)
+        self.settled_hour = lru_cache(maxsize=1)(self._settled_hour)
 
     def meter(self, meter: MeterSettings) -> PlannedMeter:
         """What is wanted of a meter."""
@@ -132,18 +139,25 @@ class Plan:
 
     def slots(self, series: Series, point: int, after: int, until: int) -> list[Slot]:
         """Every planned value of a series with ``after < at <= until``."""
-        times = (
-            midnights(after, until, self.zone)
-            if series.kind is Kind.DAY
-            else aligned(after, until, series.interval_s, self.zone)
-        )
+        times = self._moments(series.kind, series.interval_s, after, until)
         return [
             Slot(point, register, series.interval_s, at)
             for at in times
             for register in series.registers
         ]
 
-    def settled_hour(self, now: int) -> int:
+    def _list_moments(
+        self,
+        kind: Kind,
+        interval_s: int,
+        after: int,
+        until: int,
+    ) -> tuple[int, ...]:
+        if kind is Kind.DAY:
+            return tuple(midnights(after, until, self.zone))
+        return tuple(aligned(after, until, interval_s, self.zone))
+
+    def _settled_hour(self, now: int) -> int:
         """The newest full hour whose values ought to be there."""
         hour = now - self.settings.settle_s
         return max(aligned(hour - 2 * HOUR_INTERVAL_S, hour, HOUR_INTERVAL_S, self.zone))

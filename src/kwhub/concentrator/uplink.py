@@ -86,6 +86,7 @@ class Uplink:
         self.counters = counters
         self.news = asyncio.Event()  #: the outbox has got something
         self._open_link = open_link
+        self._confirmed: list[int] = []  # places that the store does not know to be delivered yet
 
     async def connect(self) -> None:
         """Connect, log in, and serve until the connection ends, which it does by an error.
@@ -102,6 +103,20 @@ class Uplink:
         finally:
             self.counters.logged_in = False
             await link.aclose()
+
+    def settle(self, places: Sequence[int] = ()) -> None:
+        """Mark what was confirmed, now or before, as delivered.
+
+        What cannot be marked (a full disk) is remembered: it must not be sent again.
+
+        Raises:
+            StoreError: the store cannot be written; call again later.
+        """
+        self._confirmed += places
+        if self._confirmed:
+            self.outbox.delivered(self._confirmed, int(self.clock.now().timestamp()))
+            self.counters.readings_delivered += len(self._confirmed)
+            self._confirmed.clear()
 
     def wall_now(self) -> datetime:
         """The site's naive wall time."""
@@ -148,6 +163,7 @@ class _Connection:
         self._counters.logged_in = True
         while True:
             self._uplink.news.clear()
+            self._uplink.settle()
             entries = self._fetch()
             if not entries:
                 await self._uplink.news.wait()
@@ -176,10 +192,8 @@ class _Connection:
             self._counters.reports_denied += isinstance(event, Denied)
             self._counters.reports_unanswered += isinstance(event, TimedOut)
             raise _failure(event, "report")
-        now = int(self._uplink.clock.now().timestamp())
-        self._uplink.outbox.delivered(parcel.ids, now)
         self._counters.reports += 1
-        self._counters.readings_delivered += len(parcel.ids)
+        self._uplink.settle(parcel.ids)
 
     async def _send(self, request: Login | Report) -> Any:
         """Send something and wait for the event that ends it."""
