@@ -42,7 +42,7 @@ def keys_in_code(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
-            found.add(f"{node.values[0].value}*")
+            found.add(f"{node.values[0].value!s}*")
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             found.add(node.value)
     return found

@@ -11,13 +11,14 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from tests.headend.world import DAYS
 
-from kwhub.domain.readings import CURVE_INTERVAL_S, DAY_INTERVAL_S
+from kwhub.domain.readings import CURVE_INTERVAL_S, DAY_INTERVAL_S, Register
 from kwhub.headend.app import HeadEnd
 from kwhub.headend.config import Area, Config, Meter, Service, Terminal
 from kwhub.headend.quality.expect import EXPECTED
 from kwhub.headend.store.columns import Columns
 from kwhub.headend.store.journal import Batch
 from kwhub.headend.web.app import create_app
+from kwhub.runtime.clock import Clock
 
 __all__ = [
     "BASE",
@@ -37,7 +38,7 @@ __all__ = [
 BASE = "http://127.0.0.1:8080"
 NOW = dt.datetime(2026, 3, 4, 4, 40, tzinfo=dt.UTC)  # 12:40 in Shanghai
 TODAY, YESTERDAY = dt.date(2026, 3, 4), dt.date(2026, 3, 3)
-ENERGY = "1-0:1.8.0"
+ENERGY = Register("1-0:1.8.0")
 HOLE = range(40, 44)
 """Quarter hours of yesterday that the first customer lacks: 10:00 to 10:45."""
 
@@ -117,9 +118,9 @@ def energy(meter: int, quarter: int) -> int:
     return 1234 * MICRO + int(step * quarter) // 10_000 * 10_000
 
 
-def filled(path: Path) -> HeadEnd:
+def filled(path: Path, clock: Clock | None = None) -> HeadEnd:
     """A head-end whose store has three days of readings, half packed and half in the journal."""
-    headend = HeadEnd(settings(path), StandingClock())
+    headend = HeadEnd(settings(path), clock or StandingClock())
     for number in range(1, METERS + 1):
         columns = Columns.from_rows(rows(number))
         headend.store.append([Batch(1, NOW, "gdw1376:0D", columns)])

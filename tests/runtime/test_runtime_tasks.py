@@ -1,5 +1,6 @@
 """Chance from seeds, back-off, and supervised work."""
 
+import asyncio
 from datetime import UTC, datetime
 from itertools import islice, pairwise
 
@@ -79,5 +80,22 @@ def test_a_bug_is_not_tried_again() -> None:
         with pytest.raises(ZeroDivisionError):
             await supervise(work, clock=clock, chance=seeded(1))
         assert clock.monotonic() == 0.0
+
+    run_virtual(main, start=START)
+
+
+def test_work_that_fails_while_it_is_cancelled_stays_cancelled() -> None:
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise LinkDown("closed in the same moment") from None
+
+    async def main(clock: LoopClock) -> None:
+        task = asyncio.ensure_future(supervise(work, clock=clock, chance=seeded(1)))
+        await clock.sleep(1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
     run_virtual(main, start=START)

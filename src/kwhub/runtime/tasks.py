@@ -1,5 +1,6 @@
 """Supervised tasks: what fails is told, waits with back-off and jitter, and starts again."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
@@ -49,6 +50,11 @@ async def supervise(
         try:
             await work()
         except (KwhubError, OSError) as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # A task group that fails in the very moment in which it is cancelled tells the
+                # failure and forgets the cancellation; whoever cancelled must not wait for ever.
+                raise asyncio.CancelledError from error
             told(error)
             if clock.monotonic() - began > rule.most_s:
                 pauses = rule.pauses(chance)

@@ -16,7 +16,7 @@ import kwhub
 from kwhub.headend.api.once import Once
 from kwhub.headend.api.routes import api_router
 from kwhub.headend.api.site import Serves, Site
-from kwhub.headend.web import areas, meters, orders
+from kwhub.headend.web import areas, lists, meters, orders
 from kwhub.headend.web.guard import Guard, secure
 from kwhub.headend.web.page import HERE, Page, environment
 from kwhub.headend.web.problems import explained
@@ -80,9 +80,10 @@ def _pages() -> Router:
             areas.areas_page,
             areas.area_page,
             areas.area_trend,
-            areas.area_csv,
+            lists.area_csv,
             meters.meter_page,
             meters.meter_curve,
+            meters.curve_csv,
             meters.meter_daily,
             meters.latest_table,
             orders.place_order,
@@ -91,7 +92,7 @@ def _pages() -> Router:
             orders.order_card,
         ],
         dependencies={
-            "listed": Provide(areas.listed_meters, sync_to_thread=True),
+            "listed": Provide(lists.listed_meters, sync_to_thread=True),
             "curve": Provide(meters.curve_choice, sync_to_thread=False),
         },
         include_in_schema=False,

@@ -1,6 +1,6 @@
 """The curves of one meter: which there are, over which days, and their values ready to be drawn."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -12,14 +12,25 @@ from kwhub.headend.store.views import MeterDetail
 from kwhub.headend.web.charts import Chart, Scale, Series, points_alone
 from kwhub.headend.web.language import Texts
 from kwhub.headend.web.page import query
+from kwhub.headend.web.sheets import local
 from kwhub.headend.web.shown import day_bounds
 
-__all__ = ["MEASURES", "SPANS", "CurveChoice", "Measure", "curve_chart", "daily_chart"]
+__all__ = [
+    "CURVE_COLUMNS",
+    "MEASURES",
+    "SPANS",
+    "CurveChoice",
+    "Measure",
+    "curve_chart",
+    "curve_rows",
+    "daily_chart",
+]
 
 SPANS = (1, 7, 31)
 """Days that a curve may cover."""
 
 HALF_DAY_S = 43_200
+CURVE_COLUMNS = ("meter", "measure", "interval_start", "interval_end", "value", "unit")
 QUARTERS_PER_HOUR = 3600 // CURVE_INTERVAL_S
 
 Span: TypeAlias = tuple[datetime, datetime]
@@ -97,6 +108,11 @@ class CurveChoice:
         """Address of the values."""
         return self._href(self.last, "/curve.json")
 
+    @property
+    def csv(self) -> str:
+        """Address of the values as a file."""
+        return self._href(self.last, "/curve.csv")
+
     def _href(self, last: date, path: str = "") -> str:
         asked = query(measure=self.measure, days=self.days, day=last)
         return f"/meters/{self.meter_id}{path}{asked}"
@@ -134,6 +150,24 @@ def curve_chart(site: Site, t: Texts, meter: MeterDetail, choice: CurveChoice) -
         series=series,
         scales={"y": scale},
     )
+
+
+def curve_rows(site: Site, meter: MeterDetail, choice: CurveChoice) -> Iterator[Sequence[object]]:
+    """The chosen curve as rows of CURVE_COLUMNS: values of registers have no interval end."""
+    measure = MEASURES[choice.measure]
+    span = day_bounds(choice.first, choice.last, site.zone)
+    if not measure.registers:
+        factor = QUARTERS_PER_HOUR if choice.measure == "kw" else 1
+        quarter = timedelta(seconds=CURVE_INTERVAL_S)
+        for each in site.queries.interval_consumption(meter.id, *span):
+            begin, end = (local(moment, site.zone) for moment in (each.start, each.start + quarter))
+            value = None if each.kwh is None else each.kwh * factor
+            yield meter.address, choice.measure, begin, end, value, measure.unit
+        return
+    for code, _ in measure.registers[: meter.phases]:
+        curve = site.queries.curve(meter.id, Register(code), *span, measure.interval_s)
+        for at, value in zip(curve.times, curve.values, strict=True):
+            yield meter.address, code, local(at, site.zone), None, value, measure.unit
 
 
 def daily_chart(site: Site, t: Texts, meter: MeterDetail, first: date, last: date) -> Chart:

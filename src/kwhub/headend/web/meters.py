@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated, TypeAlias
 
-from litestar import get
+from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Template
@@ -12,16 +12,26 @@ from litestar.response import Template
 from kwhub.domain.readings import CURVE_INTERVAL_S, DAY_INTERVAL_S, HOUR_INTERVAL_S, INSTANT
 from kwhub.headend.store.views import LatestRow, MeterDetail
 from kwhub.headend.web.charts import Chart
-from kwhub.headend.web.curves import MEASURES, SPANS, CurveChoice, curve_chart, daily_chart
+from kwhub.headend.web.curves import (
+    CURVE_COLUMNS,
+    MEASURES,
+    SPANS,
+    CurveChoice,
+    curve_chart,
+    curve_rows,
+    daily_chart,
+)
 from kwhub.headend.web.language import Texts
 from kwhub.headend.web.orders import ORDERS_SHOWN, choices
 from kwhub.headend.web.page import Page
+from kwhub.headend.web.sheets import sheet
 from kwhub.headend.web.shown import capture, number
 
 __all__ = [
     "DAILY_DAYS",
     "LatestLine",
     "curve_choice",
+    "curve_csv",
     "latest_table",
     "meter_curve",
     "meter_daily",
@@ -120,6 +130,19 @@ def meter_curve(
 ) -> Chart:
     """The values of a curve, to be drawn."""
     return curve_chart(page.site, page.t, page.site.meter(meter_id), curve)
+
+
+@get("/meters/{meter_id:int}/curve.csv", sync_to_thread=True)
+def curve_csv(
+    page: NamedDependency[Page],
+    curve: NamedDependency[CurveChoice],
+    meter_id: FromPath[int],
+    bom: FromQuery[bool] = False,  # noqa: FBT002 - a parameter of the request
+) -> Response[str]:
+    """The values of a curve as a file, holes as empty cells."""
+    meter = page.site.meter(meter_id)
+    name = f"{meter.address}-{curve.measure}-{curve.first}-{curve.last}.csv"
+    return sheet(name, CURVE_COLUMNS, curve_rows(page.site, meter, curve), bom=bom)
 
 
 @get("/meters/{meter_id:int}/daily.json", sync_to_thread=True)

@@ -14,7 +14,7 @@ from kwhub.catalog.registers import describe
 from kwhub.domain.readings import Register
 from kwhub.headend.api.routes import asked_registers
 from kwhub.headend.api.site import readable
-from kwhub.headend.store.views import Order, OrderItem
+from kwhub.headend.store.views import Order, OrderItem, OrderState
 from kwhub.headend.web.frames import FramePart, frame_parts
 from kwhub.headend.web.language import Texts
 from kwhub.headend.web.page import Page
@@ -54,10 +54,24 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class ItemLine:
-    """One register of an order with its name in the reader's language."""
+    """One register of an order with its name, and why it has no value, in the reader's language."""
 
     item: OrderItem
     name: str
+    why: str
+
+    @classmethod
+    def of(cls, t: Texts, order: Order, item: OrderItem) -> "ItemLine":
+        """Put it into words; what only the protocol can say stays as it was written down."""
+        if not item.error:
+            return cls(item, _name(t, item.register), "")
+        if order.state is OrderState.OFFLINE:
+            why = t("item_why.offline")
+        elif not item.answer_raw:
+            why = t("item_why.silent") if item.request_raw else t("item_why.not_asked")
+        else:
+            why = t("item_why.unusable", error=item.error)
+        return cls(item, _name(t, item.register), why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +139,7 @@ def _card(page: Page, order: Order) -> dict[str, object]:
         "order": order,
         "running": not order.state.final,
         "took": _seconds(order),
-        "items": [ItemLine(each, _name(page.t, each.register)) for each in order.items],
+        "items": [ItemLine.of(page.t, order, each) for each in order.items],
         "exchanges": _exchanges(page.t, order.items),
     }
 
