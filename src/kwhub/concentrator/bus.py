@@ -96,6 +96,7 @@ class Bus:
         Returns:
             The moment of the next round, seconds since 1970 UTC.
         """
+        self._keep()
         ledgers = self._ledgers()
         try:
             for meter in self.meters:
@@ -128,11 +129,15 @@ class Bus:
             self._keep()
 
     def _keep(self) -> None:
-        """Put what was read into the store, in one transaction."""
-        batch, self._batch = self._batch, None
+        """Put what was read into the store, in one transaction.
+
+        When the store cannot be written, the batch stays: no meter is asked again before it is kept.
+        """
+        batch = self._batch
         if batch is None:
             return
         new = self._outbox.keep(batch)
+        self._batch = None
         self.counters.readings += new
         self.counters.gaps_filled += len(batch.filled)
         self.counters.gaps_opened += sum(gap.state == "open" for gap in batch.gaps)
