@@ -7,6 +7,7 @@ import pytest
 
 from kwhub.domain.errors import LocalError
 from kwhub.links.layers import FaultCounts, FaultRates, Faulty
+from kwhub.links.layers.spoiler import Spoiler
 from kwhub.links.memory import pair
 from kwhub.runtime.chance import seeded
 from kwhub.runtime.clock import LoopClock
@@ -121,3 +122,12 @@ def test_an_echo_wakes_a_reader_who_already_waits() -> None:
 def test_the_same_seed_makes_the_same_trouble() -> None:
     rates = FaultRates(loss=0.1, bit_flip=0.01, cut=0.1, duplicate=0.1, echo=0.1, late_answer=0.1)
     assert faulty(rates) == faulty(rates)
+
+
+def test_flip_turns_exactly_one_bit_of_a_piece():
+    spoiler = Spoiler(seeded(5), FaultRates(flip=1.0))
+    for size in (1, 2, 30, 300):
+        (changed,) = spoiler.spoil(bytes(size))
+        assert sum(byte.bit_count() for byte in changed) == 1
+    assert spoiler.spoil(b"") == [b""]
+    assert spoiler.counts.bits_flipped == 4

@@ -30,8 +30,6 @@ from kwhub.sim.device import serve_meters
 __all__ = ["Played", "Wires", "damage_rates", "play"]
 
 PROGRESS_STEP_S = 1_800.0
-BYTES_A_FRAME = 30
-"""Typical length of a frame on a bus; a bit turned in one of its bytes damages it."""
 ORDERED = (Register("1-0:1.8.0"), Register("1-0:32.7.0"))
 ORDER_PAUSE_S = 9_000.0
 """Between two orders to read a meter now: all meters get theirs within a week."""
@@ -58,7 +56,7 @@ class Played:
 
 def damage_rates(share: float) -> FaultRates:
     """Knobs that damage this share of the frames: a quarter lost, a quarter cut, half with a bit turned."""
-    return FaultRates(loss=share / 4, cut=share / 4, bit_flip=share / 2 / BYTES_A_FRAME)
+    return FaultRates(loss=share / 4, cut=share / 4, flip=share / 2)
 
 
 class Wires:
@@ -79,16 +77,16 @@ class Wires:
         """Open ``memory:headend`` or ``memory:bus-N``."""
         name = address.removeprefix("memory:")
         self._opened += 1
-        near, far = pair(baud=BAUD if name.startswith("bus-") else None)
-        if name == "headend":
-            self._keep(self._attend(far))
-        else:
-            number = int(name.removeprefix("bus-"))
-            meters = self._world.area.bus(number)
-            self._keep(serve_meters(far, meters, self._clock))
-            near = Throttled(near, self._clock, baud=BAUD)
+        is_bus = name.startswith("bus-")
+        near, far = pair(baud=BAUD if is_bus else None)
         chance = seeded(self._world.area.seed, "damage", name, self._opened)
-        return Faulty(near, chance, self._rates)
+        damaged = Faulty(near, chance, self._rates)
+        if not is_bus:
+            self._keep(self._attend(far))
+            return damaged
+        meters = self._world.area.bus(int(name.removeprefix("bus-")))
+        self._keep(serve_meters(far, meters, self._clock))
+        return Throttled(damaged, self._clock, baud=BAUD)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         self.running = [task for task in self.running if not task.done()]

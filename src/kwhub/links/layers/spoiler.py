@@ -14,6 +14,7 @@ class FaultRates:
 
     loss: float = 0.0  #: a piece vanishes, in either direction
     bit_flip: float = 0.0  #: for each byte, in either direction: one of its bits is turned
+    flip: float = 0.0  #: one bit of a piece is turned, in either direction; every checksum sees that
     cut: float = 0.0  #: a piece ends early, in either direction
     duplicate: float = 0.0  #: a piece arrives twice, in either direction
     echo: float = 0.0  #: what this side writes comes back to it, as from optical heads
@@ -68,6 +69,8 @@ class Spoiler:
             return []
         if self.rates.bit_flip > 0.0:
             data = self._flip(data)
+        if data and self.happens(self.rates.flip):
+            data = self._flip_one(data)
         if len(data) > 1 and self.happens(self.rates.cut):
             self.counts.cut += 1
             data = data[: self._chance.randrange(1, len(data))]
@@ -82,4 +85,10 @@ class Spoiler:
             if self._chance.random() < self.rates.bit_flip:
                 self.counts.bits_flipped += 1
                 changed[index] ^= 1 << self._chance.randrange(8)
+        return bytes(changed)
+
+    def _flip_one(self, data: bytes) -> bytes:
+        self.counts.bits_flipped += 1
+        changed = bytearray(data)
+        changed[self._chance.randrange(len(changed))] ^= 1 << self._chance.randrange(8)
         return bytes(changed)
