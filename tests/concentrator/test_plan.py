@@ -162,8 +162,9 @@ def test_pauses_double_up_to_an_hour():
     ("minutes_old", "gone", "attempts", "state"),
     [
         (120, False, 0, "open"),
-        (120, True, 0, "lost"),
-        (30, True, 0, "open"),  # the meter's clock may be behind
+        (120, True, 0, "open"),  # the answer may have been damaged
+        (120, True, 1, "lost"),
+        (30, True, 1, "open"),  # the meter's clock may be behind
         (120, False, GAP_ATTEMPTS_MAX - 1, "lost"),
     ],
 )

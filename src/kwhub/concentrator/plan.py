@@ -34,6 +34,10 @@ SLOTS_PER_SESSION_MAX = 192
 GAP_ATTEMPTS_MAX = 24
 """A gap that so many answers did not fill is lost; silence does not count."""
 
+GONE_ANSWERS = 2
+"""So many answers must say that the meter does not have a value before it is lost: the checksum of
+DL/T 645 is a plain sum, and now and then a damaged answer passes it."""
+
 PAUSE_S_MAX = 3_600
 """Longest pause before a gap or a silent meter is tried again."""
 
@@ -202,7 +206,7 @@ class Plan:
             gone: the meter answered and says that it does not have the value.
         """
         attempts = (gap.attempts if gap else 0) + 1
-        if gone and slot.at + RECORD_SETTLES_S <= now:
+        if gone and attempts >= GONE_ANSWERS and slot.at + RECORD_SETTLES_S <= now:
             return Gap(slot, "lost", reason, attempts, 0)
         if attempts >= GAP_ATTEMPTS_MAX:
             return Gap(slot, "lost", f"{reason} ({attempts} attempts)", attempts, 0)
