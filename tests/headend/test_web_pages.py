@@ -46,11 +46,17 @@ def row_of(html: str, name: str) -> str:
 def test_areas_show_rate_and_loss_of_a_day_with_words_beside_colours(english):
     page = english.get("/?day=2026-03-03")
     assert page.status_code == 200
-    row = row_of(page.text, "Willow Lane")
-    assert "TQ-31 54 0/2 99." in row
+    row = row_of(page.text, "TQ-31")
+    assert "Willow Lane TQ-31 54 0/2 99." in row
     assert "good" in row
     # 53 customers at 4.8 kWh each, and 5 % more through the supply meter
     assert re.search(r"267\.\d\d 254\.40 \d+\.\d\d 4\.\d\d % good", row), row
+
+
+def test_terminals_are_listed_with_state_and_last_sign_of_life(english):
+    page = english.get("/").text
+    assert row_of(page, "Pole 7").endswith("Willow Lane 54 ○ offline 2026-03-04 12:40:00")
+    assert row_of(page, "Pole 9") == "4101-02083 Pole 9 Willow Lane 0 ○ offline —"
 
 
 def test_areas_of_today_say_that_the_day_is_not_over(english):
@@ -153,14 +159,15 @@ def test_a_curve_is_exported_with_its_holes(english):
     assert volts.count("1-0:72.7.0") == 24
 
 
-def test_the_trend_of_an_area_covers_fourteen_days(english):
+def test_the_trend_of_an_area_begins_with_its_first_reading(english):
     trend = json.loads(english.get("/areas/1/trend.json?day=2026-03-03").text)
-    assert len(trend["times"]) == 14
+    assert len(trend["times"]) == 2
     rate, loss = trend["series"]
     assert rate["values"][-1] > 99
     assert 4 < loss["values"][-1] < 6
-    assert loss["values"][0] is None
     assert trend["zone"] == "Asia/Shanghai"
+    empty = english.get("/areas/2/trend.json?day=2026-03-03").json()
+    assert len(empty["times"]) == 1
 
 
 def test_a_meter_shows_its_place_and_its_latest_values(english):

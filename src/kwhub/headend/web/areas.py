@@ -84,7 +84,15 @@ def areas_page(page: NamedDependency[Page], day: FromQuery[date | None] = None) 
     terminals = page.site.queries.terminals()
     lines = [AreaLine.of(each, terminals) for each in page.site.queries.areas(days.day)]
     template = "areas_table.html" if page.swaps == "areas" else "areas.html"
-    return page.show(template, {"days": days, "areas": lines, "fleet": Fleet.of(lines)})
+    names = {each.area.id: page.t.either(each.area.name, each.area.name_zh) for each in lines}
+    context = {
+        "days": days,
+        "areas": lines,
+        "fleet": Fleet.of(lines),
+        "terminals": terminals,
+        "names": names,
+    }
+    return page.show(template, context)
 
 
 @get("/areas/{area_id:int}", sync_to_thread=True)
@@ -146,9 +154,11 @@ def area_trend(
 
 
 def _trend(site: Site, area_id: int, last: date) -> list[tuple[date, AreaLine]]:
-    """The area on each of the last days, oldest first."""
+    """The area on each of the last days, oldest first, from the first one with a reading."""
     first = last - timedelta(days=TREND_DAYS - 1)
     rows = site.queries.area_days(area_id, first, last)
     if not rows:
         raise NotFoundException(f"area {area_id}")
-    return [(first + timedelta(days=n), AreaLine.of(row, [])) for n, row in enumerate(rows)]
+    days = [(first + timedelta(days=n), AreaLine.of(row, [])) for n, row in enumerate(rows)]
+    begun = next((n for n, row in enumerate(rows) if row.got), len(rows) - 1)
+    return days[begun:]

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from kwhub.domain.readings import CURVE_INTERVAL_S, HOUR_INTERVAL_S, Register
 from kwhub.headend.api.site import Site
-from kwhub.headend.store.views import MeterDetail
+from kwhub.headend.store.views import DayConsumption, MeterDetail
 from kwhub.headend.web.charts import Chart, Scale, Series, points_alone
 from kwhub.headend.web.language import Texts
 from kwhub.headend.web.page import query
@@ -17,6 +17,7 @@ from kwhub.headend.web.shown import day_bounds
 
 __all__ = [
     "CURVE_COLUMNS",
+    "DAILY_DAYS",
     "MEASURES",
     "SPANS",
     "CurveChoice",
@@ -24,11 +25,14 @@ __all__ = [
     "curve_chart",
     "curve_rows",
     "daily_chart",
+    "daily_rows",
 ]
 
 SPANS = (1, 7, 31)
 """Days that a curve may cover."""
 
+DAILY_DAYS = 31
+DAILY_DAYS_MIN = 7
 HALF_DAY_S = 43_200
 CURVE_COLUMNS = ("meter", "measure", "interval_start", "interval_end", "value", "unit")
 QUARTERS_PER_HOUR = 3600 // CURVE_INTERVAL_S
@@ -170,9 +174,17 @@ def curve_rows(site: Site, meter: MeterDetail, choice: CurveChoice) -> Iterator[
             yield meter.address, code, local(at, site.zone), None, value, measure.unit
 
 
-def daily_chart(site: Site, t: Texts, meter: MeterDetail, first: date, last: date) -> Chart:
+def daily_rows(site: Site, meter_id: int) -> list[DayConsumption]:
+    """Consumption of the last days, from the first known one on, but of a week at least."""
+    today = site.today()
+    rows = site.queries.daily(meter_id, today - timedelta(days=DAILY_DAYS - 1), today)
+    begun = next((n for n, row in enumerate(rows) if row.kwh is not None), len(rows))
+    return rows[min(begun, len(rows) - DAILY_DAYS_MIN) :]
+
+
+def daily_chart(site: Site, t: Texts, meter_id: int) -> Chart:
     """Consumption of each day as bars; incomplete days in another colour."""
-    days = site.queries.daily(meter.id, first, last)
+    days = daily_rows(site, meter_id)
     midnights = [int(day_bounds(each.day, each.day, site.zone)[0].timestamp()) for each in days]
     whole = [_drawn(each.kwh) if each.complete else None for each in days]
     partial = [None if each.complete else _drawn(each.kwh) for each in days]
@@ -181,8 +193,8 @@ def daily_chart(site: Site, t: Texts, meter: MeterDetail, first: date, last: dat
         zone=site.zone.key,
         time=t("chart.time"),
         times=midnights,
-        begin=midnights[0] - HALF_DAY_S if midnights else 0,
-        end=midnights[-1] + HALF_DAY_S if midnights else 0,
+        begin=midnights[0] - HALF_DAY_S,
+        end=midnights[-1] + HALF_DAY_S,
         days=True,
         series=[
             Series(label, "kWh", 2, colour, "y", values, shape="bars")

@@ -1,7 +1,7 @@
 """Pages of one meter: its curve, its daily consumption, its latest registers."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated, TypeAlias
 
 from litestar import Response, get
@@ -20,6 +20,7 @@ from kwhub.headend.web.curves import (
     curve_chart,
     curve_rows,
     daily_chart,
+    daily_rows,
 )
 from kwhub.headend.web.language import Texts
 from kwhub.headend.web.orders import ORDERS_SHOWN, choices
@@ -28,7 +29,6 @@ from kwhub.headend.web.sheets import sheet
 from kwhub.headend.web.shown import capture, number
 
 __all__ = [
-    "DAILY_DAYS",
     "LatestLine",
     "curve_choice",
     "curve_csv",
@@ -37,8 +37,6 @@ __all__ = [
     "meter_daily",
     "meter_page",
 ]
-
-DAILY_DAYS = 31
 
 _SERIES = {
     INSTANT: "instant",
@@ -103,14 +101,13 @@ def meter_page(
     if page.swaps == "curve":
         return page.show("curve.html", {"meter": meter, "curve": curve})
     t = page.t
-    today = curve.today
     context = {
         "meter": meter,
         "area": {"id": meter.area_id, "name": t.either(meter.area_name, meter.area_name_zh)},
         "facts": _facts(t, meter),
         "curve": curve,
         "latest": _latest(page, meter_id),
-        "daily": page.site.queries.daily(meter_id, today - timedelta(days=DAILY_DAYS - 1), today),
+        "daily": daily_rows(page.site, meter_id),
         "choices": choices(t, meter.phases),
         "orders": page.site.orders.of_meter(meter_id, limit=ORDERS_SHOWN),
     }
@@ -148,9 +145,8 @@ def curve_csv(
 @get("/meters/{meter_id:int}/daily.json", sync_to_thread=True)
 def meter_daily(page: NamedDependency[Page], meter_id: FromPath[int]) -> Chart:
     """Daily consumption, to be drawn."""
-    today = page.site.today()
-    first = today - timedelta(days=DAILY_DAYS - 1)
-    return daily_chart(page.site, page.t, page.site.meter(meter_id), first, today)
+    meter = page.site.meter(meter_id)
+    return daily_chart(page.site, page.t, meter.id)
 
 
 def _latest(page: Page, meter_id: int) -> list[LatestLine]:
