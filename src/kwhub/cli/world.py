@@ -84,6 +84,7 @@ class World:
                 store=str(self.folder / f"concentrator-{number}.sqlite"),
             ),
             uplink=concentrator_config.UplinkSettings(address=uplink),
+            plan=concentrator_config.PlanSettings(history_days=0),
             bus=tuple(
                 concentrator_config.BusSettings(
                     name=f"bus-{port}",
