@@ -77,6 +77,18 @@ def test_the_same_seed_tells_the_same_story(tmp_path):
     assert runs[0] != play(story, tmp_path / "other.sqlite", rates=rates, seed=5)
 
 
+def test_hourly_values_may_come_from_the_load_record(tmp_path):
+    async def story(world):
+        world.start()
+        await world.until(hours=6, minutes=5)
+        await world.stop()
+        assert world.delivered() == world.planned(hours(6))
+        (bus,) = world.concentrator.counters.buses.values()
+        assert bus.requests < 4 * (7 * 2 + 8)
+
+    play(story, tmp_path / "store.sqlite", hourly_from="record")
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_damaged_frames_cost_time_but_no_reading(tmp_path, seed):
     async def story(world):

@@ -134,17 +134,18 @@ class MeterTalk:
             self._got(slot, answer.value, f"dlt645:{answer.identifier}")
 
     async def _read_record(self) -> None:
+        """Read what is wanted of the load record; energies apart, many of them fit into a frame."""
         record = self._due.record or {}
-        for times in _runs(sorted(record), self._plan.settings.curve_minutes * 60):
-            await self._read_records(times, record)
+        for load_class in (ENERGIES, EVERYTHING):
+            wanted = _of_class(record, load_class)
+            for times in _runs(sorted(wanted), self._plan.settings.curve_minutes * 60):
+                await self._read_records(load_class, times, wanted)
 
     async def _read_records(
-        self, times: Sequence[int], record: Mapping[int, Sequence[Slot]]
+        self, load_class: int, times: Sequence[int], wanted: Mapping[int, Sequence[Slot]]
     ) -> None:
         """Read load records that follow one another; what is refused as a whole, by halves."""
-        slots = [slot for at in times for slot in record[at]]
-        # Energies alone fit many to a frame; for anything else the whole record is needed.
-        load_class = ENERGIES if all(slot.register == ENERGY for slot in slots) else EVERYTHING
+        slots = [slot for at in times for slot in wanted[at]]
         start = wall(times[0], self._zone)
         try:
             points = await self._ask(read_curve(self._address, start, len(times), load_class))
@@ -153,8 +154,8 @@ class MeterTalk:
                 self._miss(slots, str(error), gone=True)
                 return
             middle = len(times) // 2
-            await self._read_records(times[:middle], record)
-            await self._read_records(times[middle:], record)
+            await self._read_records(load_class, times[:middle], wanted)
+            await self._read_records(load_class, times[middle:], wanted)
         except RemoteError as error:
             self._miss(slots, str(error), gone=False)
         else:
@@ -269,6 +270,16 @@ class MeterTalk:
         state = self._state._replace(attempts=0, next_try=0, silent_since=None)
         if state != self._ledger.state:
             batch.meters.append(state)
+
+
+def _of_class(record: Mapping[int, Sequence[Slot]], load_class: int) -> dict[int, list[Slot]]:
+    """The energies, or all that is not energies, of what is wanted of the load record."""
+    energies = load_class == ENERGIES
+    wanted = {
+        at: [slot for slot in slots if (slot.register == ENERGY) is energies]
+        for at, slots in record.items()
+    }
+    return {at: slots for at, slots in wanted.items() if slots}
 
 
 def _runs(times: Sequence[int], step_s: int) -> Iterator[list[int]]:

@@ -84,6 +84,7 @@ class PlanSettings(Settings, frozen=True):
 
     curve_minutes: Literal[0, 15, 30, 60] = 15  #: spacing of the load record; 0: no curve
     hourly: bool = True  #: voltage, current, power and power factor at each full hour
+    hourly_from: Literal["live", "record"] = "live"  #: read at present, or from the load record
     day_freeze: bool = True  #: the frozen energy of each midnight
     tariffs: Annotated[int, Meta(ge=0, le=14)] = 4  #: tariffs of the day freeze beside the total
     history_days: Annotated[int, Meta(ge=0, le=62)] = 1  #: asked of a meter that is new to the plan

@@ -230,7 +230,7 @@ class Plan:
         oldest = now - int(timedelta(days=self.settings.meter_keeps_days).total_seconds())
         for slot in wanted:
             group = days if slot.interval_s == DAY_INTERVAL_S else record
-            if self._is_live(slot, now):
+            if self._is_live(meter, slot, now):
                 live.append(slot)
             elif not meter.has_history:
                 lost.append((slot, "the hour has passed, and the meter keeps no record"))
@@ -250,13 +250,13 @@ class Plan:
             progress=progress,
         )
 
-    def _is_live(self, slot: Slot, now: int) -> bool:
-        age = now - slot.at
-        return (
-            slot.interval_s == HOUR_INTERVAL_S
-            and slot.register != ENERGY
-            and (0 <= age <= self.settings.hourly_window_s)
-        )
+    def _is_live(self, meter: PlannedMeter, slot: Slot, now: int) -> bool:
+        """Whether a present value may stand for the slot."""
+        if slot.interval_s != HOUR_INTERVAL_S or slot.register == ENERGY:
+            return False
+        if self.settings.hourly_from == "record" and meter.has_history:
+            return False
+        return 0 <= now - slot.at <= self.settings.hourly_window_s
 
     def _beginning(self, now: int) -> int:
         """Where the plan begins for a meter that is new to it: whole days back."""
