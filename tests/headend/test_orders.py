@@ -219,3 +219,22 @@ def test_orders_of_one_terminal_take_turns(tmp_path):
         await asyncio.sleep(0)
 
     play(tmp_path, script)
+
+
+def test_what_goes_wrong_with_one_order_leaves_the_others_alone(tmp_path):
+    async def script(headend, tasks):
+        await connect(headend, tasks, meters=meter).login()
+        forward = headend.front.forward
+
+        async def broken(*_args, **_options):
+            raise LocalError("64 requests are waiting already")
+
+        headend.front.forward = broken
+        failed = await headend.orders.wait(await headend.orders.read_now(2, [ENERGY], BY))
+        assert failed.state is OrderState.FAILED
+        assert failed.detail == failed.items[0].error == "64 requests are waiting already"
+        headend.front.forward = forward
+        order = await headend.orders.wait(await headend.orders.read_now(2, [ENERGY], BY))
+        assert order.state is OrderState.DONE
+
+    play(tmp_path, script)

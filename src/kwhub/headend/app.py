@@ -6,13 +6,14 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from kwhub.domain.errors import KwhubError
 from kwhub.headend.config import Config
 from kwhub.headend.front.front import Front
 from kwhub.headend.ingest.intake import Intake
 from kwhub.headend.ingest.offload import Offload, in_place, in_thread
 from kwhub.headend.orders import Orders
 from kwhub.headend.store import order_rows, sessions
-from kwhub.headend.store.database import Database, StoreError
+from kwhub.headend.store.database import Database
 from kwhub.headend.store.days import Days
 from kwhub.headend.store.pack import Packing
 from kwhub.headend.store.queries import Queries
@@ -117,9 +118,12 @@ class HeadEnd:
         What cannot be packed now stays in the journal for the next start.
         """
         await self.front.close()
-        with suppress(StoreError):
+        try:
             await self.pack()
-        self.store.close()
+        except KwhubError as error:
+            _log.warning("not_packed_at_the_end", error=str(error))
+        finally:
+            self.store.close()
 
     async def _keep_packing(self) -> None:
         """Pack when enough waits, and now and then."""
@@ -130,7 +134,7 @@ class HeadEnd:
             self._full.clear()
             try:
                 done = await self.pack()
-            except StoreError as error:
+            except KwhubError as error:
                 _log.error("not_packed", error=str(error))
                 await self.clock.sleep(PACK_PAUSE_S)
             else:

@@ -126,7 +126,7 @@ class Orders:
     ) -> None:
         try:
             async with self._running, self._busy[meter.terminal_id]:
-                outcome = await self._read(order_id, meter, registers)
+                outcome = await self._attempt(order_id, meter, registers)
                 await self._offload(partial(self._finish, order_id, outcome))
             _log.info("order_finished", order=order_id, state=outcome.state.value)
         except StoreError as error:
@@ -134,6 +134,18 @@ class Orders:
             _log.error("order_not_written", order=order_id, error=str(error))
         finally:
             self._done.pop(order_id).set()
+
+    async def _attempt(
+        self, order_id: int, meter: KnownMeter, registers: Sequence[Register]
+    ) -> _Outcome:
+        """Read; whatever goes wrong on the way is the outcome of this order and of no other."""
+        try:
+            return await self._read(order_id, meter, registers)
+        except StoreError:
+            raise
+        except KwhubError as error:
+            items = [_failed(_new_item(each, meter), str(error)) for each in registers]
+            return _Outcome(OrderState.FAILED, str(error), items)
 
     async def _read(
         self, order_id: int, meter: KnownMeter, registers: Sequence[Register]

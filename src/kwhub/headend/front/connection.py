@@ -62,7 +62,7 @@ class Connection:
 
     Attributes:
         terminal: who logged in; None before.
-        session_id: number of the row in the store; None before.
+        session_id: number of the row in the store; None for a stranger.
         end_reason: why it ended, in words.
     """
 

@@ -91,11 +91,7 @@ class Front:
     async def admit(self, connection: Connection, address: TerminalAddress) -> KnownTerminal | None:
         """See Office; replaces an older connection of the same terminal."""
         terminal = self._store.archive.terminals.get((address.region, address.terminal))
-        denied = "" if terminal else "denied: unknown terminal"
-        terminal_id = terminal.id if terminal else None
-        connection.session_id = await self._offload(
-            partial(self._begin, address, connection.link.facts.address, terminal_id, denied)
-        )
+        await self._offload(partial(self._begin, connection, address, terminal))
         if terminal is None:
             return None
         older = self._online.get(terminal.id)
@@ -129,26 +125,28 @@ class Front:
                 self._seen[terminal.id] = now
 
     def _begin(
-        self, address: TerminalAddress, peer: str, terminal_id: int | None, denied: str
-    ) -> int:
+        self, begun: Connection, address: TerminalAddress, terminal: KnownTerminal | None
+    ) -> None:
         with self._store.database.write() as connection:
-            return sessions.begin(
+            session_id = sessions.begin(
                 connection,
                 address.region,
                 address.terminal,
-                peer,
-                terminal_id=terminal_id,
+                begun.link.facts.address,
+                terminal_id=terminal.id if terminal else None,
                 at=self._clock.now(),
-                denied=denied,
+                denied="" if terminal else "denied: unknown terminal",
             )
+            if terminal:  # noted here, so that it can be ended even if nobody waits any more
+                begun.session_id = session_id
 
     async def _part(self, connection: Connection) -> None:
         """Forget a connection that ended, and write down why."""
         terminal = connection.terminal
-        if terminal is None:
-            return
-        if self._online.get(terminal.id) is connection:
+        if terminal is not None and self._online.get(terminal.id) is connection:
             del self._online[terminal.id]
+        if connection.session_id is None:
+            return
         try:
             await self._offload(partial(self._end, connection))
         except StoreError:
