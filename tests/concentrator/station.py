@@ -42,7 +42,7 @@ class Station:
         self.values: dict[Any, Any] = {}
         self.arrivals: Counter[Any] = Counter()
         self.frames: list[set[Any]] = []  # what stood in each report
-        self.logins = self.beats = self.reports = 0
+        self.beats = self.reports = 0
         self.online: Any = None
         self._ended: dict[int, Any] = {}
         self._links: list[Any] = []
@@ -79,7 +79,6 @@ class Station:
 
     def _heard(self, event):
         if isinstance(event, LoggedIn):
-            self.logins += 1
             return [Confirm(event.frame) if self.knows else Deny(event.frame)]
         if isinstance(event, Beat):
             self.beats += 1

@@ -1,7 +1,7 @@
 """The whole concentrator: buses, store and uplink, each supervised, all on one loop."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import structlog
@@ -66,20 +66,8 @@ class Concentrator:
         self._log = structlog.get_logger("kwhub.concentrator").bind(
             terminal=f"{config.concentrator.region}-{config.concentrator.terminal:05d}"
         )
-        plan = Plan(config.plan, config.concentrator.tzinfo)
         open_link = open_link or self._open_address
-        self.buses = [
-            Bus(
-                settings,
-                plan,
-                self.outbox,
-                clock=clock,
-                open_link=open_link,
-                counters=self.counters.buses.setdefault(settings.name, BusCounters()),
-                on_readings=self._on_readings,
-            )
-            for settings in config.bus
-        ]
+        self.buses = self._make_buses(open_link)
         meters = [meter for bus in self.buses for meter in bus.meters]
         self.outbox.adopt((meter.point, meter.settings.address) for meter in meters)
         self.uplink = Uplink(
@@ -93,6 +81,21 @@ class Concentrator:
             counters=self.counters.uplink,
         )
 
+    def _make_buses(self, open_link: OpenLink) -> list[Bus]:
+        plan = Plan(self.config.plan, self.config.concentrator.tzinfo)
+        return [
+            Bus(
+                settings,
+                plan,
+                self.outbox,
+                clock=self._clock,
+                open_link=open_link,
+                counters=self.counters.buses.setdefault(settings.name, BusCounters()),
+                on_readings=self._on_readings,
+            )
+            for settings in self.config.bus
+        ]
+
     async def run(self) -> None:
         """Work until cancelled; links that fail are opened again after a pause.
 
@@ -100,40 +103,29 @@ class Concentrator:
             Exception: only bugs; expected trouble is told in the log and counted.
         """
         settings = self.config.uplink
-        backoff = Backoff(settings.reconnect_first_s, settings.reconnect_most_s)
+        uplink_pauses = Backoff(settings.reconnect_first_s, settings.reconnect_most_s)
+        bus_pauses = Backoff(most_s=BUS_REOPEN_MOST_S)
         async with asyncio.TaskGroup() as tasks:
             for bus in self.buses:
-                tasks.create_task(self._supervise_bus(bus))
+                told = self._telling("bus failed", bus=bus.settings.name)
+                tasks.create_task(self._supervise(bus.serve, bus_pauses, told))
             tasks.create_task(
-                supervise(
-                    self.uplink.connect,
-                    clock=self._clock,
-                    chance=self._chance,
-                    backoff=backoff,
-                    told=self._uplink_failed,
-                )
+                self._supervise(self.uplink.connect, uplink_pauses, self._uplink_failed)
             )
-            tasks.create_task(
-                supervise(
-                    self._prune,
-                    clock=self._clock,
-                    chance=self._chance,
-                    told=self._telling("store cannot be pruned"),
-                )
-            )
+            told = self._telling("store cannot be pruned")
+            tasks.create_task(self._supervise(self._prune, Backoff(), told))
 
     def close(self) -> None:
         """Close the store."""
         self.outbox.close()
 
-    async def _supervise_bus(self, bus: Bus) -> None:
-        await supervise(
-            bus.serve,
-            clock=self._clock,
-            chance=self._chance,
-            backoff=Backoff(most_s=BUS_REOPEN_MOST_S),
-            told=self._telling("bus failed", bus=bus.settings.name),
-        )
+    async def _supervise(
+        self,
+        work: Callable[[], Awaitable[None]],
+        backoff: Backoff,
+        told: Callable[[Exception], None],
+    ) -> None:
+        await supervise(work, clock=self._clock, chance=self._chance, backoff=backoff, told=told)
 
     async def _prune(self) -> None:
         """Forget old readings that were delivered, once a day."""

@@ -2,10 +2,16 @@
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta, tzinfo
+from functools import lru_cache
 
 __all__ = ["aligned", "day_of", "instant", "midnight", "midnights", "wall"]
 
 
+WALL_TIMES_CACHED = 4_096
+"""The meters of a concentrator share their moments."""
+
+
+@lru_cache(maxsize=WALL_TIMES_CACHED)
 def wall(at: int, zone: tzinfo) -> datetime:
     """The site's wall time at a moment, naive, as a meter shows it."""
     return datetime.fromtimestamp(at, zone).replace(tzinfo=None)
