@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 from zoneinfo import ZoneInfo
 
 from cyclopts import Parameter
@@ -61,49 +61,54 @@ WORDS = {
 }
 
 
+Seed: TypeAlias = Annotated[int, Parameter(help="The same seed gives the same outcome.")]
+Once: TypeAlias = Annotated[
+    bool, Parameter(negative="", help="Play, judge, print the outcome, and stop; no pages.")
+]
+Days: TypeAlias = Annotated[
+    int, Parameter(validator=Number(gte=1, lte=60), help="How many days are played.")
+]
+Damage: TypeAlias = Annotated[
+    float,
+    Parameter(validator=Number(gte=0, lte=0.5), help="Share of the frames that are damaged."),
+]
+Port: TypeAlias = Annotated[
+    int,
+    Parameter(
+        validator=Number(gte=0, lte=65_535),
+        help="Of the pages, on 127.0.0.1; a free one when it is taken.",
+    ),
+]
+Keep: TypeAlias = Annotated[Path | None, Parameter(help="Keep the stores in this new folder.")]
+
+
 def demo(
     *,
-    once: Annotated[bool, Parameter(negative="", help="Play, judge, and stop; no pages.")] = False,
+    once: Once = False,
     json: JsonFlag = False,
-    seed: int = 1,
-    days: Annotated[int, Parameter(validator=Number(gte=1, lte=60))] = DAYS,
-    damage: Annotated[float, Parameter(validator=Number(gte=0, lte=0.5))] = DAMAGE,
-    port: Annotated[int, Parameter(validator=Number(gte=0, lte=65_535))] = WEB_PORT,
-    keep: Annotated[Path | None, Parameter(help="Keep the stores in this new folder.")] = None,
+    seed: Seed = 1,
+    days: Days = DAYS,
+    damage: Damage = DAMAGE,
+    port: Port = WEB_PORT,
+    keep: Keep = None,
     language: LanguageOption = None,
 ) -> int:
     """Show the whole system: two concentrators, sixty meters, one head-end.
 
     The days before now are played on virtual time; then it goes on live over loopback TCP, and
-    the pages can be opened. With --once it only plays, from a fixed day, and prints the outcome.
+    the pages can be opened. With --once it only plays, from a fixed day. Example:
 
-    Example:
         kwhub demo --once --json
-
-    Parameters
-    ----------
-    seed
-        The same seed gives the same outcome.
-    days
-        How many days are played.
-    damage
-        Share of the frames that are damaged on the way, 0 to 0.5.
-    port
-        Of the pages, on 127.0.0.1; a free one when it is taken.
     """
     configure("error")
     spoken = pick_language(language)
+    start, stop = _span(days, once=once)
+    afterwards = AFTERWARDS if once else timedelta(0)
     with _folder(keep) as folder:
-        start, stop = _span(days, once=once)
         world = World.make(seed, start=start, folder=folder, language=spoken)
         with _progress(spoken, days) as told:
             played = play(
-                world,
-                start=start,
-                stop=stop,
-                damage=damage,
-                afterwards=AFTERWARDS if once else timedelta(0),
-                told=told,
+                world, start=start, stop=stop, damage=damage, afterwards=afterwards, told=told
             )
         if json:
             print_json(_as_json(played, seed))

@@ -1,7 +1,7 @@
 """``kwhub read``: the registers of one meter, now."""
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -63,24 +63,44 @@ NO_VALUE = {"en": "no value", "zh": "无数据"}
 EDITIONS = {edition.value: edition for edition in Edition}
 
 
+MeterOption: TypeAlias = Annotated[
+    str | None,
+    Parameter(name="--meter", help="Address on the meter; without it the only meter is asked."),
+]
+RegisterOption: TypeAlias = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--register",
+        help="OBIS code, alias or data identifier; may be repeated.",
+        negative_iterable="",
+    ),
+]
+ProtocolOption: TypeAlias = Annotated[str, Parameter(help=f"One of {', '.join(EDITIONS)}.")]
+WaitOption: TypeAlias = Annotated[
+    float,
+    Parameter(
+        name="--timeout",
+        validator=Number(gt=0, lte=60),
+        help="Seconds to wait for the first byte of an answer.",
+    ),
+]
+AttemptsOption: TypeAlias = Annotated[
+    int,
+    Parameter(
+        validator=Number(gte=1, lte=20),
+        help="How often each request is sent before the meter counts as silent.",
+    ),
+]
+
+
 async def read(
     link: str,
     *,
-    meter: Annotated[
-        str | None,
-        Parameter(help="Address on the meter; without it the only meter is asked for it."),
-    ] = None,
-    register: Annotated[
-        tuple[str, ...],
-        Parameter(
-            help="OBIS code, alias or data identifier; may be repeated.", negative_iterable=""
-        ),
-    ] = (),
-    protocol: Annotated[
-        str, Parameter(help=f"One of {', '.join(EDITIONS)}.")
-    ] = Edition.E2007.value,
-    wait_s: Annotated[float, Parameter(name="--timeout", validator=Number(gt=0, lte=60))] = 2.0,
-    attempts: Annotated[int, Parameter(validator=Number(gte=1, lte=20))] = ATTEMPTS,
+    meter: MeterOption = None,
+    register: RegisterOption = (),
+    protocol: ProtocolOption = Edition.E2007.value,
+    wait_s: WaitOption = 2.0,
+    attempts: AttemptsOption = ATTEMPTS,
     json: JsonFlag = False,
     language: LanguageOption = None,
 ) -> int:
@@ -95,10 +115,6 @@ async def read(
     ----------
     link
         Way to the meter: serial:/dev/ttyUSB0?baud=2400&parity=even, tcp:10.0.0.7:4001
-    wait_s
-        Seconds to wait for the first byte of an answer.
-    attempts
-        How often each request is sent before the meter counts as silent.
     """
     edition = _edition(protocol)
     wanted = _registers(register, edition) or COMMON
