@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from tests.headend.concentrator import FakeConcentrator
+from tests.headend.stage import CURVE, DAY, WALL, connect, curve_of, play
 from tests.headend.world import DAYS, NOON, config, open_store
 
 from kwhub.domain.errors import LinkDown, NoAnswer, Refusal
-from kwhub.domain.readings import Register
 from kwhub.headend.app import HeadEnd
 from kwhub.headend.ingest.decode import decode
 from kwhub.links.memory import pair
@@ -29,49 +29,13 @@ from kwhub.protocols.gdw1376.messages import (
 from kwhub.protocols.gdw1376.units import Unit
 from kwhub.runtime.virtual import run_virtual
 
-ENERGY = Register("1-0:1.8.0")
-DAY = dt.date(2026, 3, 3)
-WALL = dt.datetime(2026, 3, 3)
-CURVE = CurveUnit(2, 101, WALL, (Decimal("1.25"), None, Decimal("1.5")))
-
-
-def play(tmp_path, script, *, settings=None):
-    """Run a script(headend, tasks) on virtual time with the head-end at work around it."""
-
-    async def main(clock):
-        headend = HeadEnd(settings or config(tmp_path / "headend.sqlite"), clock)
-        async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(headend.run())
-            await script(headend, tasks)
-            running.cancel()
-            await headend.close()
-
-    run_virtual(main, start=NOON)
-
-
-def connect(headend, tasks, **options):
-    """A concentrator on a memory link."""
-    here, there = pair()
-    tasks.create_task(headend.attend(there))
-    concentrator = FakeConcentrator(here, headend.clock, **options)
-    tasks.create_task(concentrator.run())
-    return concentrator
-
-
-def curve_of(headend, meter=2, register=ENERGY):
-    start = DAYS.start(DAY)
-    return headend.queries.curve(meter, register, start, start + dt.timedelta(hours=1)).values
-
 
 def test_a_report_is_stored_and_then_confirmed(tmp_path):
     async def script(headend, tasks):
         concentrator = connect(headend, tasks)
         await concentrator.login()
-        seen_at_confirm = []
-        answer = await concentrator.ask(Report((CURVE.to_unit(),)))
-        seen_at_confirm = curve_of(headend)
-        assert isinstance(answer, Confirmed)
-        assert seen_at_confirm == [Decimal("1.25"), None, Decimal("1.50"), None]
+        assert isinstance(await concentrator.ask(Report((CURVE.to_unit(),))), Confirmed)
+        assert curve_of(headend) == [Decimal("1.25"), None, Decimal("1.50"), None]
         (terminal,) = headend.queries.terminals()
         assert terminal.online
         assert terminal.last_seen_at == headend.clock.now()

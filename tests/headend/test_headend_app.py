@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 from sqlalchemy import func, select
 from tests.headend.concentrator import FakeConcentrator
-from tests.headend.test_front import CURVE, connect, curve_of, play
+from tests.headend.stage import CURVE, connect, curve_of, play
 from tests.headend.world import config
 
 from kwhub.headend.app import HeadEnd

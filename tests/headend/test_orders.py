@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 from sqlalchemy import select, update
-from tests.headend.test_front import connect, play
+from tests.headend.stage import connect, play
 from tests.headend.world import ADDRESSES, NOON, config
 
 from kwhub.domain.errors import KwhubError, LocalError
