@@ -160,5 +160,6 @@ def _trend(site: Site, area_id: int, last: date) -> list[tuple[date, AreaLine]]:
     if not rows:
         raise NotFoundException(f"area {area_id}")
     days = [(first + timedelta(days=n), AreaLine.of(row, [])) for n, row in enumerate(rows)]
-    begun = next((n for n, row in enumerate(rows) if row.got), len(rows) - 1)
+    # The freeze of the midnight before the first day belongs to a day of which nothing else is known.
+    begun = next((n for n, row in enumerate(rows) if row.got > row.meters), len(rows) - 1)
     return days[begun:]

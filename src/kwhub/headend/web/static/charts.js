@@ -20,12 +20,13 @@ function seriesOf(data) {
       points: { show: each.points, size: 5 },
     };
     if (each.shape === "bars") return { ...base, fill: `${colour}a0`, width: 1, points: { show: false }, paths: uPlot.paths.bars({ size: [0.7, 48], align: each.align }) };
-    if (each.shape === "step") return { ...base, fill: `${colour}22`, paths: uPlot.paths.stepped({ align: 1 }) };
+    // An energy or a mean power belongs to a whole interval, so it is drawn over the whole interval.
+    if (each.shape === "step") return { ...base, fill: `${colour}90`, width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [1, Infinity], align: 1, gap: 0 }) };
     return base;
   });
 }
 
-function axesOf(data) {
+function axesOf(data, width) {
   const common = { stroke: style("--dim"), font: "12px system-ui, sans-serif", grid: { stroke: style("--grid"), width: 1 }, ticks: { stroke: style("--grid"), width: 1, size: 5 } };
   const time = { ...common, space: 70 };
   if (data.days) time.values = (_plot, splits) => splits.map((at) => dayText(at, data.zone));
@@ -33,7 +34,7 @@ function axesOf(data) {
   if (data.days) time.incrs = [1, 2, 3, 7, 14].map((days) => days * 86400);
   else time.incrs = [900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 432000];
   const scales = [...new Set(data.series.map((each) => each.scale))];
-  return [time, ...scales.map((scale, index) => ({ ...common, scale, side: index === 0 ? 3 : 1, size: 62, label: data.scales[scale].label, labelSize: 18, labelFont: "12px system-ui, sans-serif", grid: index === 0 ? common.grid : { show: false } }))];
+  return [time, ...scales.map((scale, index) => ({ ...common, scale, side: index === 0 ? 3 : 1, size: width < 500 ? 46 : 62, label: data.scales[scale].label, labelSize: 18, labelFont: "12px system-ui, sans-serif", grid: index === 0 ? common.grid : { show: false } }))];
 }
 
 function parts(at, zone) {
@@ -61,7 +62,7 @@ function optionsOf(data, width, height) {
     width, height, scales,
     tzDate: (at) => uPlot.tzDate(new Date(at * 1000), data.zone),
     series: [{ label: data.time, value: (_plot, at) => momentText(at, data) }, ...seriesOf(data)],
-    axes: axesOf(data),
+    axes: axesOf(data, width),
     cursor: { drag: { x: true, y: false }, points: { size: 7 } },
     legend: { live: true },
   };
