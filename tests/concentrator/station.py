@@ -36,6 +36,7 @@ class Station:
     def __init__(self, clock, *, knows=True):
         self.clock = clock
         self.knows = knows
+        self.changed = asyncio.Event()  # a report has come
         self.up = True  # whether a connection can be made
         self.confirming = True  # whether reports are stored and confirmed
         self.denying = False
@@ -95,6 +96,7 @@ class Station:
         if not self.confirming:
             return []
         self.reports += 1
+        self.changed.set()
         self.frames.append(set())
         for unit in event.units:
             for typed in read_unit(event.frame.afn, unit, up=True):
