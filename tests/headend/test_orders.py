@@ -105,10 +105,10 @@ def test_a_refusal(tmp_path):
     assert order.detail == order.items[0].error
 
 
-def test_a_silent_meter_is_asked_twice(tmp_path):
+def test_a_silent_meter_is_asked_three_times(tmp_path):
     order, concentrator = order_of(tmp_path, [ENERGY], meters=lambda _forward: b"")
     assert (order.state, order.detail) == (OrderState.NO_ANSWER, "the meter did not answer")
-    assert len(concentrator.forwards) == 2
+    assert len(concentrator.forwards) == 3
     assert order.items[0].request_raw
     assert order.items[0].answer_raw == b""
 
@@ -134,7 +134,21 @@ def test_a_terminal_that_denies(tmp_path):
 def test_a_terminal_that_does_not_answer(tmp_path):
     order, _ = order_of(tmp_path, [ENERGY], deaf=True)
     assert order.state is OrderState.NO_ANSWER
-    assert "the terminal did not answer" in order.detail
+    assert order.detail == "the terminal did not answer after 3 attempts"
+
+
+def test_a_frame_that_is_lost_on_the_way_is_sent_again(tmp_path):
+    async def script(headend, tasks):
+        concentrator = connect(headend, tasks, meters=meter)
+        await concentrator.login()
+        concentrator.deaf = True
+        order_id = await headend.orders.read_now(2, [ENERGY], BY)
+        await asyncio.sleep(10)
+        concentrator.deaf = False
+        order = await headend.orders.wait(order_id)
+        assert (order.state, order.items[0].value) == (OrderState.DONE, Decimal("0.38"))
+
+    play(tmp_path, script)
 
 
 def test_a_terminal_that_is_offline(tmp_path):

@@ -32,7 +32,7 @@ from kwhub.runtime.clock import Clock
 
 __all__ = ["METER_TIMEOUT_S", "RUNNING_MAX", "Orders"]
 
-METER_TIMEOUT_S = 5.0
+METER_TIMEOUT_S = 3.0
 """How long a terminal waits for a meter's answer; slow makes take a second or two."""
 
 RUNNING_MAX = 64

@@ -33,7 +33,7 @@ __all__ = ["ANSWER_TIMEOUT_S", "LOGIN_TIMEOUT_S", "Connection", "Finished", "Off
 LOGIN_TIMEOUT_S = 30.0
 """Who has not logged in by then is disconnected, in seconds."""
 
-ANSWER_TIMEOUT_S = 30.0
+ANSWER_TIMEOUT_S = 15.0
 """How long a terminal may take over a request: it may have to wait for its bus, and then for the meter."""
 
 Finished: TypeAlias = Answered | Confirmed | Denied | TimedOut

@@ -14,8 +14,8 @@ __all__ = ["ATTEMPTS", "Exchange", "Relay"]
 
 T = TypeVar("T")
 
-ATTEMPTS = 2
-"""How often a request is carried before the meter is believed to be silent; reading twice is harmless."""
+ATTEMPTS = 3
+"""How often a request is carried before meter or terminal is believed to be silent; reading again is harmless."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,19 @@ class Relay:
 
     async def _ask(self, request: Any) -> Any:
         event: Any = TimedOut(request)
+        silence: NoAnswer | None = None
         for _ in range(ATTEMPTS):
             if self.trouble is not None or not getattr(event, "timed_out", False):
                 break
-            event = await self._attempt(request)
+            try:
+                event = await self._attempt(request)
+                silence = None
+            except NoAnswer as error:  # of the terminal: a frame may have been lost on the way
+                silence = error
+            except (LinkDown, Refusal, RemoteError) as error:
+                self.trouble = error
+        if silence is not None:
+            self.trouble = NoAnswer(silence.detail, attempts=ATTEMPTS)
         return event
 
     async def _attempt(self, request: Any) -> Any:
@@ -70,12 +79,9 @@ class Relay:
         session = Session(Role.MASTER, preamble=0)
         session.send(request, self.clock.monotonic())
         frame = session.outgoing(self.clock.monotonic())
-        try:
-            answer = await self.carry(frame)
-        except (LinkDown, NoAnswer, Refusal, RemoteError) as error:
-            self.trouble = error
-            answer = b""
-        self.exchanges.append(Exchange(request, frame, answer))
+        self.exchanges.append(Exchange(request, frame, b""))
+        answer = await self.carry(frame)
+        self.exchanges[-1] = Exchange(request, frame, answer)
         session.receive(answer, self.clock.monotonic())
         while True:
             final = [event for event in session.events() if event.final]
