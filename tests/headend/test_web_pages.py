@@ -246,6 +246,44 @@ def test_a_request_that_makes_no_sense_is_a_400_page(english, chinese, path):
         assert heading in words(answer.text)
 
 
+HUGE = 10**30
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/?day=0001-01-01",
+        "/?day=9999-12-31",
+        "/areas/1?day=1999-12-31",
+        f"/areas/{HUGE}",
+        f"/areas/{HUGE}/meters.csv",
+        f"/areas/{HUGE}/trend.json",
+        "/areas/0",
+        f"/meters/{HUGE}",
+        f"/meters/{HUGE}/orders",
+        f"/meters/{HUGE}/curve.json",
+        f"/meters/{HUGE}/daily.json",
+        f"/meters/{HUGE}/latest",
+        f"/orders/{HUGE}",
+        f"/orders/{HUGE}/card",
+        "/meters/2/curve.csv?day=0001-01-01",
+        "/areas/1?page=999999",
+        "/areas/1?search=%25%00%27",
+        f"/api/v1/meters/{HUGE}",
+        f"/api/v1/areas/{HUGE}/meters",
+        f"/api/v1/orders/{HUGE}",
+        "/api/v1/areas?day=0001-01-01",
+        "/api/v1/areas?cursor=cDk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5",
+        "/api/v1/meters/2/orders?cursor=cDk5OTk5OTk5OQ",
+        "/api/v1/meters/2/readings?register=1.8.0&from=0001-01-01T00:00:00Z&to=0001-02-01T00:00:00Z",
+        "/api/v1/meters/2/readings?register=1.8.0&from=9999-12-01T00:00:00Z&to=9999-12-31T23:59:59Z",
+        "/openapi/nothing",
+    ],
+)
+def test_no_request_is_too_strange_for_an_answer(english, path):
+    assert english.get(path).status_code < 500
+
+
 def test_a_fault_of_ours_shows_no_inside(headend, monkeypatch, capsys):
     def broken(*_args: object) -> None:
         raise ZeroDivisionError("secret inside")

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 
 from litestar.exceptions import ValidationException
 
@@ -9,6 +10,8 @@ __all__ = ["ITEMS_DEFAULT", "ITEMS_MAX", "cursor_of", "position_of"]
 
 ITEMS_DEFAULT = 200
 ITEMS_MAX = 1000
+
+_POSITION = re.compile(r"p[0-9]{1,9}")
 
 
 def cursor_of(position: int) -> str:
@@ -28,6 +31,6 @@ def position_of(cursor: str | None) -> int:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
     except (binascii.Error, UnicodeDecodeError, ValueError):
         text = ""
-    if not text.startswith("p") or not text[1:].isdigit():
+    if not _POSITION.fullmatch(text):
         raise ValidationException("cursor: not one that this server gave out")
     return int(text[1:])

@@ -16,10 +16,29 @@ from kwhub.domain.readings import CURVE_INTERVAL_S, DAY_INTERVAL_S, HOUR_INTERVA
 from kwhub.headend.api.once import KEY_CHARACTERS_MAX, Once
 from kwhub.headend.api.paging import ITEMS_DEFAULT, ITEMS_MAX, cursor_of, position_of
 from kwhub.headend.api.shapes import Area, AreaMeter, Items, Meter, Ordered, Point, ReadNow
-from kwhub.headend.api.site import REGISTERS_MAX, SEARCH_MAX, Site, readable
+from kwhub.headend.api.site import (
+    FIRST_DAY,
+    LAST_DAY,
+    REGISTERS_MAX,
+    SEARCH_MAX,
+    Site,
+    readable,
+)
 from kwhub.headend.store.views import MeterDetail
 
-__all__ = ["INTERVALS", "SPAN_DAYS_MAX", "api_router", "asked_registers"]
+__all__ = [
+    "INTERVALS",
+    "SPAN_DAYS_MAX",
+    "api_router",
+    "area_meters",
+    "areas",
+    "asked_registers",
+    "meter",
+    "meter_orders",
+    "order",
+    "read_now",
+    "readings",
+]
 
 INTERVALS = {"15m": CURVE_INTERVAL_S, "1h": HOUR_INTERVAL_S, "1d": DAY_INTERVAL_S}
 SPAN_DAYS_MAX = 366
@@ -49,7 +68,7 @@ def areas(
     cursor: FromQuery[str | None] = None,
 ) -> Items[Area]:
     """Areas with read rate and line loss of a local day (today when none is given)."""
-    chosen = day or site.today()
+    chosen = site.day(day)
     at = position_of(cursor)
     rows = site.queries.areas(chosen)
     part = [Area.of(row, chosen) for row in rows[at : at + limit]]
@@ -66,7 +85,7 @@ def area_meters(
     cursor: FromQuery[str | None] = None,
 ) -> Items[AreaMeter]:
     """Meters of an area by address, with the state of a local day."""
-    chosen = day or site.today()
+    chosen = site.day(day)
     site.area(area_id, chosen)
     at = position_of(cursor)
     page = site.queries.meters(area_id, day=chosen, search=search, limit=limit, offset=at)
@@ -178,6 +197,8 @@ def _span(
         raise ValidationException(f"interval: one of {', '.join(INTERVALS)}")
     if start.tzinfo is None or end.tzinfo is None:
         raise ValidationException("from, to: RFC 3339 with offset, such as 2026-03-01T00:00:00Z")
+    if not FIRST_DAY.year < start.year <= end.year < LAST_DAY.year:
+        raise ValidationException(f"from, to: between {FIRST_DAY} and {LAST_DAY}")
     if not timedelta(0) < end - start <= timedelta(days=SPAN_DAYS_MAX):
         raise ValidationException(f"to: after from, and at most {SPAN_DAYS_MAX} days after it")
     return _Span(

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from litestar.exceptions import NotFoundException
+from litestar.exceptions import NotFoundException, ValidationException
 
 from kwhub.domain.readings import Register
 from kwhub.headend.config import Config
@@ -15,13 +15,28 @@ from kwhub.headend.store.queries import Queries
 from kwhub.headend.store.views import AreaSummary, MeterDetail, Order
 from kwhub.runtime.clock import Clock
 
-__all__ = ["REGISTERS_MAX", "SEARCH_MAX", "Serves", "Site", "readable"]
+__all__ = [
+    "FIRST_DAY",
+    "LAST_DAY",
+    "NUMBER_MAX",
+    "REGISTERS_MAX",
+    "SEARCH_MAX",
+    "Serves",
+    "Site",
+    "readable",
+]
 
 SEARCH_MAX = 64
 """Longest text that is searched for, in characters."""
 
 REGISTERS_MAX = 24
 """Most registers that one order may read."""
+
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2100, 1, 1)
+"""Days of which anything can be asked: the years that meters' clocks have."""
+
+NUMBER_MAX = 2**31 - 1
+"""Largest number of a row that any database takes."""
 
 _ENERGY = ("1.8.0", "1.8.1", "1.8.2", "1.8.3", "1.8.4", "2.8.0", "3.8.0", "4.8.0")
 _INSTANT = ("16.7.0", "131.7.0", "13.7.0", "14.7.0")
@@ -62,26 +77,44 @@ class Site:
         """The present day in the zone of the site."""
         return self.now().date()
 
-    def area(self, area_id: int, day: date) -> AreaSummary:
-        """One area on one day; raises NotFoundException."""
-        found = self.queries.area_days(area_id, day, day)
+    def day(self, asked: date | None) -> date:
+        """The day that is asked for, today when none is; raises ValidationException."""
+        day = asked or self.today()
+        if not FIRST_DAY < day < LAST_DAY:
+            raise ValidationException(f"day: between {FIRST_DAY} and {LAST_DAY}")
+        return day
+
+    def area_days(self, area_id: int, first: date, last: date) -> list[AreaSummary]:
+        """One area on every day of a span; raises NotFoundException."""
+        found = self.queries.area_days(_number(area_id), first, last)
         if not found:
             raise NotFoundException(f"area {area_id}")
-        return found[0]
+        return found
+
+    def area(self, area_id: int, day: date) -> AreaSummary:
+        """One area on one day; raises NotFoundException."""
+        return self.area_days(area_id, day, day)[0]
 
     def meter(self, meter_id: int) -> MeterDetail:
         """One meter; raises NotFoundException."""
-        meter = self.queries.meter(meter_id)
+        meter = self.queries.meter(_number(meter_id))
         if meter is None:
             raise NotFoundException(f"meter {meter_id}")
         return meter
 
     def order(self, order_id: int) -> Order:
         """One order; raises NotFoundException."""
-        order = self.orders.get(order_id)
+        order = self.orders.get(_number(order_id))
         if order is None:
             raise NotFoundException(f"order {order_id}")
         return order
+
+
+def _number(asked: int) -> int:
+    """The number of a row; raises NotFoundException for one that no row can have."""
+    if not 0 < asked <= NUMBER_MAX:
+        raise NotFoundException(f"number {asked}")
+    return asked
 
 
 def readable(phases: int) -> dict[str, Sequence[Register]]:

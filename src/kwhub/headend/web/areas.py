@@ -5,7 +5,6 @@ from datetime import date, datetime, time, timedelta
 
 from litestar import get
 from litestar.di import NamedDependency
-from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery
 from litestar.response import Template
 
@@ -156,9 +155,7 @@ def area_trend(
 def _trend(site: Site, area_id: int, last: date) -> list[tuple[date, AreaLine]]:
     """The area on each of the last days, oldest first, from the first one with a reading."""
     first = last - timedelta(days=TREND_DAYS - 1)
-    rows = site.queries.area_days(area_id, first, last)
-    if not rows:
-        raise NotFoundException(f"area {area_id}")
+    rows = site.area_days(area_id, first, last)
     days = [(first + timedelta(days=n), AreaLine.of(row, [])) for n, row in enumerate(rows)]
     # The freeze of the midnight before the first day belongs to a day of which nothing else is known.
     begun = next((n for n, row in enumerate(rows) if row.got > row.meters), len(rows) - 1)

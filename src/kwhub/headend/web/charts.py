@@ -25,7 +25,6 @@ class Series(Struct):
     scale: str
     values: list[float | None]
     shape: str = "line"  #: line, step or bars
-    align: int = 0  #: bars: 0 centred on the time, 1 beginning there
     points: bool = False  #: mark each value, for series with few of them
 
 

@@ -204,6 +204,7 @@ def listed_meters(  # noqa: PLR0913, PLR0917 - each is one parameter of the requ
 ) -> MeterList:
     """One page of the list of meters, as the address of the page asks for it."""
     chosen = page.days(day).day
+    page.site.area(area_id, chosen)
     column = sort if sort in SORTS else "address"
     found = page.site.queries.meters(
         area_id,

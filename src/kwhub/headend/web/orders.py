@@ -129,8 +129,9 @@ def order_card(page: NamedDependency[Page], order_id: FromPath[int]) -> Template
 @get("/meters/{meter_id:int}/orders", sync_to_thread=True)
 def meter_orders(page: NamedDependency[Page], meter_id: FromPath[int]) -> Template:
     """The newest orders of a meter alone, for the page that renews them."""
+    meter = page.site.meter(meter_id)
     orders = page.site.orders.of_meter(meter_id, limit=ORDERS_SHOWN)
-    return page.show("order_history.html", {"meter": page.site.meter(meter_id), "orders": orders})
+    return page.show("order_history.html", {"meter": meter, "orders": orders})
 
 
 def _card(page: Page, order: Order) -> dict[str, object]:

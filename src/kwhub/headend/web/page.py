@@ -113,9 +113,13 @@ class Page:
         return f"web {self.request.client.host}" if self.request.client else "web"
 
     def days(self, day: date | None) -> Days:
-        """The chosen day, today when none is chosen or when it lies in the future."""
+        """The chosen day, today when none is chosen or when it lies in the future.
+
+        Raises:
+            ValidationException: a day of another century.
+        """
         today = self.site.today()
-        return Days(min(day or today, today), today)
+        return Days(min(self.site.day(day), today), today)
 
     def moment(self, when: datetime | None, *, seconds: bool = False) -> str:
         """A moment as the wall time of the site."""

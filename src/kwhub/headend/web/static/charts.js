@@ -19,7 +19,7 @@ function seriesOf(data) {
       value: (_plot, value) => (value == null ? "—" : `${number.format(value)} ${each.unit}`),
       points: { show: each.points, size: 5 },
     };
-    if (each.shape === "bars") return { ...base, fill: `${colour}a0`, width: 1, points: { show: false }, paths: uPlot.paths.bars({ size: [0.7, 48], align: each.align }) };
+    if (each.shape === "bars") return { ...base, fill: `${colour}a0`, width: 1, points: { show: false }, paths: uPlot.paths.bars({ size: [0.7, 48] }) };
     // An energy or a mean power belongs to a whole interval, so it is drawn over the whole interval.
     if (each.shape === "step") return { ...base, fill: `${colour}90`, width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [1, Infinity], align: 1, gap: 0 }) };
     return base;
