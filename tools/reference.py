@@ -18,7 +18,8 @@ from kwhub.concentrator import config as concentrator
 from kwhub.headend import config as headend
 from kwhub.links.address import SCHEMES
 from kwhub.protocols.dlt645.editions import Edition
-from kwhub.protocols.dlt645.tables import CHAPTERS
+from kwhub.protocols.dlt645.tables import CHAPTERS, families_of
+from kwhub.runtime.settings import expected
 
 __all__ = ["PAGES", "main"]
 
@@ -50,13 +51,18 @@ def commands() -> str:
 
 def links() -> str:
     """Every scheme of link addresses."""
-    rows = ((f"`{name}:`", f"`{scheme.example}`", _summary(scheme.module)) for name, scheme in SCHEMES.items())
+    rows = (
+        (f"`{name}:`", f"`{scheme.example}`", _summary(scheme.module))
+        for name, scheme in SCHEMES.items()
+    )
     return "# Link addresses\n\n" + _table(("scheme", "example", "what it is"), rows)
 
 
 def _summary(module: str) -> str:
     path = Path(__file__).resolve().parent.parent / "src" / (module.replace(".", "/") + ".py")
-    return (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n\n")[0].replace("\n", " ")
+    return (
+        (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n\n")[0].replace("\n", " ")
+    )
 
 
 def registers() -> str:
@@ -76,14 +82,23 @@ def _fields(settings: type[msgspec.Struct]) -> Iterator[tuple[str, str, str, str
     lines = source.splitlines()
     body = ast.parse(source).body[0]
     defaults = {field.name: field for field in msgspec.structs.fields(settings)}
+    info = msgspec.inspect.type_info(settings)
+    assert isinstance(info, msgspec.inspect.StructType)  # noqa: S101 - it is one
+    types = {field.name: field.type for field in info.fields}
     assert isinstance(body, ast.ClassDef)  # noqa: S101 - a structure is written as a class
     for node in body.body:
         if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
             continue
         field = defaults[node.target.id]
         remark = lines[node.lineno - 1 : node.end_lineno][-1].partition("#:")[2].strip()
-        default = "required" if field.required else ast.unparse(node.value) if node.value else ""
-        yield f"`{field.name}`", f"`{ast.unparse(node.annotation)}`", f"`{default}`", remark
+        default = "required" if field.required else _default(field.default)
+        yield f"`{field.name}`", expected(types[field.name]), f"`{default}`", remark
+
+
+def _default(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else f'"{value}"' if value != () else "none"
 
 
 def settings() -> str:
@@ -115,7 +130,7 @@ def settings() -> str:
         parts.append(f"\n## {title}\n\n{inspect.getdoc(module)}\n")
         for name, table in tables:
             parts.append(f"\n### `{name}`\n\n{inspect.getdoc(table)}\n\n")
-            parts.append(_table(("key", "type", "default", "remark"), _fields(table)))
+            parts.append(_table(("key", "value", "default", "remark"), _fields(table)))
     return "".join(parts)
 
 
@@ -123,8 +138,10 @@ def items(edition: Edition) -> Callable[[], str]:
     """The data items of an edition of DL/T 645, as families."""
 
     def page() -> str:
-        parts = [f"# Data items of {edition.value}\n\nA family stands for all identifiers that fit its pattern.\n"]
-        for chapter in CHAPTERS[edition]:
+        parts = [
+            f"# Data items of {edition.value}\n\nA family stands for all identifiers that fit its pattern.\n"
+        ]
+        for name in CHAPTERS[edition]:
             rows = (
                 (
                     f"`{family.pattern}`",
@@ -135,10 +152,13 @@ def items(edition: Edition) -> Callable[[], str]:
                     family.access,
                     family.source + (" (single source)" if family.single_source else ""),
                 )
-                for family in chapter.families
+                for family in families_of(name)
             )
-            parts.append(f"\n## {chapter.title}\n\n")
-            parts.append(_table(("identifier", "name", "名称", "format", "unit", "access", "source"), rows))
+            title = name.removesuffix("_1997").replace("_", " ").capitalize()
+            parts.append(f"\n## {title}\n\n")
+            parts.append(
+                _table(("identifier", "name", "名称", "format", "unit", "access", "source"), rows)
+            )
         return "".join(parts)
 
     return page

@@ -104,9 +104,9 @@ async def _order(headend: HeadEnd, clock: Clock, world: World, stop: datetime) -
     done = 0
     known = {meter.address: number for number, meter in headend.store.archive.meters.items()}
     for place in world.area.places:
-        await clock.sleep(ORDER_PAUSE_S)
-        if clock.now() >= stop:
+        if clock.now() + timedelta(seconds=ORDER_PAUSE_S) >= stop:
             break
+        await clock.sleep(ORDER_PAUSE_S)
         meter_id = known[place.meter.address]
         number = await headend.orders.read_now(meter_id, ORDERED, by="demonstration")
         order = await headend.orders.wait(number)

@@ -19,7 +19,7 @@ from msgspec import inspect
 from kwhub.domain.errors import ConfigError
 from kwhub.runtime.toml_lines import KeyPath, key_lines, nearest_line
 
-__all__ = ["Settings", "WrongSetting", "load_toml", "parse_toml"]
+__all__ = ["Settings", "WrongSetting", "expected", "load_toml", "parse_toml"]
 
 T = TypeVar("T")
 
@@ -148,7 +148,7 @@ def _explain_invalid(
     if unknown := _UNKNOWN.match(message):
         return (*path, unknown["name"]), _unknown_key(unknown["name"], kind)
     if missing := _MISSING.match(message):
-        need = _expected(_kind_at(kind, (missing["name"],)))
+        need = expected(_kind_at(kind, (missing["name"],)))
         return (*path, missing["name"]), f"is missing; write {need}"
     return _wrong_value(path, kind, data)
 
@@ -157,8 +157,8 @@ def _wrong_value(
     path: KeyPath, kind: inspect.Type | None, data: Mapping[str, Any]
 ) -> tuple[KeyPath, str]:
     if "..." in path:  # msgspec does not say which key of a free table it was
-        return path[: path.index("...")], f"every value must be {_expected(kind)}"
-    what = f"must be {_expected(kind)}"
+        return path[: path.index("...")], f"every value must be {expected(kind)}"
+    what = f"must be {expected(kind)}"
     value = _value_at(data, path)
     if value is not None and not any(_SECRET.search(str(step)) for step in path):
         what += f", not {_shown(value)}"
@@ -218,7 +218,7 @@ def _shown(value: Any) -> str:
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
 
 
-def _expected(kind: inspect.Type | None) -> str:
+def expected(kind: inspect.Type | None) -> str:
     """A declared type in words."""
     if isinstance(kind, inspect.Metadata) and (kind.extra_json_schema or {}).get("description"):
         return str((kind.extra_json_schema or {})["description"])

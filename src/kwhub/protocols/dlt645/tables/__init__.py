@@ -11,7 +11,7 @@ from types import MappingProxyType
 from kwhub.protocols.dlt645.editions import Edition
 from kwhub.protocols.dlt645.families import Family
 
-__all__ = ["CHAPTERS", "chapter", "every_family"]
+__all__ = ["CHAPTERS", "chapter", "every_family", "families_of"]
 
 CHAPTERS: Mapping[Edition, Mapping[str, tuple[int, ...]]] = MappingProxyType(
     {
@@ -50,16 +50,17 @@ def chapter(edition: Edition, first_byte: int) -> tuple[Family, ...]:
         family
         for name, first_bytes in CHAPTERS[edition].items()
         if first_byte in first_bytes
-        for family in _families(name)
+        for family in families_of(name)
     )
 
 
 def every_family(edition: Edition) -> Iterator[Family]:
     """Every row of an edition, in the order of the tables."""
     for name in CHAPTERS[edition]:
-        yield from _families(name)
+        yield from families_of(name)
 
 
-def _families(name: str) -> tuple[Family, ...]:
+def families_of(name: str) -> tuple[Family, ...]:
+    """The rows of one chapter, by the name of its module."""
     rows: tuple[Family, ...] = import_module(f"{__name__}.{name}").FAMILIES
     return rows
