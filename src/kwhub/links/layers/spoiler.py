@@ -14,7 +14,9 @@ class FaultRates:
 
     loss: float = 0.0  #: a piece vanishes, in either direction
     bit_flip: float = 0.0  #: for each byte, in either direction: one of its bits is turned
-    flip: float = 0.0  #: one bit of a piece is turned, in either direction; every checksum sees that
+    flip: float = (
+        0.0  #: one bit of a piece is turned, in either direction; every checksum sees that
+    )
     cut: float = 0.0  #: a piece ends early, in either direction
     duplicate: float = 0.0  #: a piece arrives twice, in either direction
     echo: float = 0.0  #: what this side writes comes back to it, as from optical heads

@@ -45,6 +45,7 @@ def decode_points(da: bytes) -> tuple[int, ...]:
     return tuple((group - 1) * 8 + bit + 1 for bit in _bits(mask))
 
 
+@lru_cache(_KEPT)
 def encode_points(points: tuple[int, ...]) -> bytes:
     """DA1 DA2 of points of one group of eight. Raises LocalError.
 
@@ -72,6 +73,7 @@ def decode_functions(dt: bytes) -> tuple[int, ...]:
     return tuple(dt[1] * 8 + bit + 1 for bit in _bits(dt[0]))
 
 
+@lru_cache(_KEPT)
 def encode_functions(functions: tuple[int, ...]) -> bytes:
     """DT1 DT2 of functions of one group of eight. Raises LocalError.
 
