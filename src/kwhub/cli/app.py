@@ -45,8 +45,10 @@ CODES: tuple[tuple[type[Exception], Exit], ...] = (
     (LocalError, Exit.USAGE),
     (Refusal, Exit.NO),
     (KwhubError, Exit.LINK),
+    (FileExistsError, Exit.USAGE),
     (FileNotFoundError, Exit.USAGE),
     (IsADirectoryError, Exit.USAGE),
+    (NotADirectoryError, Exit.USAGE),
     (PermissionError, Exit.USAGE),
     (OSError, Exit.LINK),
 )
