@@ -1,6 +1,6 @@
 """A meter of few words at the other end of a real session, for conversations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from kwhub.protocols.dlt645 import (
     Role,
     Session,
 )
-from kwhub.testing import Pair
+from kwhub.testing.pair import Pair, drop
 
 ADDRESS = "000000000038"
 NO_SUCH_DATA = 0x02
@@ -61,13 +61,20 @@ class Meter:
         sequence = request.sequence if isinstance(request, ReadFollowUp) else None
         return Data(ADDRESS, request.identifier, now, bool(self.rest), sequence)
 
-    def talk(self, conversation: Conversation[Any], piece_bytes: int | None = None) -> Any:
-        """Run a conversation with this meter over two real sessions."""
+    def talk(
+        self,
+        conversation: Conversation[Any],
+        piece_bytes: int | None = None,
+        *,
+        lost: Collection[int] = (),
+    ) -> Any:
+        """Run a conversation with this meter over two real sessions; some answers get ``lost``."""
         pair = Pair(
             Session(Role.MASTER),
             Session(Role.METER, edition=self.edition, addresses={ADDRESS}),
             answer=self.answer,
             piece_bytes=piece_bytes,
+            to_asker=drop(*lost),
         )
         return pair.run(conversation)
 

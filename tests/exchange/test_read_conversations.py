@@ -17,7 +17,7 @@ from kwhub.exchange.read import (
     read_items,
     read_registers,
 )
-from kwhub.exchange.transfer import FOLLOW_UPS_MAX
+from kwhub.exchange.transfer import FOLLOW_UPS_MAX, READS_MAX
 from kwhub.protocols.dlt645 import Data, Edition, ReadData, ReadFollowUp
 from kwhub.protocols.dlt645.items import encode
 from kwhub.protocols.dlt645.load_record import encode_record
@@ -65,6 +65,25 @@ def test_follow_ups_of_a_1997_meter_have_no_number(piece_bytes):
     meter = Meter({0x901F: payload}, Edition.E1997, frame_bytes=8)
     (answer,) = meter.talk(read_items(ADDRESS, [0x901F], Edition.E1997), piece_bytes)
     assert [value.value for value in answer.values] == values
+
+
+def test_a_lost_follow_up_of_1997_begins_the_read_anew():
+    """Asked again, the meter would go on behind the lost frame."""
+    values = [Decimal(number) for number in range(5)]
+    meter = Meter({0x901F: encode(0x901F, values, Edition.E1997)}, Edition.E1997, frame_bytes=8)
+    (answer,) = meter.talk(read_items(ADDRESS, [0x901F], Edition.E1997), lost=[1])
+    assert [value.value for value in answer.values] == values
+    assert [type(request).__name__ for request in meter.asked] == [
+        *("ReadData", "ReadFollowUp"),
+        *("ReadData", "ReadFollowUp", "ReadFollowUp"),
+    ]
+
+
+def test_a_follow_up_of_1997_that_is_always_lost():
+    meter = Meter({0x901F: bytes(20)}, Edition.E1997, frame_bytes=8)
+    (answer,) = meter.talk(read_items(ADDRESS, [0x901F], Edition.E1997), lost=[1, 3, 5])
+    assert isinstance(answer.error, NoAnswer)
+    assert len(meter.asked) == 2 * READS_MAX
 
 
 def test_a_wildcard_is_followed_up_by_the_address_that_answered():

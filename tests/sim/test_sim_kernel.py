@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 
+from kwhub.domain.answer_times import AnswerTimes
 from kwhub.domain.errors import LinkDown, LocalError, NoAnswer
 from kwhub.domain.readings import Register
 from kwhub.exchange.read import read_curve, read_day_freeze, read_registers
@@ -94,12 +95,17 @@ def hourly(meters, hour):
     return total
 
 
+def patient():
+    """A master that waits for late answers: the two levels differ in what overlapping talkers do."""
+    return Session(Role.MASTER, baud=BAUD, answer_times=AnswerTimes(2.0, least_s=2.0))
+
+
 def by_kernel(seed, late_s=0.9, rates=None):
     kernel = Kernel(START, trace=True)
     meters = faulty_area(seed, late_s)
     damage = Spoiler(seeded(seed, "cable"), rates).spoil if rates else None
     cable = Cable(kernel, baud=BAUD, damage=damage)
-    asker = Asker(kernel, "master", Session(Role.MASTER, baud=BAUD), cable)
+    asker = Asker(kernel, "master", patient(), cable)
     Station(kernel, "meters", MeterBus(meters, epoch_s=START.timestamp()), cable)
     sums: list[Decimal] = []
 
@@ -127,7 +133,7 @@ def by_asyncio(seed):
         meters = faulty_area(seed)
         ours, theirs = pair()
         paced = Traced(Throttled(ours, clock, baud=BAUD), noted("master"), clock)
-        driver = Driver(paced, Session(Role.MASTER, baud=BAUD), clock)
+        driver = Driver(paced, patient(), clock)
         sums = []
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(serve_meters(Traced(theirs, noted("meters"), clock), meters, clock))

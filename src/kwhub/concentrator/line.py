@@ -7,6 +7,7 @@ from typing import Any, Self, TypeVar
 from kwhub.concentrator.config import BusSettings
 from kwhub.concentrator.counters import BusCounters
 from kwhub.concentrator.forward import Forwarder, RawRequest
+from kwhub.domain.answer_times import AnswerTimes
 from kwhub.domain.machine import Conversation
 from kwhub.links.base import Link
 from kwhub.links.drive import Driver
@@ -24,7 +25,11 @@ ORDER_ATTEMPTS = 1
 
 
 class Line:
-    """A link that is up."""
+    """A link that is up.
+
+    Attributes:
+        answer_times: how fast each meter answers, learnt for as long as the link is up.
+    """
 
     def __init__(
         self, link: Link, settings: BusSettings, clock: Clock, counters: BusCounters
@@ -33,6 +38,7 @@ class Line:
         self.settings = settings
         self.clock = clock
         self.counters = counters
+        self.answer_times = AnswerTimes(settings.answer_timeout_s)
 
     def turn(self, address: str) -> "Turn":
         """Turns for talking with one meter: ``async with line.turn(address) as talk``."""
@@ -96,9 +102,7 @@ class Turn:
         line = self._line
         link = await self._claim.enter_async_context(line.shared.claim(self._address))
         settings = line.settings
-        session = Session(
-            Role.MASTER, answer_timeout_s=settings.answer_timeout_s, baud=settings.baud
-        )
+        session = Session(Role.MASTER, answer_times=line.answer_times, baud=settings.baud)
         return Driver(link, session, line.clock, attempts=settings.attempts)
 
     async def _give_up(self) -> None:

@@ -6,6 +6,7 @@ an exchange, and nothing that was received is lost when the caller is cancelled.
 """
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeAlias, TypeVar
 
@@ -106,11 +107,13 @@ class Driver(_Pump):
     async def ask(self, request: Any) -> Any:
         """Send a request, again after each time-out, and return its final event.
 
+        A request whose ``repeatable`` is False is sent once: a second one would do something else.
         When a caller gave up on an earlier request (was cancelled), that one is first left to end:
         its late answer must not be taken for this one's.
 
         Returns:
-            The final event; one with ``timed_out`` true when no attempt was answered.
+            The final event; one with ``timed_out`` true when no attempt was answered, with the
+            number of ``attempts`` in it when it has a place for that.
 
         Raises:
             LinkDown: the link went away.
@@ -120,11 +123,14 @@ class Driver(_Pump):
             await self._finish()
         self.requests += 1
         event = await self._attempt(request)
-        for _ in range(self.attempts - 1):
-            if not getattr(event, "timed_out", False):
-                break
+        attempts_max = self.attempts if getattr(request, "repeatable", True) else 1
+        attempts = 1
+        while attempts < attempts_max and getattr(event, "timed_out", False):
             self.retries += 1
+            attempts += 1
             event = await self._attempt(request)
+        if attempts > 1 and getattr(event, "timed_out", False) and hasattr(event, "attempts"):
+            event = dataclasses.replace(event, attempts=attempts)
         return event
 
     async def run(self, conversation: Conversation[T]) -> T:

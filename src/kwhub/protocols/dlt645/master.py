@@ -5,6 +5,7 @@ Source: DL/T 645-2007, clause 5 (the master starts every exchange) and 5.1 (time
 
 from typing import Any
 
+from kwhub.domain.answer_times import AnswerTimes
 from kwhub.domain.errors import DecodeError, LocalError
 from kwhub.protocols.dlt645.addresses import BROADCAST
 from kwhub.protocols.dlt645.checks import function_problem
@@ -45,16 +46,30 @@ def _mismatch(frame: Frame645, request: Any) -> tuple[str, str] | None:
 class MasterEnd:
     """Asks, and recognises the answer."""
 
-    __slots__ = ("_answer_by", "_out", "_preamble", "_request", "_sent", "_timing", "state")
+    __slots__ = (
+        "_answer_by",
+        "_answer_times",
+        "_asked_at",
+        "_out",
+        "_preamble",
+        "_request",
+        "_sent",
+        "_timing",
+        "_unanswered",
+        "state",
+    )
 
-    def __init__(self, timing: Timing, preamble: int) -> None:
+    def __init__(self, timing: Timing, answer_times: AnswerTimes, preamble: int) -> None:
         self.state = START_STATES[Role.MASTER]
         self._timing = timing
+        self._answer_times = answer_times
         self._preamble = preamble
         self._request: Any = None
         self._sent = b""  # without preamble, to know an echo by
         self._out: list[tuple[Any, bytes]] = []
         self._answer_by: float | None = None  # runs from the moment the bytes are taken
+        self._asked_at = 0.0  # the end of the request on the wire; of the first one when repeated
+        self._unanswered: Any = None  # the last request, when it timed out: the next may repeat it
 
     def send(self, request: Any) -> None:
         """Queue a request. Raises LocalError when one is outstanding or the request is impossible."""
@@ -81,10 +96,17 @@ class MasterEnd:
                 events.append(Sent(request))
         self._out.clear()
         if self.state is State.WAITING and self._answer_by is None:
-            self._answer_by = now + self._timing.wire_s(len(raw)) + self._timing.answer_timeout_s
+            self._wait(now + self._timing.wire_s(len(raw)))
         return raw
 
-    def take(self, received: Received) -> Any:
+    def _wait(self, sent_at: float) -> None:
+        """Start the wait for the answer to a request that is on the wire from ``sent_at`` on."""
+        if self._unanswered != self._request:
+            self._unanswered = None
+            self._asked_at = sent_at
+        self._answer_by = sent_at + self._answer_times.timeout_s(self._request.address)
+
+    def take(self, received: Received, now: float) -> Any:
         """The event for a good frame."""
         frame, raw = received.frame, received.raw
         unwanted = self._unwanted(frame, raw)
@@ -94,8 +116,16 @@ class MasterEnd:
             event, happening = self._answer(frame, raw)
         except DecodeError as error:
             return Discarded(raw, error.kind, error.detail)
+        self._learn(frame.address, now - self._timing.wire_s(len(raw)) - self._asked_at)
         self._finish(happening)
         return event
+
+    def _learn(self, address: str, delay_s: float) -> None:
+        """Note the answer time of a meter."""
+        if self._unanswered is None:
+            self._answer_times.answered(address, delay_s)
+        else:
+            self._answer_times.answered_late(address, delay_s)
 
     def _unwanted(self, frame: Frame645, raw: bytes) -> tuple[str, str] | None:
         """Kind and detail when the frame cannot be the answer."""
@@ -119,6 +149,8 @@ class MasterEnd:
 
     def _finish(self, happening: Happening) -> None:
         self.state = step(self.state, happening)
+        if happening is not Happening.TIME_OUT:
+            self._unanswered = None
         self._request = None
         self._answer_by = None
 
@@ -137,6 +169,8 @@ class MasterEnd:
         if now < (self._last_moment(self._answer_by) if receiving else self._answer_by):
             return None
         event = TimedOut(self._request)
+        self._answer_times.silent(self._request.address)
+        self._unanswered = self._request
         self._finish(Happening.TIME_OUT)
         return event
 

@@ -71,6 +71,10 @@ class Request(Protocol):
     def function(self) -> int:
         """The function code."""
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether it does no harm to send it again when no answer came."""
+
     def data(self) -> bytes:
         """The data field, without the 33H offset."""
 
@@ -136,6 +140,7 @@ class ReadData:
     identifier: int
     argument: bytes = b""
     edition: Edition = Edition.E2007
+    repeatable: ClassVar[bool] = True
 
     @property
     def function(self) -> int:
@@ -167,8 +172,7 @@ class ReadData:
 class ReadFollowUp:
     """Read what did not fit into the frame before. 2007: code 12; 1997: code 02.
 
-    The 2007 edition counts the follow-ups from 1 and repeats the number in the answer. The 1997
-    edition has no number: asking a second time after a lost answer may skip a frame.
+    The 2007 edition counts them from 1 and repeats the number in the answer; 1997 has no number.
 
     Attributes:
         sequence: 1..255 in 2007; 0 in 1997.
@@ -178,6 +182,11 @@ class ReadFollowUp:
     identifier: int
     sequence: int = 1
     edition: Edition = Edition.E2007
+
+    @property
+    def repeatable(self) -> bool:
+        """Not in 1997: a meter whose answer was lost would go on behind it."""
+        return self.edition is Edition.E2007
 
     @property
     def function(self) -> int:
@@ -231,6 +240,7 @@ class ReadAgain:
     identifier: int = 0
     edition: ClassVar[Edition] = Edition.E1997
     function: ClassVar[int] = READ_AGAIN_1997
+    repeatable: ClassVar[bool] = True
 
     def data(self) -> bytes:
         """The data field, which is empty."""
@@ -258,6 +268,7 @@ class ReadAddress:
     address: str = WILDCARD
     edition: ClassVar[Edition] = Edition.E2007
     function: ClassVar[int] = READ_ADDRESS
+    repeatable: ClassVar[bool] = True
 
     def data(self) -> bytes:
         """The data field, which is empty."""
@@ -358,11 +369,16 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class TimedOut:
-    """No usable answer came in time."""
+    """No usable answer came in time.
+
+    Attributes:
+        attempts: how often the request was sent; whoever repeats it counts.
+    """
 
     final: ClassVar[bool] = True
     timed_out: ClassVar[bool] = True
     request: Any
+    attempts: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ class MeterEnd:
         self._out.clear()
         return raw
 
-    def take(self, received: Received) -> Any:
+    def take(self, received: Received, now: float) -> Any:  # noqa: ARG002 - the shape of both ends
         """The event for a good frame."""
         frame, raw = received.frame, received.raw
         if frame.is_answer:

@@ -40,9 +40,15 @@ class Done:
 
 
 class Command:
-    """What all commands share; a subclass adds address, edition, function, data and from_frame."""
+    """What all commands share; a subclass adds address, edition, function, data and from_frame.
+
+    A command is not sent again blindly: when only its answer was lost, the second one would freeze
+    twice, set the clock late, or be refused because the password is a new one already. Whoever
+    commands looks at what has become of the meter first.
+    """
 
     __slots__ = ()
+    repeatable: ClassVar[bool] = False
 
     def accepts(self: Any, address: str) -> bool:
         """Whether an answer from this address can be the answer."""

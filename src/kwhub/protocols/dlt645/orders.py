@@ -239,6 +239,7 @@ class Authenticate:
     operator: str = "00000000"
     edition: ClassVar[Edition] = _E2007
     function: ClassVar[int] = codes.AUTHENTICATE
+    repeatable: ClassVar[bool] = False
 
     def data(self) -> bytes:
         """The data field, without the 33H offset."""

@@ -8,12 +8,13 @@ Source: DL/T 645-2007, clauses 5 and 5.1.
 
 from typing import Any
 
+from kwhub.domain.answer_times import ANSWER_TIMEOUT_FIRST_S, AnswerTimes
 from kwhub.protocols.dlt645.editions import Edition
 from kwhub.protocols.dlt645.master import MasterEnd
 from kwhub.protocols.dlt645.meter import Addresses, MeterEnd
 from kwhub.protocols.dlt645.receiver import Received, Receiver
 from kwhub.protocols.dlt645.states import Role, State
-from kwhub.protocols.dlt645.timing import ANSWER_TIMEOUT_S, BYTE_GAP_S, Timing
+from kwhub.protocols.dlt645.timing import BYTE_GAP_S, Timing
 from kwhub.wire.events import Discarded
 
 __all__ = ["PREAMBLE_BYTES", "Role", "Session"]
@@ -30,7 +31,9 @@ class Session:
         edition: METER only: the edition that is understood; None for both. A master's requests
             carry their own.
         answer_timeout_s: MASTER: wait for the first byte of an answer, after the request is on
-            the wire.
+            the wire, from a meter whose answer times are not known yet.
+        answer_times: MASTER: what is known of them; the waits follow it, and it learns from every
+            answer. Without it the session learns for itself, beginning with ``answer_timeout_s``.
         byte_gap_s: longest pause inside a frame.
         baud: speed of the line, to allow for the time that the request takes on it; None when the
             writer returns only after the bytes are out.
@@ -43,20 +46,23 @@ class Session:
         role: Role,
         *,
         edition: Edition | None = Edition.E2007,
-        answer_timeout_s: float = ANSWER_TIMEOUT_S,
+        answer_timeout_s: float = ANSWER_TIMEOUT_FIRST_S,
+        answer_times: AnswerTimes | None = None,
         byte_gap_s: float = BYTE_GAP_S,
         baud: int | None = None,
         preamble: int | None = None,
         addresses: Addresses = (),
     ) -> None:
         self.role = role
-        self._timing = Timing(answer_timeout_s, byte_gap_s, baud)
+        self.answer_times = answer_times or AnswerTimes(answer_timeout_s)
+        self._timing = Timing(byte_gap_s, baud)
         self._receiver = Receiver()
         self._events: list[Any] = []
         self._last_byte = 0.0
         self._end: MasterEnd | MeterEnd
         if role is Role.MASTER:
-            self._end = MasterEnd(self._timing, PREAMBLE_BYTES if preamble is None else preamble)
+            front = PREAMBLE_BYTES if preamble is None else preamble
+            self._end = MasterEnd(self._timing, self.answer_times, front)
         else:
             self._end = MeterEnd(addresses, edition, preamble or 0)
 
@@ -76,9 +82,9 @@ class Session:
     def receive(self, data: bytes, now: float) -> None:
         """Take received bytes."""
         if self._receiver.pending and now > self._quiet_at():
-            self._take(self._receiver.flush())
+            self._take(self._receiver.flush(), now)
         self._last_byte = now
-        self._take(self._receiver.feed(data))
+        self._take(self._receiver.feed(data), now)
 
     def events(self) -> list[Any]:
         """Take what has happened since the last call."""
@@ -99,7 +105,7 @@ class Session:
     def on_deadline(self, now: float) -> None:
         """Give up an unfinished frame, or the wait for an answer."""
         if self._receiver.pending and now >= self._quiet_at():
-            self._take(self._receiver.flush())
+            self._take(self._receiver.flush(), now)
         if isinstance(self._end, MasterEnd):
             event = self._end.on_deadline(now, receiving=self._receiver.pending > 0)
             if event is not None:
@@ -108,6 +114,6 @@ class Session:
     def _quiet_at(self) -> float:
         return self._last_byte + self._timing.byte_gap_s
 
-    def _take(self, found: list[Received | Discarded]) -> None:
+    def _take(self, found: list[Received | Discarded], now: float) -> None:
         for item in found:
-            self._events.append(item if isinstance(item, Discarded) else self._end.take(item))
+            self._events.append(item if isinstance(item, Discarded) else self._end.take(item, now))

@@ -1,4 +1,4 @@
-"""The times of a line: how long an answer may take to start, how long a frame may pause.
+"""The times of a line: how long a frame may pause, how long bytes take.
 
 Source: DL/T 645-2007, clause 5.1: answer delay 20 to 500 ms, at most 500 ms between two bytes; a byte
 is 1 start, 8 data, 1 even parity and 1 stop bit.
@@ -7,13 +7,10 @@ is 1 start, 8 data, 1 even parity and 1 stop bit.
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["ANSWER_TIMEOUT_S", "BITS_PER_BYTE", "BYTE_GAP_S", "Timing"]
+__all__ = ["BITS_PER_BYTE", "BYTE_GAP_S", "Timing"]
 
 BITS_PER_BYTE: Final = 11
 """Start bit, eight data bits, even parity, stop bit."""
-
-ANSWER_TIMEOUT_S: Final = 2.0
-"""Wait for the first byte of an answer, s: the standard's 0.5 s and room for the way to the meter."""
 
 BYTE_GAP_S: Final = 0.5
 """Longest pause inside a frame, s."""
@@ -30,7 +27,6 @@ class Timing:
         baud: speed of the line when this end must allow for it; None when the writer waits for it.
     """
 
-    answer_timeout_s: float = ANSWER_TIMEOUT_S
     byte_gap_s: float = BYTE_GAP_S
     baud: int | None = None
 
