@@ -1,21 +1,24 @@
 """One read answer, from bytes to a number with its unit, against the two packages on PyPI.
 
-Peers: ``dlt645`` (its log switched off) and ``python-dlt645``. Both use the import name ``dlt645``; the
-second stands in ``.venv/peers`` and is loaded after the first has been put aside. The bytes are an answer as
-it comes from a line, wake-up bytes and all, and each package reads it the way its documentation shows. A peer
-is given less to do than we are: it neither looks the identifier up nor keeps decimals.
+The bytes are an answer as it comes from a line, wake-up bytes and all, and each package reads it the way
+its documentation shows. A peer is given less to do than we are: it neither looks the identifier up nor
+keeps decimals.
 """
 
-import importlib
-import sys
 from collections.abc import Callable
 from decimal import Decimal
-from importlib.metadata import version
+from importlib import import_module
 from io import BytesIO
-from pathlib import Path
-from time import perf_counter
 from typing import Any
 
+from benchmarks._peers import (
+    DLT645,
+    PYTHON_DLT645,
+    against_peers,
+    load_dlt645,
+    load_python_dlt645,
+    rate,
+)
 from benchmarks.result import Result
 from kwhub.protocols.dlt645.frames import parse
 from kwhub.protocols.dlt645.items import decode
@@ -24,20 +27,8 @@ __all__ = ["run"]
 
 FRAME = bytes.fromhex("FE FE FE 68 38 00 00 00 00 00 68 91 08 33 33 34 33 6B 33 33 33 72 16")
 VALUE = Decimal("0.38")
-PEERS = Path(__file__).parent.parent / ".venv" / "peers"
-ROUNDS = 7
 CALLS = 4_000
-
-
-def _rate(call: Callable[[], object]) -> float:
-    """Calls a second: the best of some rounds, which is what the machine can do undisturbed."""
-    best = float("inf")
-    for _ in range(ROUNDS):
-        began = perf_counter()
-        for _ in range(CALLS):
-            call()
-        best = min(best, perf_counter() - began)
-    return CALLS / best
+LEAST_RATIO = 3.0
 
 
 def _ours() -> Decimal:
@@ -50,10 +41,8 @@ def _ours() -> Decimal:
 
 
 def _dlt645() -> Callable[[], float]:
-    package: Any = importlib.import_module("dlt645")
-    package.disable_logging()
-    transform: Any = importlib.import_module("dlt645.common.transform")
-    protocol = package.DLT645Protocol
+    protocol = load_dlt645().DLT645Protocol
+    transform: Any = import_module("dlt645.common.transform")
 
     def call() -> float:
         data = protocol.deserialize(FRAME).data
@@ -63,20 +52,7 @@ def _dlt645() -> Callable[[], float]:
 
 
 def _python_dlt645() -> Callable[[], float]:
-    if not (PEERS / "dlt645").is_dir():
-        raise SystemExit("the second peer is missing: run 'make bench', which fetches it")
-    aside = {
-        name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "dlt645"
-    }
-    sys.path.insert(0, str(PEERS))
-    try:
-        importlib.invalidate_caches()
-        package: Any = importlib.import_module("dlt645")
-    finally:
-        sys.path.remove(str(PEERS))
-        for name in [name for name in sys.modules if name.split(".")[0] == "dlt645"]:
-            del sys.modules[name]
-        sys.modules.update(aside)
+    package = load_python_dlt645()
 
     def call() -> float:
         frame = package.read_frame(package.iogen(BytesIO(FRAME)))
@@ -92,20 +68,10 @@ def run() -> list[Result]:
         found = call()
         if abs(float(found) - float(VALUE)) > 1e-9:
             raise SystemExit(f"{call} reads {found} where {VALUE} stands: nothing to compare")
-    rates = {
-        f"dlt645 {version('dlt645')}": _rate(first),
-        "python-dlt645 0.1.4": _rate(second),
-    }
-    mine = _rate(ours)
-    faster = max(rates.values())
-    return [
-        Result(
-            "decode one read answer",
-            mine,
-            rate,
-            "frames/s",
-            name,
-            least_ratio=3.0 if rate == faster else None,
-        )
-        for name, rate in rates.items()
-    ]
+    return against_peers(
+        "decode one read answer",
+        "frames/s",
+        rate(ours, CALLS),
+        {DLT645: rate(first, CALLS), PYTHON_DLT645: rate(second, CALLS)},
+        LEAST_RATIO,
+    )
