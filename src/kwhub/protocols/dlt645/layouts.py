@@ -4,6 +4,7 @@ Source: DL/T 645-2007, annex A and annex B; DL/T 645-1997, annex A (blocks close
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from kwhub.domain.errors import DecodeError, LocalError
@@ -25,6 +26,9 @@ __all__ = [
     "take_values",
     "wrong_length",
 ]
+
+_NEW = tuple.__new__
+"""Makes a named tuple in half the time."""
 
 BLOCK_END = 0xAA
 """Some 1997 meters close a block with it; no BCD digit pair looks like it."""
@@ -124,7 +128,11 @@ class Single:
         """The one value."""
         if len(payload) != self._size:
             raise wrong_length(payload, str(self._size))
-        return [Value(*self._names, self._read(payload), self._unit)]
+        return [_NEW(Value, (*self._names, self._read(payload), self._unit))]
+
+    def value(self, raw: bytes) -> Value:
+        """The value of exactly the bytes of the field."""
+        return _NEW(Value, (*self._names, self._read(raw), self._unit))
 
     def encode(self, values: Sequence[Plain]) -> bytes:
         """The bytes of the one value."""
@@ -324,8 +332,10 @@ class OpenBlock:
     def __init__(self, runs: Sequence[Sequence[Layout]], *, closed: bool = False) -> None:
         self._runs = tuple(tuple(run) for run in runs)
         self._closed = closed
-        self._unit = self._runs[0][0].shape.size * len(self._runs)
+        self._size = self._runs[0][0].shape.size
+        self._unit = self._size * len(self._runs)
         self.shape = Shape(0, self._unit, 0, len(self._runs))
+        self._in_use = lru_cache(maxsize=None)(self._members)
 
     def decode(self, payload: bytes) -> list[Value]:
         """The values of every member, each under its own identifier."""
@@ -334,13 +344,18 @@ class OpenBlock:
         count, rest = divmod(len(payload), self._unit)
         if rest or not 0 < count <= len(self._runs[0]):
             raise wrong_length(payload, f"{self._unit} for each that the meter has in use")
-        members = [member for run in self._runs for member in run[:count]]
-        size = self._unit // len(self._runs)
         return [
-            value
-            for number, member in enumerate(members)
-            for value in member.decode(payload[number * size : (number + 1) * size])
+            value for member, part in self._in_use(count) for value in member.decode(payload[part])
         ]
+
+    def _members(self, count: int) -> tuple[tuple[Layout, slice], ...]:
+        """The members of a block with so many in use, and where their bytes stand."""
+        members = [member for run in self._runs for member in run[:count]]
+        starts = range(0, self._size * len(members), self._size)
+        return tuple(
+            (member, slice(start, start + self._size))
+            for start, member in zip(starts, members, strict=True)
+        )
 
     def encode(self, values: Sequence[Plain]) -> bytes:
         """The bytes of as many members as there are values for."""
@@ -348,11 +363,11 @@ class OpenBlock:
         count = len(values) // (len(self._runs) * each)
         if not 0 < count <= len(self._runs[0]):
             raise LocalError(f"{len(values)} values do not fill this block")
-        members = [member for run in self._runs for member in run[:count]]
+        members = self._in_use(count)
         take_values(values, len(members) * each)
         return b"".join(
             member.encode(values[number * each : (number + 1) * each])
-            for number, member in enumerate(members)
+            for number, (member, _) in enumerate(members)
         )
 
 

@@ -8,8 +8,7 @@ Source: DL/T 645-2007, clause 5.2 (frame) and 5.1 (wake-up bytes); receiver rule
 captures.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from kwhub.protocols.dlt645.frames import (
     DATA_BYTES_MAX,
@@ -19,15 +18,18 @@ from kwhub.protocols.dlt645.frames import (
     START,
     Frame645,
     parse,
-    try_parse,
 )
 from kwhub.wire.buffer import ReceiveBuffer
 from kwhub.wire.events import Discarded
+from kwhub.wire.offset33 import sub33
 
 __all__ = ["NOISE_BYTES_MAX", "Received", "Receiver"]
 
 NOISE_BYTES_MAX: Final = 256
 """Noise is reported in pieces of at most twice this many bytes, so that it never piles up."""
+
+_NEW: Final = tuple.__new__
+"""Makes a named tuple in half the time."""
 
 _HEAD_BYTES: Final = 10
 """Bytes up to and including the length."""
@@ -54,12 +56,41 @@ _DETAILS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """A good frame with its bytes, the FE before it included."""
 
     frame: Frame645
     raw: bytes
+
+
+def _take_row(data: bytes, found: list[Received | Discarded]) -> int:
+    """Take the good frames with which the bytes begin: the short way for a line without trouble.
+
+    Returns the number of bytes that they have. Whatever is not plainly a frame is left to the search.
+    """
+    at, size = 0, len(data)
+    while size - at >= OVERHEAD_BYTES:
+        start = at
+        while start < size and data[start] == PREAMBLE:
+            start += 1
+        if size - start < OVERHEAD_BYTES or start - at >= NOISE_BYTES_MAX:
+            break
+        length = data[start + 9]
+        stop = start + OVERHEAD_BYTES + length
+        if (
+            not data[start] == START == data[start + 7]
+            or length > DATA_BYTES_MAX
+            or stop > size
+            or data[stop - 1] != END
+            or sum(data[start : stop - 2]) & 0xFF != data[stop - 2]
+        ):
+            break
+        address = data[start + 6 : start : -1].hex().upper()
+        content = sub33(data[start + 10 : stop - 2])
+        frame = _NEW(Frame645, (address, data[start + 8], content, start - at))
+        found.append(_NEW(Received, (frame, data[at:stop])))
+        at = stop
+    return at
 
 
 class Receiver:
@@ -79,13 +110,16 @@ class Receiver:
 
     def feed(self, data: bytes) -> list[Received | Discarded]:
         """Take received bytes; return what they complete, in the order of the line."""
-        if not self._passed and not len(self._buffer):
-            frame = try_parse(data)
-            if frame is not None and frame.preamble < NOISE_BYTES_MAX:
-                return [Received(frame, bytes(data))]
-        self._buffer.append(data)
         found: list[Received | Discarded] = []
-        self._search(found, ended=False)
+        if not self._fault and self.pending < len(data):
+            data = bytes(data)
+            if self.pending:
+                data = bytes(self._passed) + self._buffer.take(len(self._buffer)) + data
+                self._passed.clear()
+            data = data[_take_row(data, found) :]
+        if data:
+            self._buffer.append(data)
+            self._search(found, ended=False)
         return found
 
     def flush(self) -> list[Received | Discarded]:
