@@ -22,6 +22,7 @@ app = App(
 app.command("kwhub.cli.demo:demo", name="demo")
 app.command("kwhub.cli.decode:decode_frames", name="decode")
 app.command("kwhub.cli.read:read", name="read")
+app.command("kwhub.cli.scan:scan", name="scan")
 
 meter = App(name="meter", help="Simulated meters.")
 meter.command("kwhub.cli.meter:simulate", name="simulate")

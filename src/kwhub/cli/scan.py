@@ -1,0 +1,246 @@
+"""``kwhub scan``: which meters hang on a line."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from kwhub.cli.output import (
+    Exit,
+    JsonFlag,
+    LanguageOption,
+    complain,
+    pick_language,
+    print_json,
+)
+from kwhub.cli.scan_result import Rate, as_json, as_toml, show
+from kwhub.cli.scan_show import Shown, quiet, shown
+from kwhub.domain.errors import ConfigError, LocalError
+from kwhub.exchange.scan import ATTEMPTS, Scan, count_phases
+from kwhub.exchange.scan_listener import WINDOW_S, Listener
+from kwhub.links.address import LinkAddress, open_link, parse
+from kwhub.links.drive import Driver
+from kwhub.protocols.dlt645.addresses import is_plain, normalise
+from kwhub.protocols.dlt645.editions import Edition
+from kwhub.protocols.dlt645.session import Role, Session
+from kwhub.runtime.clock import Clock, SystemClock
+
+__all__ = ["RATES", "scan", "with_baud"]
+
+RATES = (2400, 9600, 1200, 4800, 19200, 600)
+"""Speeds that are tried on a serial port, the commonest first.  Source: DL/T 645-2007, clause 4."""
+
+WINDOW_UNKNOWN_S = 1.2
+"""Wait for answers where the speed is not known, s: there the question itself takes its time."""
+
+STOPPED = {"en": "stopped early; found until then:", "zh": "提前结束；已找到："}
+EDITIONS = {edition.value: edition for edition in Edition}
+
+BaudOption: TypeAlias = Annotated[
+    tuple[int, ...],
+    Parameter(
+        name="--baud",
+        help=f"Speed to try; may be repeated. A serial port without one is tried at {RATES}.",
+        negative_iterable="",
+    ),
+]
+EditionOption: TypeAlias = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--protocol",
+        help=f"Edition to look for, one of {', '.join(EDITIONS)}; both when left out.",
+        negative_iterable="",
+    ),
+]
+WindowOption: TypeAlias = Annotated[
+    float | None,
+    Parameter(
+        name="--timeout",
+        validator=Number(gt=0, lte=60),
+        help=f"Seconds to wait for answers; {WINDOW_S}, or {WINDOW_UNKNOWN_S} without a speed.",
+    ),
+]
+AttemptsOption: TypeAlias = Annotated[
+    int,
+    Parameter(
+        validator=Number(gte=1, lte=10),
+        help="How often a branch is asked before its silence is believed.",
+    ),
+]
+KnownOption: TypeAlias = Annotated[
+    Path | None,
+    Parameter(
+        name="--known",
+        help="Check only the addresses in this file: the first word of each line; # is a comment.",
+    ),
+]
+EveryFlag: TypeAlias = Annotated[
+    bool,
+    Parameter(
+        name="--every-baud", negative="", help="Go on with other speeds when meters were found."
+    ),
+]
+TomlFlag: TypeAlias = Annotated[
+    bool,
+    Parameter(name="--toml", negative="", help="Print a [[bus]] for the concentrator's settings."),
+]
+
+
+async def scan(
+    link: str,
+    *,
+    baud: BaudOption = (),
+    protocol: EditionOption = (),
+    known: KnownOption = None,
+    window_s: WindowOption = None,
+    attempts: AttemptsOption = ATTEMPTS,
+    every_baud: EveryFlag = False,
+    toml: TomlFlag = False,
+    json: JsonFlag = False,
+    language: LanguageOption = None,
+) -> int:
+    """Find the DL/T 645 meters on a line; when several answer at once they are told apart.
+
+    Asks everybody first, then bisects by the low digits of the address. The exit code is 1 when no
+    meter was found, or when a part of the line stays unresolved. Ctrl-C prints what was found
+    until then. Example:
+
+        kwhub scan serial:/dev/ttyUSB0 --toml > bus.toml
+
+    Parameters
+    ----------
+    link
+        Way to the line: serial:/dev/ttyUSB0, tcp:10.0.0.7:4001?baud=2400
+    """
+    if toml and json:
+        raise LocalError("--toml or --json, not both")
+    spoken = pick_language(language)
+    job = _Job(
+        links=list(_links(parse(link), baud)),
+        editions=tuple(_edition(text) for text in protocol) or tuple(Edition),
+        known=None if known is None else _addresses(known),
+        window_s=window_s,
+        attempts=attempts,
+        every_baud=every_baud,
+    )
+    try:
+        with quiet() if json or toml else shown(spoken) as watcher:
+            await job.run(watcher)
+    except asyncio.CancelledError:
+        if any(rate.census.meters for rate in job.rates):
+            complain(STOPPED[spoken])
+    if json:
+        print_json(as_json(link, job.rates))
+    elif toml:
+        print(as_toml(job.rates), end="")  # noqa: T201 - for a file, not for a person
+    else:
+        show(job.rates, spoken)
+    return Exit.OK if _is_settled(job.rates) else Exit.NO
+
+
+class _Job:
+    """A scan at one speed after the other."""
+
+    def __init__(
+        self,
+        *,
+        links: list[LinkAddress],
+        editions: tuple[Edition, ...],
+        known: list[str] | None,
+        window_s: float | None,
+        attempts: int,
+        every_baud: bool,
+    ) -> None:
+        self.rates: list[Rate] = []
+        self._links = links
+        self._editions = editions
+        self._known = known
+        self._window_s = window_s
+        self._attempts = attempts
+        self._every_baud = every_baud
+
+    async def run(self, watcher: Shown) -> None:
+        clock = SystemClock()
+        for address in self._links:
+            await self._at(address, watcher, clock)
+            if self.rates[-1].census.meters and not self._every_baud:
+                break
+
+    async def _at(self, address: LinkAddress, watcher: Shown, clock: Clock) -> None:
+        link = await open_link(address, clock=clock)
+        try:
+            baud = link.facts.baud
+            watcher.begins(address.text, baud)
+            window_s = self._window_s or (WINDOW_UNKNOWN_S if baud is None else WINDOW_S)
+            scan = Scan(editions=self._editions, attempts=self._attempts, told=watcher.told)
+            rate = Rate(address.text, baud, scan.census)
+            self.rates.append(rate)
+            driver = Driver(link, Listener(window_s=window_s, baud=baud), clock, attempts=1)
+            wanted = self._known
+            try:
+                await driver.run(scan.run() if wanted is None else scan.check(wanted))
+            finally:
+                rate.bytes_out, rate.bytes_in = driver.bytes_out, driver.bytes_in
+            asker = Driver(link, Session(Role.MASTER, baud=baud), clock)
+            for meter in scan.census.meters.values():
+                phases = await asker.run(count_phases(meter.address, meter.edition))
+                rate.phases[meter.address] = phases
+        finally:
+            await link.aclose()
+
+
+def _is_settled(rates: list[Rate]) -> bool:
+    found = any(rate.census.meters for rate in rates)
+    return found and all(rate.census.complete and not rate.census.unresolved for rate in rates)
+
+
+def _edition(text: str) -> Edition:
+    if text not in EDITIONS:
+        raise LocalError(f"unknown protocol {text!r}; there are {', '.join(EDITIONS)}")
+    return EDITIONS[text]
+
+
+def _links(link: LinkAddress, rates: tuple[int, ...]) -> Iterator[LinkAddress]:
+    """The line at every speed that is to be tried."""
+    inner = link
+    while inner.inner is not None:
+        inner = inner.inner
+    if not rates and inner.scheme == "serial" and "baud" not in inner.options:
+        rates = RATES
+    if not rates:
+        yield link
+    for rate in rates:
+        yield with_baud(link, rate)
+
+
+def with_baud(link: LinkAddress, rate: int) -> LinkAddress:
+    """The same address at another speed.
+
+    >>> with_baud(parse("serial:/dev/ttyUSB0?parity=even"), 2400).text
+    'serial:/dev/ttyUSB0?parity=even&baud=2400'
+    """
+    if link.inner is not None:
+        return parse(f"{link.scheme}:{with_baud(link.inner, rate).text}")
+    options = {**link.options, "baud": str(rate)}
+    query = "&".join(f"{name}={value}" for name, value in options.items())
+    return parse(f"{link.scheme}:{link.target}?{query}")
+
+
+def _addresses(file: Path) -> list[str]:
+    """The addresses in a list of meters, such as the first column of a table."""
+    addresses: list[str] = []
+    for number, line in enumerate(file.read_text(errors="replace").splitlines(), start=1):
+        words = line.partition("#")[0].replace(",", " ").replace(";", " ").replace('"', " ").split()
+        if not words:
+            continue
+        try:
+            address = normalise(words[0])
+        except LocalError as error:
+            raise ConfigError(str(error), file=str(file), line=number) from None
+        if not is_plain(address):
+            raise ConfigError(f"{words[0]!r} names no single meter", file=str(file), line=number)
+        addresses.append(address)
+    return list(dict.fromkeys(addresses))
