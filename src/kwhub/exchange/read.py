@@ -30,6 +30,7 @@ from kwhub.protocols.dlt645.messages import AddressFound, ReadAddress
 from kwhub.protocols.dlt645.notation import Plain
 
 __all__ = [
+    "CLOCK_ITEMS",
     "CurvePoint",
     "DayFreeze",
     "ItemAnswer",
@@ -59,7 +60,7 @@ _FREEZE_TIME = 0x0506_0000
 _FREEZE_ACTIVE_FORWARD = 0x0506_0100
 _FREEZE_ROUNDS_MAX = 2
 _RECORDS_FROM_TIME = 0x0600_0001
-_CLOCK = {Edition.E2007: (0x0400_0101, 0x0400_0102), Edition.E1997: (0xC010, 0xC011)}
+CLOCK_ITEMS = {Edition.E2007: (0x0400_0101, 0x0400_0102), Edition.E1997: (0xC010, 0xC011)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +315,7 @@ def read_clock(address: str, edition: Edition = Edition.E2007) -> Conversation[d
     Raises:
         Refusal, NoAnswer, DecodeError, SequenceError: as usual.
     """
-    date_item, time_item = _CLOCK[edition]
+    date_item, time_item = CLOCK_ITEMS[edition]
     day = yield from _text(address, date_item, edition)
     time = yield from _text(address, time_item, edition)
     if time.startswith("00:00"):

@@ -302,8 +302,9 @@ class Data:
 
     def data_for(self, request: ReadData | ReadFollowUp | ReadAgain) -> bytes:
         """The data field when this answers the request. Raises LocalError when it does not fit."""
-        identifier = getattr(request, "identifier", None)
-        if identifier != self.identifier and not isinstance(request, ReadAgain):
+        of_this = getattr(request, "identifier", None) == self.identifier
+        command = hasattr(request, "acknowledgement")  # wants obedience, not values
+        if command or not (of_this or isinstance(request, ReadAgain)):
             raise LocalError(f"values of {self.identifier:X} do not answer {request}")
         data = _identifier_bytes(self.identifier, request.edition) + self.payload
         if isinstance(request, ReadFollowUp) and request.edition is Edition.E2007:
@@ -369,16 +370,12 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class TimedOut:
-    """No usable answer came in time.
-
-    Attributes:
-        attempts: how often the request was sent; whoever repeats it counts.
-    """
+    """No usable answer came in time."""
 
     final: ClassVar[bool] = True
     timed_out: ClassVar[bool] = True
     request: Any
-    attempts: int = 1
+    attempts: int = 1  #: how often the request was sent; whoever repeats it counts
 
 
 @dataclass(frozen=True, slots=True)
