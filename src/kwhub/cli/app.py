@@ -23,6 +23,8 @@ app.command("kwhub.cli.demo:demo", name="demo")
 app.command("kwhub.cli.decode:decode_frames", name="decode")
 app.command("kwhub.cli.read:read", name="read")
 app.command("kwhub.cli.scan:scan", name="scan")
+app.command("kwhub.cli.capture:capture", name="capture")
+app.command("kwhub.cli.explain:explain_capture", name="explain")
 
 meter = App(name="meter", help="Simulated meters.")
 meter.command("kwhub.cli.meter:simulate", name="simulate")

@@ -1,15 +1,14 @@
 """``kwhub decode``: any frame, explained byte by byte or as JSON."""
 
-import string
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from kwhub.catalog.decoding import PROTOCOLS, Decoded, decode, explain, split
+from kwhub.cli.hexadecimal import HexLine, hex_line, hex_lines
 from kwhub.cli.output import (
     EN,
     Exit,
@@ -20,22 +19,9 @@ from kwhub.cli.output import (
     print_json,
     say,
 )
-from kwhub.domain.errors import DecodeError, LocalError
+from kwhub.domain.errors import LocalError
 
 __all__ = ["decode_frames"]
-
-HEX_DIGITS = frozenset(string.hexdigits)
-IGNORED = str.maketrans("", "", " \t,;:-_")
-LINE_CHARS_MAX = 200_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """One text that should be a frame; ``raw`` is None when it is not hexadecimal."""
-
-    text: str
-    raw: bytes | None
-    error: DecodeError | None = None
 
 
 def decode_frames(
@@ -76,41 +62,19 @@ def decode_frames(
     return Exit.NO if bad else Exit.OK
 
 
-def _lines(frames: Sequence[str], file: Path | None) -> Iterator[_Line]:
+def _lines(frames: Sequence[str], file: Path | None) -> Iterator[HexLine]:
     if file is not None:
-        yield from _text_lines(file.read_text(errors="replace").splitlines())
+        yield from hex_lines(file.read_text(errors="replace").splitlines())
     if len(frames) > 1 and all(len(word) <= 2 for word in frames):
         frames = (" ".join(frames),)
     for word in frames:
         if word == "-":
-            yield from _text_lines(sys.stdin)
+            yield from hex_lines(sys.stdin)
         else:
-            yield _line(word)
+            yield hex_line(word)
 
 
-def _text_lines(lines: Iterable[str]) -> Iterator[_Line]:
-    for line in lines:
-        text = line.strip()
-        if text and not text.startswith("#"):
-            yield _line(text)
-
-
-def _line(text: str) -> _Line:
-    if len(text) > LINE_CHARS_MAX:
-        return _Line(text, None, DecodeError("too_long", f"more than {LINE_CHARS_MAX} characters"))
-    digits = text.translate(IGNORED).removeprefix("0x").removeprefix("0X")
-    for place, digit in enumerate(text):
-        if digit not in HEX_DIGITS and ord(digit) not in IGNORED and digit not in "xX":
-            detail = f"{digit!r} at character {place + 1} is no hexadecimal digit"
-            return _Line(text, None, DecodeError("not_hex", detail))
-    try:
-        return _Line(text, bytes.fromhex(digits))
-    except ValueError:
-        detail = f"{len(digits)} hexadecimal digits: a byte has two"
-        return _Line(text, None, DecodeError("not_hex", detail))
-
-
-def _results(line: _Line, protocol: str | None) -> list[Decoded]:
+def _results(line: HexLine, protocol: str | None) -> list[Decoded]:
     if line.raw is None:
         return [Decoded(b"", protocol or "unknown", valid=False, error=line.error)]
     return [decode(piece, protocol) for piece in split(line.raw)]
@@ -141,7 +105,7 @@ def _as_json(result: Decoded, language: Language) -> dict[str, Any]:
 
 
 def _show(
-    line: _Line, result: Decoded, protocol: str | None, language: Language, *, first: bool
+    line: HexLine, result: Decoded, protocol: str | None, language: Language, *, first: bool
 ) -> None:
     if not first:
         say("")
