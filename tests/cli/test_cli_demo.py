@@ -50,6 +50,18 @@ def test_a_day_with_damage_is_complete_and_repeatable(capsys, tmp_path):
     assert second == first
 
 
+@pytest.mark.slow
+@pytest.mark.sim
+def test_seven_days_with_damage_are_complete(capsys):
+    assert run(["demo", "--once", "--json"]) == 0
+    week = json.loads(capsys.readouterr().out)
+    assert week["completeness"] == 1.0
+    assert week["points_got"] == week["points_expected"] > 90_000
+    assert week["duplicates"] == 0
+    assert week["orders_done"] == week["meters"] == 60
+    assert 4 < week["line_loss_percent"] < 8
+
+
 def test_a_folder_that_exists_is_not_overwritten(capsys, tmp_path):
     assert run(["demo", "--once", "--days", "1", "--keep", str(tmp_path)]) == 2
     assert str(tmp_path) in capsys.readouterr().err
