@@ -6,14 +6,21 @@ heap (``kwhub.sim.kernel``), or by hand in a test.
 Source: DL/T 645-2007, clause 5.1 (answer delay 20 to 500 ms).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Any
 
 from kwhub.domain.errors import LocalError
 from kwhub.protocols.dlt645.addresses import BROADCAST
+from kwhub.protocols.dlt645.control import (
+    WRITE,
+    WRITE_1997,
+    WRITE_ADDRESS,
+    WRITE_ADDRESS_1997,
+)
 from kwhub.protocols.dlt645.frames import ABNORMAL, ANSWER, MORE, Frame645
-from kwhub.protocols.dlt645.messages import Asked, Refused
+from kwhub.protocols.dlt645.messages import Asked, ReadData, Refused
 from kwhub.protocols.dlt645.session import Role, Session
 from kwhub.sim.meter import Message, SimulatedMeter
 
@@ -21,6 +28,7 @@ __all__ = ["REPLY_DELAY_S", "MeterBus"]
 
 REPLY_DELAY_S = 0.02
 """The least answer delay of the standard."""
+_ADDRESS_CHANGING = frozenset({WRITE, WRITE_ADDRESS, WRITE_1997, WRITE_ADDRESS_1997})
 _ROUNDING_S = 1e-6
 """So that a whole second stays one when two large floats are added."""
 
@@ -51,6 +59,7 @@ class MeterBus:
         reply_delay_s: float = REPLY_DELAY_S,
     ) -> None:
         self.answers = 0
+        self._all = tuple(meters)
         self._meters = {meter.address: meter for meter in meters}
         if len(self._meters) != len(meters):
             raise LocalError("two meters on one line have the same address")
@@ -71,10 +80,7 @@ class MeterBus:
     def receive(self, data: bytes, now: float) -> None:
         """Take received bytes."""
         self._session.receive(data, now)
-        for event in self._session.events():
-            self._events.append(event)
-            if isinstance(event, Asked) and not event.silent:
-                self._asked(event.request, now)
+        self._heard(now)
 
     def events(self) -> list[Any]:
         """Take what was heard; the answers to it are on their way already."""
@@ -97,34 +103,42 @@ class MeterBus:
         return self._due[0][0] if quiet_at is None else min(quiet_at, self._due[0][0])
 
     def on_deadline(self, now: float) -> None:
-        """Say what is due."""
+        """Hear what an unfinished frame turned out to be, and say what is due."""
         self._session.on_deadline(now)
+        self._heard(now)
         while self._due and self._due[0][0] <= now:
             _due_at, _number, request, message = heappop(self._due)
             self._say(request, message, now)
 
     def _knows(self, address: str) -> bool:
-        return address in self._meters or any(
-            meter.is_meant(address) for meter in self._meters.values()
-        )
+        return address in self._meters or any(meter.is_meant(address) for meter in self._all)
 
     def _meant(self, address: str) -> list[SimulatedMeter]:
+        if address == BROADCAST:
+            return list(self._all)
         meter = self._meters.get(address)
-        if meter is not None:
-            return [meter]
-        return [
-            each for each in self._meters.values() if address == BROADCAST or each.is_meant(address)
-        ]
+        return [meter] if meter else [each for each in self._all if each.is_meant(address)]
 
-    def _asked(self, request: Any, now: float) -> None:
-        meters = self._meant(request.address)
-        if len(meters) != 1:
+    def _heard(self, now: float) -> None:
+        """Pass requests on to those who are meant."""
+        for event in self._session.events():
+            self._events.append(event)
+            if isinstance(event, Asked):
+                self._asked(event, now)
+
+    def _asked(self, event: Asked, now: float) -> None:
+        meters = self._meant(event.request.address)
+        at_s = int(self._epoch_s + now + _ROUNDING_S)
+        reply = None
+        for meter in meters:
+            reply = meter.answer(event.request, at_s)
+        if type(event.request) is not ReadData and event.request.function in _ADDRESS_CHANGING:
+            self._meters = _by_address(self._all)
+        if reply is None or event.silent or len(meters) > 1:
             return
-        reply = meters[0].answer(request, int(self._epoch_s + now + _ROUNDING_S))
-        if reply is not None:
-            self.answers += 1
-            due_at = now + self._reply_delay_s + reply.extra_delay_s
-            heappush(self._due, (due_at, self.answers, request, reply.message))
+        self.answers += 1
+        due_at = now + self._reply_delay_s + reply.extra_delay_s
+        heappush(self._due, (due_at, self.answers, event.request, reply.message))
 
     def _say(self, request: Any, message: Message, now: float) -> None:
         try:
@@ -133,6 +147,12 @@ class MeterBus:
             # Late, or under a wrong address: the session rightly does not take it for an answer to
             # anything that is open. A faulty meter speaks all the same.
             self._stray += _frame(request, message)
+
+
+def _by_address(meters: Sequence[SimulatedMeter]) -> dict[str, SimulatedMeter]:
+    """Meters that have an address for themselves; those that share one are found one by one."""
+    counts = Counter(meter.address for meter in meters)
+    return {meter.address: meter for meter in meters if counts[meter.address] == 1}
 
 
 def _frame(request: Any, message: Message) -> bytes:

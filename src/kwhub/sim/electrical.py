@@ -14,6 +14,7 @@ from kwhub.sim.load import Load
 from kwhub.sim.noise import mix, unit_permille
 from kwhub.sim.registers import reactive_permille
 from kwhub.sim.shapes import Kind, habit_of
+from kwhub.sim.switching import SwitchedLoad
 
 __all__ = ["DISPLAY_W10_MAX", "Connection", "Instant", "PhaseInstant"]
 
@@ -50,6 +51,10 @@ class Instant:
 class Connection:
     """How a load hangs on the network.
 
+    Attributes:
+        load: what flows; may be replaced by a switched one.
+        shares: permille of it on each phase.
+
     Args:
         load: what flows.
         phases: 1 or 3.
@@ -69,7 +74,7 @@ class Connection:
         self._ratio = ratio
         self._offset_s = utc_offset_s
         weights = [800 + unit_permille(seed, 11, phase) * 2 // 5 for phase in range(phases)]
-        self._shares = tuple(weight * 1000 // sum(weights) for weight in weights)
+        self.shares = tuple(weight * 1000 // sum(weights) for weight in weights)
         self._last: tuple[int, Instant] | None = None
         self._place_v10 = unit_permille(seed, 12) * 60 // 1000
 
@@ -82,13 +87,23 @@ class Connection:
     def _at(self, at_s: int) -> Instant:
         factor = self.load.power_factor_permille
         tangent = reactive_permille(factor)
-        power = min(DISPLAY_W10_MAX, self.load.watts10(at_s) // self._ratio)
-        powers = [power * share // 1000 for share in self._shares[1:]]
+        load = self.load
+        whole = load.whole if isinstance(load, SwitchedLoad) else load
+        power = min(DISPLAY_W10_MAX, whole.watts10(at_s) // self._ratio)
+        powers = [power * share // 1000 for share in self.shares[1:]]
         powers.insert(0, power - sum(powers))
         phases = tuple(
             self._phase(self._voltage(at_s, index), each, tangent)
             for index, each in enumerate(powers)
         )
+        if isinstance(load, SwitchedLoad):
+            phases = tuple(
+                _without_current(phase, has_voltage=load.has_voltage(number, at_s))
+                if load.is_dead(number, at_s)
+                else phase
+                for number, phase in enumerate(phases)
+            )
+            power = sum(phase.power_w10 for phase in phases)
         return Instant(
             phases=phases,
             power_w10=power,
@@ -119,3 +134,14 @@ class Connection:
         sag = _SAG_V10 * habit_of(Kind.HOUSEHOLD).workday[hour] // _BUSIEST
         flicker = mix(self._seed, 13, phase, at_s // 60) % 21 - 10
         return _NOMINAL_V10 - self._place_v10 - sag + flicker
+
+
+def _without_current(phase: PhaseInstant, *, has_voltage: bool) -> PhaseInstant:
+    """A phase through which nothing flows."""
+    return PhaseInstant(
+        voltage_v10=phase.voltage_v10 if has_voltage else 0,
+        current_ma=0,
+        power_w10=0,
+        reactive_var10=0,
+        power_factor_permille=1000,
+    )

@@ -1,16 +1,17 @@
 """A meter that answers: requests in, answers out, the moment as an argument.
 
-Source: DL/T 645-2007, clause 7 (codes 11, 12, 13; ERR) and DL/T 645-1997, clause 6 (codes 01, 03).
+Source: DL/T 645-2007, clause 7 (codes 03, 08, 11 to 1D; ERR) and DL/T 645-1997, clause 6.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from kwhub.protocols.dlt645.addresses import matches
+from kwhub.protocols.dlt645.contents import RATES_2007
 from kwhub.protocols.dlt645.editions import Edition
-from kwhub.protocols.dlt645.items import encode, find
 from kwhub.protocols.dlt645.messages import (
     AddressFound,
     Data,
@@ -20,47 +21,29 @@ from kwhub.protocols.dlt645.messages import (
     ReadFollowUp,
     Refused,
 )
-from kwhub.protocols.dlt645.refusals import Error2007
+from kwhub.protocols.dlt645.obedience import Done
+from kwhub.sim.answers import PART_BYTES_MAX, Answers
+from kwhub.sim.body import Body
 from kwhub.sim.clockwork import MeterClock
+from kwhub.sim.commands import Commands
+from kwhub.sim.denial import Denied, NoSuchData
 from kwhub.sim.electrical import Connection
 from kwhub.sim.faults import MeterFaults
 from kwhub.sim.load import Load
+from kwhub.sim.memory import Memory, StateFile
 from kwhub.sim.quantities import Plain
-from kwhub.sim.readout import NoSuchData, Readout
-from kwhub.sim.records import LoadRecords
+from kwhub.sim.readout import Readout
 from kwhub.sim.registers import EnergyRegisters
+from kwhub.sim.settings import Settings
 
-__all__ = ["PART_BYTES_MAX", "Message", "Reply", "SimulatedMeter"]
+__all__ = ["KEY_S", "PART_BYTES_MAX", "Message", "Reply", "SimulatedMeter"]
 
-PART_BYTES_MAX = 195
-"""Value bytes in one frame: 200 data bytes less four of the identifier and one of the sequence."""
-_PARTS_MAX = 256  #: the frame of the first answer and 255 follow-ups
-_LOAD_RECORD = 0x06
+KEY_S = 14_400
+"""How long the programming key works after it was pressed, unless it is told otherwise."""
 
-Message: TypeAlias = Data | Refused | AddressFound
+Message: TypeAlias = Data | Refused | AddressFound | Done
 
-#: Identifiers of 1997: the same item of 2007, and decimals where 1997 shows fewer (else None).
-_OLD_ITEMS: dict[int, tuple[int, int | None]] = {
-    **{0x9010 + tariff: (0x0001_0000 + (tariff << 8), None) for tariff in range(5)},
-    0x901F: (0x0001_FF00, None),
-    0x9020: (0x0002_0000, None),
-    0x9110: (0x0003_0000, None),
-    0x9410: (0x0001_0001, None),
-    0x941F: (0x0001_FF01, None),
-    **{0xB610 + phase: (0x0201_0000 + (phase << 8), 0) for phase in (1, 2, 3)},
-    0xB61F: (0x0201_FF00, 0),
-    **{0xB620 + phase: (0x0202_0000 + (phase << 8), 2) for phase in (1, 2, 3)},
-    0xB62F: (0x0202_FF00, 2),
-    **{0xB630 + phase: (0x0203_0000 + (phase << 8), None) for phase in range(4)},
-    0xB63F: (0x0203_FF00, None),
-    **{0xB640 + phase: (0x0204_0000 + (phase << 8), 2) for phase in range(4)},
-    0xB64F: (0x0204_FF00, 2),
-    **{0xB650 + phase: (0x0206_0000 + (phase << 8), None) for phase in range(4)},
-    0xB65F: (0x0206_FF00, None),
-    0xC010: (0x0400_0101, None),
-    0xC011: (0x0400_0102, None),
-    0xC032: (0x0400_0402, None),
-}
+_RATE = 0x0400_0703
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +58,7 @@ class SimulatedMeter:
     """One meter of one edition.
 
     Args:
-        address: 12 digits, as printed on it.
+        address: 12 digits, as printed on it; a state file may know a newer one.
         load: what flows through it, as it counts it.
         seed: of everything that is its own.
         phases: 1 or 3.
@@ -84,6 +67,14 @@ class SimulatedMeter:
         initial: ticks of 0.01 kWh that its four tariffs showed when the load started.
         faults: what is wrong with it.
         edition: of the protocol that it speaks.
+        has_programming_key: whether parameters are written only after a key on it was pressed.
+        state: file in which it keeps everything that is not a function of the moment; None: nowhere.
+
+    Raises:
+        ConfigError: the state file is none.
+
+    Attributes:
+        body: its parts; covers are opened, the power is cut and keys are pushed there.
     """
 
     def __init__(  # noqa: PLR0913 - a meter has this many properties; all but two by name
@@ -98,28 +89,66 @@ class SimulatedMeter:
         initial: Sequence[int] = (0, 0, 0, 0),
         faults: MeterFaults | None = None,
         edition: Edition = Edition.E2007,
+        has_programming_key: bool = True,
+        state: Path | None = None,
     ) -> None:
-        self.address = address
         self.load = load
         self.seed = seed
         self.phases = phases
         self.ratio = ratio
-        self.clock = clock or MeterClock()
         self.faults = faults or MeterFaults()
         self.edition = edition
-        offset_s = self.clock.utc_offset_s
+        self._file = None if state is None else StateFile(state)
+        memory = (self._file.load() if self._file else None) or Memory(address)
+        self._memory = memory
+        clock = clock or MeterClock()
+        offset_s = clock.utc_offset_s
         self.registers = EnergyRegisters(load, ratio=ratio, initial=initial, utc_offset_s=offset_s)
+        connection = Connection(load, phases=phases, seed=seed, ratio=ratio, utc_offset_s=offset_s)
+        own: dict[int, Plain] = {
+            0x0400_0306: Decimal(ratio),
+            0x0400_0401: address,
+            0x0400_0402: address,
+            0xC032: address,
+        }
         self.readout = Readout(
-            address,
-            Connection(load, phases=phases, seed=seed, ratio=ratio, utc_offset_s=offset_s),
+            connection,
             self.registers,
-            self.clock,
-            self.faults.reset_s,
+            clock,
+            memory=memory,
+            settings=Settings(memory, own),
+            reset_s=self.faults.reset_s,
         )
-        self._records = LoadRecords(self.readout)
+        self.body = Body(memory, connection, self.readout, edition)
+        self._answers = Answers(self.body)
+        self._commands = Commands(self.body, has_programming_key=has_programming_key)
         self._asked = 0
-        self._long: tuple[int, bytes] | None = None
         self._last: Message | None = None
+
+    @property
+    def address(self) -> str:
+        """The address that it answers to."""
+        return self._memory.address
+
+    @property
+    def clock(self) -> MeterClock:
+        """Its own clock."""
+        return self.readout.clock
+
+    @property
+    def baud(self) -> int:
+        """The speed that it was last told to go to."""
+        return RATES_2007[self.body.settings.word(_RATE)]
+
+    def press_programming_key(self, at_s: int, for_s: int = KEY_S) -> None:
+        """From this moment on parameters may be written for a while."""
+        self._memory.key_until_s = at_s + for_s
+        self.keep()
+
+    def keep(self) -> None:
+        """Write the state file, if there is one; done after every order by itself."""
+        if self._file is not None:
+            self._file.save(self._memory)
 
     def is_meant(self, address: str) -> bool:
         """Whether a request to this address, perhaps with wildcard digits, is for this meter."""
@@ -129,94 +158,57 @@ class SimulatedMeter:
         """What the meter replies to a request.
 
         Args:
-            request: a message of ``kwhub.protocols.dlt645.messages``.
+            request: a message of ``kwhub.protocols.dlt645``.
             at_s: the moment, whole seconds since 1970-01-01 UTC.
 
         Returns:
-            None when it stays silent: dead, or asked in an edition that it does not speak.
+            None when it stays silent: dead, without power, asked in an edition that it does not
+            speak, or told something that nobody answers.
         """
         self._asked += 1
-        if request.edition is not self.edition:
+        body = self.body
+        if request.edition is not self.edition or body.power.is_cut:
             return None
         if self.faults.silent(self.seed, self._asked, at_s):
             return None
-        message = self._last = self._message(request, at_s)
+        if body.due_s is not None and body.due_s <= at_s:
+            body.advance(at_s)
+            self.keep()
+        try:
+            message = self._said(request, at_s)
+        except Denied as denied:
+            message = Refused(self.address, denied.error, size=denied.size)
+        if message is None:
+            return None
+        self._last = message
         if self.faults.wrong_address(self.seed, self._asked):
             message = replace(message, address=self._next_address())
         return Reply(message, self.faults.extra_delay_s(self.seed, self._asked))
 
-    def _message(self, request: Any, at_s: int) -> Message:
-        try:
-            match request:
-                case ReadData():
-                    message: Message = self._read(request, at_s)
-                case ReadFollowUp():
-                    message = self._follow_up(request)
-                case ReadAddress():
-                    message = AddressFound(self.address)
-                case ReadAgain():
-                    message = self._again()
-                case _:  # nothing but reading is allowed without a key
-                    message = self._refusal(Error2007.NOT_AUTHORISED)
-        except NoSuchData:
-            return self._refusal(Error2007.NO_SUCH_DATA)
-        return message
+    def _said(self, request: Any, at_s: int) -> Message | None:
+        match request:
+            case ReadData():
+                return self._answers.read(request, at_s)
+            case ReadFollowUp():
+                return self._answers.follow_up(request)
+            case ReadAddress():
+                return AddressFound(self.address)
+            case ReadAgain():
+                return self._again()
+            case _:
+                return self._obey(request, at_s)
 
     def _again(self) -> Message:
         if self._last is None:
             raise NoSuchData("nothing was said before")
         return self._last
 
-    def _refusal(self, error: Error2007) -> Refused:
-        """A refusal; the two bits that are used here have the same place in both editions."""
-        return Refused(self.address, int(error))
-
-    def _read(self, request: ReadData, at_s: int) -> Data:
-        identifier = request.identifier
-        if self.edition is Edition.E1997:
-            return Data(self.address, identifier, self._old_payload(identifier, at_s))
-        if identifier >> 24 == _LOAD_RECORD:
-            payload = self._records.payload(identifier, request.argument, at_s)
-            payload = payload[: PART_BYTES_MAX * _PARTS_MAX]
-        else:
-            payload = self._payload(identifier, at_s)
-        self._long = (identifier, payload) if len(payload) > PART_BYTES_MAX else None
-        more = self._long is not None
-        return Data(self.address, identifier, payload[:PART_BYTES_MAX], more)
-
-    def _payload(self, identifier: int, at_s: int) -> bytes:
-        values = self.readout.values(identifier, at_s)
-        if find(identifier) is None:
-            raise NoSuchData(f"{identifier:08X}")
-        return encode(identifier, values)
-
-    def _follow_up(self, request: ReadFollowUp) -> Data:
-        """The next part of the last long answer; asking for the same part again gives it again."""
-        if self._long is None or self._long[0] != request.identifier:
-            raise NoSuchData(f"{request.identifier:08X}: nothing follows")
-        payload = self._long[1]
-        start = request.sequence * PART_BYTES_MAX
-        if start >= len(payload):
-            raise NoSuchData(f"{request.identifier:08X}: part {request.sequence}")
-        more = start + PART_BYTES_MAX < len(payload)
-        part = payload[start : start + PART_BYTES_MAX]
-        return Data(self.address, request.identifier, part, more, request.sequence)
-
-    def _old_payload(self, identifier: int, at_s: int) -> bytes:
-        """Value bytes of an identifier of 1997."""
-        row = _OLD_ITEMS.get(identifier)
-        if row is None or find(identifier, Edition.E1997) is None:
-            raise NoSuchData(f"{identifier:04X}")
-        modern, places = row
-        values = [_coarse(value, places) for value in self.readout.values(modern, at_s)]
-        return encode(identifier, values, Edition.E1997)
+    def _obey(self, request: Any, at_s: int) -> Message | None:
+        """Carry out an order; what it changed is kept before it is answered."""
+        try:
+            return self._commands.obey(request, at_s)
+        finally:
+            self.keep()
 
     def _next_address(self) -> str:
         return f"{(int(self.address) + 1) % 10**12:012d}"
-
-
-def _coarse(value: Plain, places: int | None) -> Plain:
-    """A number with fewer decimals; anything else as it is."""
-    if places is None or not isinstance(value, Decimal):
-        return value
-    return value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_DOWN)

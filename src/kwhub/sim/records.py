@@ -9,7 +9,9 @@ from decimal import Decimal
 
 from kwhub.protocols.dlt645.load_record import CLASSES, encode_record
 from kwhub.sim.clockwork import wall_datetime, wall_seconds
+from kwhub.sim.denial import NoSuchData
 from kwhub.sim.electrical import Instant
+from kwhub.sim.power import Power
 from kwhub.sim.quantities import (
     counter,
     currents,
@@ -19,7 +21,8 @@ from kwhub.sim.quantities import (
     scaled,
     voltages,
 )
-from kwhub.sim.readout import LOAD_RECORD_MODE, NoSuchData, Readout
+from kwhub.sim.readout import Readout
+from kwhub.sim.settings import LOAD_RECORD_MODE_WORD
 
 __all__ = ["RECORD_INTERVAL_S", "LoadRecords"]
 
@@ -35,11 +38,13 @@ class LoadRecords:
     """The records of one meter.
 
     A record belongs to the moment at which the meter's own clock showed a whole quarter; a quarter
-    that a pushed clock jumped over has no record.
+    that a pushed clock jumped over, or in which the power was off, has no record. The mode word of
+    today decides what is told of every record.
     """
 
-    def __init__(self, readout: Readout) -> None:
+    def __init__(self, readout: Readout, power: Power) -> None:
         self._readout = readout
+        self._power = power
 
     def payload(self, identifier: int, argument: bytes, at_s: int) -> bytes:
         """Records in the form of the wire, one after the other; empty when none matches.
@@ -62,7 +67,8 @@ class LoadRecords:
         return b"".join(self._records(numbers, classes))
 
     def _classes(self, group: int) -> tuple[int, ...]:
-        kept = tuple(number for number in CLASSES if LOAD_RECORD_MODE >> (number - 1) & 1)
+        mode = self._readout.settings.word(LOAD_RECORD_MODE_WORD)
+        kept = tuple(number for number in CLASSES if mode >> (number - 1) & 1)
         if group == 0:
             return kept
         if group not in kept:
@@ -71,9 +77,7 @@ class LoadRecords:
 
     def _first(self) -> int:
         """Number of the first record: the first whole quarter after the meter began to count."""
-        return -(
-            -self._readout.clock.wall(self._readout.registers.load.first_s) // RECORD_INTERVAL_S
-        )
+        return -(-self._readout.clock.wall(self._power.first_s) // RECORD_INTERVAL_S)
 
     @staticmethod
     def _chosen(which: int, argument: bytes, first: int, last: int) -> range:
@@ -91,7 +95,7 @@ class LoadRecords:
         for number in numbers:
             wall_s = number * RECORD_INTERVAL_S
             moment = readout.clock.moment(wall_s)
-            if moment is not None:
+            if moment is not None and self._power.is_on(moment):
                 yield encode_record(
                     wall_datetime(wall_s), {each: self._values(each, moment) for each in classes}
                 )
@@ -103,6 +107,11 @@ class LoadRecords:
             zero = counter(0)
             reactive = counter(readout.reactive(at_s), net=True)
             return [counter(readout.total(at_s)), zero, reactive, zero]
+        if group == 5:
+            zero = counter(0)
+            return [counter(readout.reactive(at_s)), zero, zero, zero]
+        if group == 6:
+            return list(readout.present_demand(at_s))
         return _INSTANT_CLASSES[group](readout.connection.at(at_s))
 
 

@@ -4,7 +4,7 @@ A register counts whole ticks of 0.01 kWh. The total and the tariffs count the s
 tariffs add up to the total exactly, at every moment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isqrt
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from kwhub.sim.shapes import SLOT_S, SLOTS
 __all__ = [
     "TARIFFS",
     "TICKS_PER_KWH",
+    "USUAL_TABLE",
     "Demand",
     "EnergyRegisters",
     "TimeTable",
@@ -88,6 +89,9 @@ class EnergyRegisters:
         initial: ticks that each tariff register showed when the load starts.
         table: tariffs of the day. They switch at true local time, whatever the meter's clock says.
         utc_offset_s: of the site.
+
+    Attributes:
+        tables: the table of each local day, counted from 1970-01-01; None while it is always the same.
     """
 
     def __init__(
@@ -108,6 +112,7 @@ class EnergyRegisters:
         self._tick_j = _TICK_J * ratio
         self._initial = sum(initial)
         self._table = table
+        self.tables: Callable[[int], TimeTable] | None = None
         self._offset_s = utc_offset_s
         self._reactive_permille = reactive_permille(load.power_factor_permille)
         self._first_day = (load.first_s + utc_offset_s) // DAY_S
@@ -154,15 +159,22 @@ class EnergyRegisters:
         """Add the ticks of one day, from its start on, to the tariffs that they belong to."""
         counts = list(before)
         low = self.total(start_s)
-        for index, (second, tariff) in enumerate(self._table.switches):
+        switches = self._table_of(start_s).switches
+        for index, (second, tariff) in enumerate(switches):
             if start_s + second >= stop_s:
                 break
-            following = self._table.switches[index + 1 : index + 2]
+            following = switches[index + 1 : index + 2]
             edge_s = start_s + (following[0][0] if following else DAY_S)
             high = self.total(min(edge_s, stop_s))
             counts[tariff - 1] += high - low
             low = high
         return tuple(counts)
+
+    def _table_of(self, at_s: int) -> TimeTable:
+        """The tariffs of the local day of a moment."""
+        if self.tables is None:
+            return self._table
+        return self.tables((at_s + self._offset_s) // DAY_S)
 
     def _whole_day(self, day: int) -> _DayDemand:
         if day not in self._day_demands:
@@ -177,9 +189,10 @@ class EnergyRegisters:
         skip = -second % SLOT_S
         edges = range(start_s + skip, stop_s + 1, SLOT_S)[: SLOTS + 1]
         energies = [self.load.joules(edge) for edge in edges]
+        table = self._table_of(start_s)
         for index in range(1, len(edges)):
             found = (energies[index] - energies[index - 1], edges[index])
-            tariff = self._table.at((second + skip + (index - 1) * SLOT_S) % DAY_S)
+            tariff = table.at((second + skip + (index - 1) * SLOT_S) % DAY_S)
             best[0] = max(best[0], found, key=_energy)
             best[tariff] = max(best[tariff], found, key=_energy)
         return _DayDemand(tuple(best))
