@@ -1,31 +1,25 @@
 """``kwhub read``: the registers of one meter, now."""
 
 from collections.abc import Iterable
+from string import hexdigits
 from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from kwhub.catalog.names import to_dlt645
-from kwhub.catalog.registers import RegisterInfo, describe, parse_register
-from kwhub.cli.output import (
-    EN,
-    Exit,
-    JsonFlag,
-    Language,
-    LanguageOption,
-    complain,
-    pick_language,
-    print_json,
-    print_table,
-    say,
-)
-from kwhub.domain.errors import KwhubError, LocalError, NoAnswer
+from kwhub.catalog.registers import parse_register
+from kwhub.cli.output import JsonFlag, LanguageOption, pick_language
+from kwhub.cli.read_rows import Wish
+from kwhub.cli.read_run import Form, Reading
+from kwhub.cli.read_watch import parse_period
+from kwhub.domain.errors import KwhubError, LocalError
 from kwhub.domain.readings import Register
-from kwhub.exchange.read import RegisterAnswer, read_address, read_registers
+from kwhub.exchange.read import read_address
 from kwhub.links.address import open_link
 from kwhub.links.drive import ATTEMPTS, Driver
 from kwhub.protocols.dlt645.editions import Edition
+from kwhub.protocols.dlt645.items import find
 from kwhub.protocols.dlt645.session import Role, Session
 from kwhub.runtime.clock import SystemClock
 
@@ -54,12 +48,7 @@ COMMON: tuple[Register, ...] = tuple(
 )
 """What is read when nothing is asked for."""
 
-HEADINGS = {
-    "en": ("register", "name", "value", "unit", "identifier"),
-    "zh": ("寄存器", "名称", "数值", "单位", "数据标识"),
-}
 ADDRESS_DIGITS = 12
-NO_VALUE = {"en": "no value", "zh": "无数据"}
 EDITIONS = {edition.value: edition for edition in Edition}
 
 
@@ -91,6 +80,27 @@ AttemptsOption: TypeAlias = Annotated[
         help="How often each request is sent before the meter counts as silent.",
     ),
 ]
+BlockOption: TypeAlias = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--block",
+        help="Data identifier, such as the block 0001FF00; may be repeated.",
+        negative_iterable="",
+    ),
+]
+AllFlag: TypeAlias = Annotated[
+    bool, Parameter(name="--all", negative="", help="Read every register that the meter has.")
+]
+WatchOption: TypeAlias = Annotated[
+    str | None, Parameter(name="--watch", help="Read again every so often: 5s, 500ms, 1m.")
+]
+CountOption: TypeAlias = Annotated[
+    int | None,
+    Parameter(name="--count", validator=Number(gte=1), help="With --watch: stop after so many."),
+]
+CsvFlag: TypeAlias = Annotated[
+    bool, Parameter(name="--csv", negative="", help="Print CSV, a line for each value.")
+]
 
 
 async def read(
@@ -98,16 +108,22 @@ async def read(
     *,
     meter: MeterOption = None,
     register: RegisterOption = (),
+    block: BlockOption = (),
+    everything: AllFlag = False,
+    watch: WatchOption = None,
+    count: CountOption = None,
     protocol: ProtocolOption = Edition.E2007.value,
     wait_s: WaitOption = 2.0,
     attempts: AttemptsOption = ATTEMPTS,
+    csv: CsvFlag = False,
     json: JsonFlag = False,
     language: LanguageOption = None,
 ) -> int:
     """Read a meter and print its registers with units.
 
     The exit code is 1 when the meter refused a register that was asked for, and 3 when nobody
-    answered. Example:
+    answered. With --watch the reading is repeated until Ctrl-C, on a terminal with a plot of each
+    number. Example:
 
         kwhub read tcp:127.0.0.1:6450 --meter 000000000038 --register 1-0:1.8.0
 
@@ -116,24 +132,40 @@ async def read(
     link
         Way to the meter: serial:/dev/ttyUSB0?baud=2400&parity=even, tcp:10.0.0.7:4001
     """
-    edition = _edition(protocol)
-    wanted = _registers(register, edition) or COMMON
+    wish = _wish(_edition(protocol), register, block, everything=everything)
     asked = None if meter is None else _address(meter)
+    if csv and json:
+        raise LocalError("--csv or --json, not both")
+    if watch is None and count is not None:
+        raise LocalError("--count goes with --watch")
+    form: Form = "csv" if csv else "json" if json else "text"
+    spoken = pick_language(language)
+    period_s = None if watch is None else parse_period(watch)
     clock = SystemClock()
     opened = await open_link(link, clock=clock)
     try:
         session = Session(Role.MASTER, answer_timeout_s=wait_s, baud=opened.facts.baud)
         driver = Driver(opened, session, clock, attempts=attempts)
         address = await driver.run(read_address()) if asked is None else asked
-        answers = await driver.run(read_registers(address, wanted, edition))
+        strict = bool(register or block)
+        reading = Reading(driver, address, wish, clock, form, spoken, strict=strict)
+        if period_s is None:
+            return await reading.once()
+        return await reading.again_and_again(period_s, count)
     finally:
         await opened.aclose()
-    spoken = pick_language(language)
-    if json:
-        print_json(_as_json(address, answers))
-    elif not _all_silent(answers):
-        _show(address, answers, spoken, all_of_them=bool(register))
-    return _exit_code(address, answers, strict=bool(register))
+
+
+def _wish(
+    edition: Edition, registers: Iterable[str], blocks: Iterable[str], *, everything: bool
+) -> Wish:
+    wanted = _registers(registers, edition)
+    items = tuple(_identifier(text, edition) for text in blocks)
+    if everything and (wanted or items):
+        raise LocalError("--all reads everything: leave out --register and --block")
+    if not (wanted or items or everything):
+        wanted = COMMON
+    return Wish(wanted, items, everything, edition)
 
 
 def _edition(protocol: str) -> Edition:
@@ -152,78 +184,21 @@ def _registers(texts: Iterable[str], edition: Edition) -> tuple[Register, ...]:
     return registers
 
 
+def _identifier(text: str, edition: Edition) -> int:
+    """A data identifier as people write it, perhaps a block."""
+    digits = text.strip().replace("-", "").replace(" ", "")
+    size = 2 * edition.identifier_bytes
+    if len(digits) != size or not set(digits) <= set(hexdigits):
+        raise LocalError(
+            f"{text!r} is no identifier of {edition.value}: {size} hexadecimal digits are needed"
+        )
+    identifier = int(digits, 16)
+    if find(identifier, edition) is None:
+        raise LocalError(f"{digits.upper()} is in no table of {edition.value}")
+    return identifier
+
+
 def _address(text: str) -> str:
     if not (text.isascii() and text.isdigit() and len(text) <= ADDRESS_DIGITS):
         raise LocalError(f"{text!r} is no meter address: it has up to {ADDRESS_DIGITS} digits")
     return text.zfill(ADDRESS_DIGITS)
-
-
-def _all_silent(answers: Iterable[RegisterAnswer]) -> bool:
-    return all(isinstance(answer.error, NoAnswer) for answer in answers)
-
-
-def _exit_code(address: str, answers: list[RegisterAnswer], *, strict: bool) -> int:
-    if _all_silent(answers):
-        complain(f"meter {address} is silent: check its address, the speed and the wiring")
-        return Exit.LINK
-    if any(isinstance(answer.error, NoAnswer) for answer in answers):
-        return Exit.LINK
-    some = any(answer.value is not None for answer in answers)
-    missing = any(answer.value is None for answer in answers)
-    return Exit.NO if (strict and missing) or not some else Exit.OK
-
-
-def _as_json(address: str, answers: list[RegisterAnswer]) -> dict[str, object]:
-    return {
-        "meter": address,
-        "registers": [
-            {
-                "register": answer.register,
-                "alias": describe(answer.register).alias,
-                "name": describe(answer.register).name_en,
-                "name_zh": describe(answer.register).name_zh,
-                "value": None if answer.value is None else str(answer.value),
-                "unit": answer.unit,
-                "identifier": answer.identifier,
-                "error": None if answer.error is None else str(answer.error),
-                "raw": [raw.hex(" ").upper() for raw in answer.raw],
-            }
-            for answer in answers
-        ],
-    }
-
-
-def _name(info: RegisterInfo, language: Language) -> str:
-    return info.name_en if language == EN else info.name_zh
-
-
-def _show(
-    address: str, answers: list[RegisterAnswer], language: Language, *, all_of_them: bool
-) -> None:
-    shown = [
-        answer
-        for answer in answers
-        if all_of_them or answer.value is not None or isinstance(answer.error, NoAnswer)
-    ]
-    rows = [
-        (
-            str(answer.register),
-            _name(describe(answer.register), language),
-            str(answer.error)
-            if answer.error
-            else NO_VALUE[language]
-            if answer.value is None
-            else str(answer.value),
-            "" if answer.value is None else answer.unit,
-            answer.identifier,
-        )
-        for answer in shown
-    ]
-    print_table(HEADINGS[language], rows, right=(2,))
-    hidden = len(answers) - len(shown)
-    if hidden:
-        words = {
-            "en": f"\nmeter {address}; {hidden} registers that it does not have are left out",
-            "zh": f"\n表号 {address}；该表没有的 {hidden} 项未列出",
-        }
-        say(words[language])
