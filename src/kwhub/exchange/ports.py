@@ -5,16 +5,13 @@ Source: DL/T 645-2007, clause 7 (codes 17 and 1D); answers: single source.
 
 from enum import Enum
 
-from kwhub.domain.errors import LocalError
 from kwhub.domain.machine import Conversation
 from kwhub.exchange.change import Change, tell
-from kwhub.protocols.dlt645.contents import RATES_2007
+from kwhub.protocols.dlt645.deviations import STANDARD, Deviations
 from kwhub.protocols.dlt645.orders import SetOutput
 from kwhub.protocols.dlt645.writing import ChangeRate
 
 __all__ = ["Output", "change_rate", "set_output"]
-
-_WORDS = {baud: word for word, baud in RATES_2007.items()}
 
 
 class Output(Enum):
@@ -35,16 +32,20 @@ def set_output(address: str, output: Output) -> Conversation[Change[None]]:
     return (yield from tell(SetOutput(address, output.value)))
 
 
-def change_rate(address: str, baud: int) -> Conversation[Change[None]]:
+def change_rate(
+    address: str, baud: int, deviations: Deviations = STANDARD
+) -> Conversation[Change[None]]:
     """Have a meter go to another speed (2007).
 
     The answer comes at the old speed. After a positive one both sides switch: the caller opens its link
     anew and reads something, for nothing else proves that the meter has followed.
 
+    Args:
+        address: of the meter.
+        baud: the new speed.
+        deviations: of the meter; some makers have words of their own.
+
     Raises:
-        LocalError: the standard has no word for this speed.
+        LocalError: there is no word for this speed.
     """
-    if baud not in _WORDS:
-        speeds = ", ".join(str(known) for known in sorted(_WORDS))
-        raise LocalError(f"no word for {baud} baud; there are {speeds}")
-    return (yield from tell(ChangeRate(address, _WORDS[baud])))
+    return (yield from tell(ChangeRate(address, deviations.rate_word(baud))))

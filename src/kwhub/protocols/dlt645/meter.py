@@ -10,6 +10,7 @@ from typing import Any, Final
 from kwhub.domain.errors import DecodeError, LocalError
 from kwhub.protocols.dlt645.addresses import BROADCAST, is_wildcard, matches
 from kwhub.protocols.dlt645.control import FUNCTIONS, Broadcast
+from kwhub.protocols.dlt645.deviations import STANDARD, Deviations
 from kwhub.protocols.dlt645.editions import Edition
 from kwhub.protocols.dlt645.frames import ABNORMAL, ANSWER, MORE, Frame645
 from kwhub.protocols.dlt645.messages import Asked, Refused
@@ -40,13 +41,29 @@ def _predicate(addresses: Addresses) -> Callable[[str], bool]:
 class MeterEnd:
     """Listens, and answers what it was asked."""
 
-    __slots__ = ("_editions", "_is_mine", "_open", "_out", "_preamble", "_sent", "state")
+    __slots__ = (
+        "_deviations",
+        "_editions",
+        "_is_mine",
+        "_open",
+        "_out",
+        "_preamble",
+        "_sent",
+        "state",
+    )
 
-    def __init__(self, addresses: Addresses, edition: Edition | None, preamble: int) -> None:
+    def __init__(
+        self,
+        addresses: Addresses,
+        edition: Edition | None,
+        preamble: int,
+        deviations: Deviations = STANDARD,
+    ) -> None:
         self.state = START_STATES[Role.METER]
         self._is_mine = _predicate(addresses)
         self._editions = tuple(Edition) if edition is None else (edition,)
         self._preamble = preamble
+        self._deviations = deviations
         self._open: deque[Any] = deque(maxlen=_OPEN_MAX)
         self._out = bytearray()
         self._sent = b""
@@ -59,7 +76,8 @@ class MeterEnd:
             control |= ABNORMAL
         elif answer.more:
             control |= MORE
-        raw = Frame645(answer.address, control, data, self._preamble).to_bytes()
+        frame = Frame645(answer.address, control, data, self._preamble)
+        raw = self._deviations.answer(request, frame).to_bytes()
         while self._open.popleft() is not request:
             pass  # older requests, which the master has given up
         happening = Happening.REFUSAL if control & ABNORMAL else Happening.ANSWER

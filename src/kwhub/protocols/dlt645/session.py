@@ -9,6 +9,7 @@ Source: DL/T 645-2007, clauses 5 and 5.1.
 from typing import Any
 
 from kwhub.domain.answer_times import ANSWER_TIMEOUT_FIRST_S, AnswerTimes
+from kwhub.protocols.dlt645.deviations import PREAMBLE_BYTES, STANDARD, Deviations
 from kwhub.protocols.dlt645.editions import Edition
 from kwhub.protocols.dlt645.master import MasterEnd
 from kwhub.protocols.dlt645.meter import Addresses, MeterEnd
@@ -18,9 +19,6 @@ from kwhub.protocols.dlt645.timing import BYTE_GAP_S, Timing
 from kwhub.wire.events import Discarded
 
 __all__ = ["PREAMBLE_BYTES", "Role", "Session"]
-
-PREAMBLE_BYTES = 4
-"""FE bytes that a master sends to wake the line (clause 5.1); meters may send none."""
 
 
 class Session:
@@ -37,8 +35,9 @@ class Session:
         byte_gap_s: longest pause inside a frame.
         baud: speed of the line, to allow for the time that the request takes on it; None when the
             writer returns only after the bytes are out.
-        preamble: number of FE bytes sent first; four for a master, none for a meter.
+        preamble: number of FE bytes sent first; None for what ``deviations`` say.
         addresses: METER only: addresses, or a function that knows them.
+        deviations: what the meters of the line, or this meter, do differently from the standard.
     """
 
     def __init__(  # noqa: PLR0913 - one knob each, all but the role by name
@@ -52,6 +51,7 @@ class Session:
         baud: int | None = None,
         preamble: int | None = None,
         addresses: Addresses = (),
+        deviations: Deviations = STANDARD,
     ) -> None:
         self.role = role
         self.answer_times = answer_times or AnswerTimes(answer_timeout_s)
@@ -61,10 +61,11 @@ class Session:
         self._last_byte = 0.0
         self._end: MasterEnd | MeterEnd
         if role is Role.MASTER:
-            front = PREAMBLE_BYTES if preamble is None else preamble
+            front = deviations.request_preamble if preamble is None else preamble
             self._end = MasterEnd(self._timing, self.answer_times, front)
         else:
-            self._end = MeterEnd(addresses, edition, preamble or 0)
+            front = deviations.answer_preamble if preamble is None else preamble
+            self._end = MeterEnd(addresses, edition, front, deviations)
 
     @property
     def state(self) -> State:
