@@ -134,26 +134,33 @@ async def read(
     """
     wish = _wish(_edition(protocol), register, block, everything=everything)
     asked = None if meter is None else _address(meter)
-    if csv and json:
-        raise LocalError("--csv or --json, not both")
-    if watch is None and count is not None:
-        raise LocalError("--count goes with --watch")
-    form: Form = "csv" if csv else "json" if json else "text"
-    spoken = pick_language(language)
-    period_s = None if watch is None else parse_period(watch)
+    form = _form(csv=csv, json=json)
+    period_s = _period_s(watch, count)
     clock = SystemClock()
     opened = await open_link(link, clock=clock)
     try:
         session = Session(Role.MASTER, answer_timeout_s=wait_s, baud=opened.facts.baud)
         driver = Driver(opened, session, clock, attempts=attempts)
         address = await driver.run(read_address()) if asked is None else asked
-        strict = bool(register or block)
+        spoken, strict = pick_language(language), bool(register or block)
         reading = Reading(driver, address, wish, clock, form, spoken, strict=strict)
         if period_s is None:
             return await reading.once()
         return await reading.again_and_again(period_s, count)
     finally:
         await opened.aclose()
+
+
+def _form(*, csv: bool, json: bool) -> Form:
+    if csv and json:
+        raise LocalError("--csv or --json, not both")
+    return "csv" if csv else "json" if json else "text"
+
+
+def _period_s(watch: str | None, count: int | None) -> float | None:
+    if watch is None and count is not None:
+        raise LocalError("--count goes with --watch")
+    return None if watch is None else parse_period(watch)
 
 
 def _wish(
