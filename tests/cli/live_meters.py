@@ -9,7 +9,9 @@ from queue import Queue
 from typing import Any
 
 from kwhub.domain.errors import LinkDown
+from kwhub.links.address import open_link
 from kwhub.links.base import Link
+from kwhub.links.pty import PtyLink
 from kwhub.links.tcp_listen import serve
 from kwhub.links.wired import WiredBus
 from kwhub.protocols.dlt645 import Edition
@@ -33,20 +35,23 @@ def meter(address: str, edition: Edition = Edition.E2007, phases: int = 1) -> Si
     return SimulatedMeter(address, load, edition=edition, phases=phases, initial=(1, 2, 3, 4))
 
 
+Opener = Callable[[Clock], Coroutine[Any, Any, tuple[str, Callable[[], Coroutine[Any, Any, None]]]]]
+"""Opens the far end of a line; returns how to reach it and how to close it."""
+
+
 @contextmanager
-def served(attend: Attend) -> Iterator[str]:
-    """Attend everyone who calls; gives the address to call."""
+def _elsewhere(opener: Opener) -> Iterator[str]:
+    """Run the far end on a thread; gives the address to call."""
     where: Queue[str] = Queue()
     ends: Queue[Callable[[], object]] = Queue()
 
     async def main() -> None:
-        clock, over = SystemClock(), asyncio.Event()
-        loop = asyncio.get_running_loop()
-        server = await serve("tcp-listen:127.0.0.1:0", lambda link: attend(link, clock), clock)
+        over, loop = asyncio.Event(), asyncio.get_running_loop()
+        address, aclose = await opener(SystemClock())
         ends.put(lambda: loop.call_soon_threadsafe(over.set))
-        where.put(server.call_address)
+        where.put(address)
         await over.wait()
-        await server.aclose()
+        await aclose()
 
     thread = threading.Thread(target=asyncio.run, args=(main(),))
     thread.start()
@@ -55,6 +60,37 @@ def served(attend: Attend) -> Iterator[str]:
     finally:
         ends.get(timeout=10)()
         thread.join()
+
+
+@contextmanager
+def served(attend: Attend) -> Iterator[str]:
+    """Attend everyone who calls; gives the address to call."""
+
+    async def opener(clock: Clock) -> tuple[str, Callable[[], Coroutine[Any, Any, None]]]:
+        server = await serve("tcp-listen:127.0.0.1:0", lambda link: attend(link, clock), clock)
+        return server.call_address, server.aclose
+
+    with _elsewhere(opener) as address:
+        yield address
+
+
+@contextmanager
+def pty_meters(*meters: SimulatedMeter) -> Iterator[str]:
+    """Meters on a pseudo terminal; gives the address of its other end, a serial port."""
+
+    async def opener(clock: Clock) -> tuple[str, Callable[[], Coroutine[Any, Any, None]]]:
+        link = await open_link("pty:", clock=clock)
+        assert isinstance(link, PtyLink)
+        serving = asyncio.create_task(serve_meters(link, meters, clock, reply_delay_s=QUICK_S))
+
+        async def aclose() -> None:
+            await link.aclose()
+            await serving
+
+        return f"serial:{link.path}", aclose
+
+    with _elsewhere(opener) as address:
+        yield address
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tests.cli.live_meters import live_meters, meter, wired_meters
+from tests.cli.live_meters import live_meters, meter, pty_meters, wired_meters
 
 from kwhub.cli.app import run
 from kwhub.cli.scan import with_baud
@@ -42,7 +42,7 @@ def test_the_settings_can_be_pasted_into_those_of_a_concentrator(capsys):
     assert row.protocol == "dlt645-1997"
 
 
-@pytest.mark.parametrize(("language", "word"), [("en", "1 meters"), ("zh", "共 1 块表")])
+@pytest.mark.parametrize(("language", "word"), [("en", "meters: 1"), ("zh", "共 1 块表")])
 def test_text_for_people(capsys, language, word):
     with live_meters(meter("000000000038")) as link:
         assert run(["scan", link, "--language", language, *QUICK]) == 0
@@ -54,7 +54,7 @@ def test_text_for_people(capsys, language, word):
 def test_an_empty_line_is_a_no(capsys):
     with live_meters() as link:
         assert run(["scan", link, *QUICK]) == 1
-    assert "0 meters" in capsys.readouterr().out
+    assert "meters: 0" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -64,7 +64,20 @@ def test_meters_whose_answers_collide(capsys):
         assert run(["scan", link, "--json", *QUICK]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert [row["address"] for row in answer["meters"]] == [each.address for each in meters]
-    assert answer["rates"][0]["collisions"] >= 1
+    assert "AAAAAAAAAAAA" in answer["rates"][0]["collisions"]
+
+
+@pytest.mark.slow
+def test_a_serial_port_is_tried_at_its_speeds(capsys):
+    with pty_meters(meter("000000000038")) as port:
+        assert run(["scan", port, "--json", *QUICK]) == 0
+        answer = json.loads(capsys.readouterr().out)
+        assert [rate["baud"] for rate in answer["rates"]] == [2400]
+        assert answer["meters"][0]["baud"] == 2400
+        speeds = ["--baud", "9600", "--baud", "1200", "--every-baud", "--toml"]
+        assert run(["scan", port, *speeds, *QUICK]) == 0
+    (bus, _) = loads(IDENTITY + capsys.readouterr().out).bus
+    assert (bus.baud, len(bus.meter)) == (9600, 1)
 
 
 def test_a_list_is_only_checked(capsys, tmp_path):

@@ -81,6 +81,7 @@ def test_two_meters_are_told_apart_however_their_answers_meet(delays):
     census, _, _, _ = scanned([meter(each) for each in addresses], delays=delays, editions=NEW)
     assert sorted(census.meters) == addresses
     assert census.collisions >= 1
+    assert census.collided[0] == EVERYBODY
     assert not census.unresolved
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -84,7 +84,7 @@ class Screen:
         """Make a screen; it appears when it is entered as a context."""
         self._address = address
         self._language = language
-        self._history: dict[str, deque[float | None]] = {}
+        self._history: dict[str, deque[Decimal | None]] = {}
         self._rows: Sequence[Row] = ()
         self._live: Live | None = None
         self._console = console()
@@ -103,7 +103,7 @@ class Screen:
         """Show another reading."""
         self._rows = rows
         for row in rows:
-            number = float(row.value) if isinstance(row.value, Decimal) else None
+            number = row.value if isinstance(row.value, Decimal) else None
             history = self._history.setdefault(_key(row), deque(maxlen=2 * PLOT_WIDTH))
             history.append(number)
         if self._live is not None:
@@ -122,12 +122,16 @@ class Screen:
                 Text(name_of(row, self._language)),
                 Text(said(row, self._language)),
                 "" if row.value is None else row.unit,
-                f"{min(known):g}" if known else "",
-                f"{max(known):g}" if known else "",
-                "\n".join(plot(list(history), width=PLOT_WIDTH, height=height)),
+                str(min(known)) if known else "",
+                str(max(known)) if known else "",
+                "\n".join(plot(_floats(history), width=PLOT_WIDTH, height=height)),
             )
         at = time_text(self._rows[-1].at) if self._rows else ""
         return Group(Text(f"{self._address}  {at}"), table)
+
+
+def _floats(values: Iterable[Decimal | None]) -> list[float | None]:
+    return [None if value is None else float(value) for value in values]
 
 
 def _key(row: Row) -> str:

@@ -68,7 +68,7 @@ def show(rates: Sequence[Rate], language: Language) -> None:
     met = sum(rate.census.collisions for rate in rates)
     carried = sum(rate.bytes_out + rate.bytes_in for rate in rates)
     if language == EN:
-        say(f"{len(rows)} meters; {asked} questions, {met} collisions, {carried} bytes")
+        say(f"meters: {len(rows)}; questions: {asked}; collisions: {met}; bytes: {carried}")
     else:
         say(f"共 {len(rows)} 块表；询问 {asked} 次，冲突 {met} 次，收发 {carried} 字节")
 
@@ -124,7 +124,7 @@ def as_json(link: str, rates: Sequence[Rate]) -> dict[str, Any]:
                 "link": rate.link,
                 "baud": rate.baud,
                 "questions": rate.census.probes,
-                "collisions": rate.census.collisions,
+                "collisions": rate.census.collided,
                 "strays": rate.census.strays,
                 "bytes_out": rate.bytes_out,
                 "bytes_in": rate.bytes_in,
@@ -137,7 +137,7 @@ def as_json(link: str, rates: Sequence[Rate]) -> dict[str, Any]:
 def as_toml(rates: Sequence[Rate]) -> str:
     """A ``[[bus]]`` with its meters for the settings of a concentrator, for each speed with meters."""
     lines: list[str] = []
-    point = 0
+    done: set[str] = set()  # a meter that was found at two speeds is settled at the first
     for number, rate in enumerate((rate for rate in rates if rate.census.meters), start=1):
         lines += [
             "[[bus]]",
@@ -148,11 +148,13 @@ def as_toml(rates: Sequence[Rate]) -> str:
             "",
         ]
         for _, meter in _meters([rate]):
-            point += 1
+            if meter.address in done:
+                continue
+            done.add(meter.address)
             lines += [
                 "[[bus.meter]]",
                 f'address = "{meter.address}"',
-                f"point = {point}",
+                f"point = {len(done)}",
                 f"phases = {rate.phases.get(meter.address, 1)}",
                 f'protocol = "{meter.edition.value}"',
                 "",

@@ -43,7 +43,7 @@ class _Bar(Shown):
         if self._task is not None:
             self._progress.remove_task(self._task)
         where = link if baud is None else f"{baud} baud"
-        self._task = self._progress.add_task(where, total=None, what="")
+        self._task = self._progress.add_task(where, total=1, what="")
 
     def told(self, step: Step) -> None:
         english = self._language == EN

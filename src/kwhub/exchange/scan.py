@@ -121,7 +121,7 @@ class Census:
     """What is known of a line.
 
     Attributes:
-        probes: questions asked; ``collisions``: those that several answered.
+        probes: questions asked; ``collided``: whom those named that several answered.
         strays: good frames that answered nothing: late answers, or another master on the line.
         complete: False when the scan gave up at ``PROBES_MAX`` or was ended early.
     """
@@ -129,9 +129,14 @@ class Census:
     meters: dict[str, FoundMeter] = field(default_factory=dict)
     unresolved: list[Unresolved] = field(default_factory=list)
     probes: int = 0
-    collisions: int = 0
+    collided: list[str] = field(default_factory=list)
     strays: int = 0
     complete: bool = False
+
+    @property
+    def collisions(self) -> int:
+        """How often several answered at once."""
+        return len(self.collided)
 
 
 class _TooManyError(Exception):
@@ -285,8 +290,8 @@ class Scan:
         self._planned = max(self._planned, self.census.probes)
         self.census.strays += heard.strays
         outcome = _outcome(heard)
-        if not alone:
-            self.census.collisions += outcome in (Outcome.SEVERAL, Outcome.GARBLED)
+        if not alone and outcome in (Outcome.SEVERAL, Outcome.GARBLED):
+            self.census.collided.append(request.address)
         self._tell(request, outcome)
         return heard
 
