@@ -129,7 +129,7 @@ def _go_live(world: World, port: int, language: Language, *, json: bool) -> None
 
     try:
         asyncio.run(live(world, web_port=port, ready=ready))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         if not json:
             say(WORDS[language]["stopped"])
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
+from kwhub.cli.signals import cancel_on_terminate
 from kwhub.cli.world import CONCENTRATORS, REGION, World
 from kwhub.concentrator.app import Concentrator
 from kwhub.domain.errors import LinkDown
@@ -31,6 +32,7 @@ async def live(world: World, *, web_port: int, ready: Callable[[str], None]) -> 
         web_port: of the pages, on loopback; when it is taken, a free one.
         ready: told the address of the pages once they can be opened.
     """
+    cancel_on_terminate()
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         headend = HeadEnd(world.headend(), clock)

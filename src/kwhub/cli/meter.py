@@ -17,6 +17,7 @@ from kwhub.cli.output import (
     print_table,
     say,
 )
+from kwhub.cli.signals import cancel_on_terminate
 from kwhub.links.address import open_link, parse
 from kwhub.links.base import Link
 from kwhub.links.tcp_listen import serve
@@ -56,6 +57,7 @@ async def simulate(
     seed
         The same seed gives the same meters.
     """
+    cancel_on_terminate()
     clock = SystemClock()
     area = TransformerArea(
         seed, start=clock.now(), meters=max(count + 1, 3), concentrators=1, buses=1

@@ -7,6 +7,7 @@ from secrets import randbits
 
 from kwhub.cli.logs import LogLevelOption, configure
 from kwhub.cli.output import Exit, JsonFlag, print_json, say
+from kwhub.cli.signals import cancel_on_terminate
 from kwhub.concentrator import config as concentrator_config
 from kwhub.concentrator.app import Concentrator
 from kwhub.domain.errors import ConfigError
@@ -36,6 +37,7 @@ async def run_concentrator(
     """
     configure(log_level, json=json)
     settings = concentrator_config.load(config)
+    cancel_on_terminate()
     chance = seeded(randbits(63))  # jitter must differ from one concentrator to the next
     with closing(Concentrator(settings, SystemClock(), chance=chance)) as concentrator:
         identity = settings.concentrator
@@ -66,6 +68,7 @@ async def run_headend(
     configure(log_level, json=json)
     settings = headend_config.load(config)
     host, port = _web(settings.headend.web, config)
+    cancel_on_terminate()
     headend = HeadEnd(settings, SystemClock())
 
     def ready(address: str) -> None:
@@ -77,6 +80,7 @@ async def run_headend(
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(headend.run())
+            await headend.running.wait()
             tasks.create_task(serve_pages(create_app(headend), host, port, ready=ready))
     finally:
         await headend.close()

@@ -1,0 +1,24 @@
+"""Stopping: Ctrl-C and the system's wish to terminate end a command the same, orderly way."""
+
+import asyncio
+import signal
+
+__all__ = ["cancel_on_terminate", "interrupt_on_terminate"]
+
+
+def interrupt_on_terminate() -> None:
+    """Have SIGTERM do what Ctrl-C does, so that files are closed and scratch folders vanish.
+
+    A shell starts background jobs with SIGINT ignored; here it counts again, because these
+    commands run until somebody stops them.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def cancel_on_terminate() -> None:
+    """Inside a running loop: have SIGTERM cancel the present task, as Ctrl-C does by itself."""
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
