@@ -199,8 +199,9 @@ def with_meter(world, point, **changes):
     """Put another meter in the place of one: the same load, other manners."""
     place = next(place for place in world.area.places if place.point == point)
     old = place.meter
+    address = changes.pop("address", old.address)
     manners = {"clock": old.clock, "seed": old.seed, "phases": old.phases, **changes}
-    meter = SimulatedMeter(old.address, old.load, **manners)
+    meter = SimulatedMeter(address, old.load, **manners)
     world.replaced[old.address] = meter
     return meter
 
@@ -267,8 +268,7 @@ def test_another_meter_at_a_point_begins_anew(tmp_path):
         world.config = structs.replace(
             world.config, bus=(structs.replace(bus, meter=meters),), plan=world.config.plan
         )
-        new = with_meter(world, 1)
-        new.address = "999999999990"
+        with_meter(world, 1, address="999999999990")
         world.start()
         await world.until(hours=2, minutes=5)
         await world.stop()
@@ -276,6 +276,42 @@ def test_another_meter_at_a_point_begins_anew(tmp_path):
         assert world.delivered() == world.planned(hours(2))
 
     play(story, tmp_path / "store.sqlite")
+
+
+class Ahead:
+    """A clock that shows a wrong time until it is corrected."""
+
+    def __init__(self, clock, ahead):
+        self._clock = clock
+        self.ahead = ahead
+
+    def now(self):
+        return self._clock.now() + self.ahead
+
+    def __getattr__(self, name):
+        return getattr(self._clock, name)
+
+
+@pytest.mark.slow
+def test_a_clock_that_was_ahead_for_one_round_does_not_stop_the_reading(tmp_path):
+    async def story(world):
+        world.start()
+        await world.until(hours=1, minutes=30)
+        await world.stop()
+        wrong = Ahead(world.clock, timedelta(days=90))
+        world.station.confirming = False  # nobody takes readings of next year for good
+        world.start(clock=wrong)
+        await world.until(hours=1, minutes=40)
+        assert max(world.concentrator.outbox.progress().values()) > START_S + 89 * 86_400
+        wrong.ahead = timedelta(0)
+        await world.until(hours=2, minutes=45)
+        world.station.confirming = True
+        await world.until(hours=4, minutes=30)
+        await world.stop()
+        assert world.delivered() == world.planned(hours(4))
+        assert reopened(world).counts().gaps_lost == 0
+
+    play(story, tmp_path / "store.sqlite", meters=3, meter_keeps_days=10)
 
 
 def payload_of(event):

@@ -90,6 +90,20 @@ def test_another_meter_at_the_point_begins_anew_and_its_gaps_are_lost(store):
     assert store.counts().readings == 2
 
 
+def test_what_a_clock_that_was_ahead_has_written_is_taken_back(store):
+    ahead = batch_of(slot(0), slot(400 * 96))
+    lost = [Gap(slot(index), "lost", "older than the meter keeps", 0, 0) for index in (1, 2, 96)]
+    ahead.gaps, ahead.progress = lost, {(1, "curve"): slot(400 * 96).at}
+    store.keep(ahead)
+    right = batch_of(slot(1), at=slot(3).at)
+    right.anew, right.progress = [1], {(1, "curve"): slot(3).at}
+    store.keep(right)
+    assert [entry.at for entry in store.waiting(10)] == [slot(0).at, slot(1).at]
+    assert store.progress() == {(1, "curve"): slot(3).at}
+    assert store.gaps(state="lost") == []
+    assert [gap.slot for gap in store.gaps()] == [slot(2)]  # it may still be had
+
+
 def test_only_what_was_delivered_is_forgotten(store):
     store.keep(batch_of(slot(0), slot(1), slot(2)))
     ids = [entry.id for entry in store.waiting(10)]

@@ -153,6 +153,35 @@ def test_a_silent_meter_is_left_alone_until_its_next_try():
     assert plan.due(plan.meter(METER), silent, at(12, 11)).asks
 
 
+AHEAD = 400 * 86_400
+
+
+def test_a_ledger_written_by_a_clock_that_was_ahead_begins_anew():
+    plan = a_plan()
+    wrong = ledger(at(12) + AHEAD, next_try=at(12) + AHEAD, clock_read_at=at(12) + AHEAD)
+    due = plan.due(plan.meter(METER), wrong, at(12, 1))
+    assert due.anew
+    assert (min(due.record), max(due.record)) == (at(0), at(12))
+    assert due.live
+    assert due.clock
+    assert due.progress == dict.fromkeys(Kind, at(12))
+
+
+def test_a_clock_that_is_corrected_by_a_minute_does_not_begin_the_day_anew():
+    plan = a_plan()
+    due = plan.due(plan.meter(METER), ledger(at(12)), at(12, 0, 30))
+    assert due.idle
+    assert not due.anew
+
+
+def test_a_gap_of_a_moment_that_has_not_come_is_not_asked_and_a_pause_of_years_is_over():
+    plan = a_plan()
+    future = Gap(Slot(1, ENERGY, 900, at(12) + AHEAD), "open", "no answer", 1, at(12))
+    paused = Gap(Slot(1, ENERGY, 900, at(9)), "open", "no answer", 1, at(12) + AHEAD)
+    due = plan.due(plan.meter(METER), ledger(at(12), gaps=[future, paused]), at(12, 1))
+    assert due.record == {at(9): (paused.slot,)}
+
+
 def test_pauses_double_up_to_an_hour():
     plan = a_plan(retry_s=300)
     assert [plan.pause_s(n) for n in range(1, 7)] == [300, 600, 1200, 2400, 3600, 3600]

@@ -82,11 +82,11 @@ class World:
             ),
         )
 
-    def start(self, opener=open_file):
-        """Start the concentrator as a fresh process would."""
+    def start(self, opener=open_file, *, clock=None):
+        """Start the concentrator as a fresh process would, perhaps with a clock of its own."""
         self.concentrator = Concentrator(
             self.config,
-            self.clock,
+            clock or self.clock,
             chance=seeded(self.seed, "concentrator"),
             open_link=self._open_link,
             opener=opener,

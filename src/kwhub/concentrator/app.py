@@ -131,7 +131,9 @@ class Concentrator:
         """Forget old readings that were delivered, once a day."""
         keep = timedelta(days=self.config.plan.keep_delivered_days)
         while True:
-            before = int((self._clock.now() - keep).timestamp())
+            # Not by our clock alone: it may have just started with a date far ahead.
+            now = int(self._clock.now().timestamp())
+            before = min(now, self.outbox.last_received(now)) - int(keep.total_seconds())
             while self.outbox.prune(before) == ROWS_PER_PRUNE_MAX:
                 await self._clock.sleep(0)
             await self._clock.sleep(PRUNE_PERIOD_S)

@@ -110,6 +110,8 @@ class Bus:
         due = self._plan.due(meter, ledger, self._now())
         if due.idle:
             return
+        if self._batch is not None and self._batch.received_at > self._now():
+            self._keep()  # our clock was set back: what is read now is of another time
         if self._batch is None:
             self._batch = Batch(self._now())
         async with line.turn(meter.settings.address) as turn:

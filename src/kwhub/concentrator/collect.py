@@ -250,7 +250,7 @@ class MeterTalk:
             self._state._replace(
                 attempts=attempts,
                 next_try=self._now + self._plan.pause_s(attempts),
-                silent_since=self._state.silent_since or self._now,
+                silent_since=min(self._state.silent_since or self._now, self._now),
             )
         )
 
@@ -265,6 +265,8 @@ class MeterTalk:
         for slot in self._due.later:
             if slot not in self._gaps:
                 batch.gaps.append(Gap(slot, "open", "waits for its turn", 0, self._now))
+        if self._due.anew:
+            batch.anew.append(self._meter.point)
         for kind, until in (self._due.progress or {}).items():
             batch.progress[self._meter.point, kind] = until
         state = self._state._replace(attempts=0, next_try=0, silent_since=None)

@@ -86,6 +86,8 @@ ROWS_PER_PRUNE_MAX = 10_000
 
 _ENTRY = "id, point, register, interval_s, at, value, scale, received_at"
 
+_DELETE_GAP = "DELETE FROM gap WHERE point = ? AND register = ? AND interval_s = ? AND at = ?"
+
 
 class Slot(NamedTuple):
     """One planned value: of which point and register, of which series, for which moment."""
@@ -155,6 +157,7 @@ class Batch:
     readings: list[tuple[Slot, int | None, int, str]] = field(default_factory=list)
     filled: list[Slot] = field(default_factory=list)  #: gaps that a reading of this batch closes
     gaps: list[Gap] = field(default_factory=list)
+    anew: list[int] = field(default_factory=list)  #: points whose ledger a wrong clock has written
     progress: dict[tuple[int, str], int] = field(default_factory=dict)
     meters: list[MeterState] = field(default_factory=list)
 
@@ -236,6 +239,8 @@ class Outbox:
             How many readings were new.
         """
         with self._database.transaction() as connection:
+            if batch.anew:
+                _undo_future(connection, batch)
             before = _total_changes(connection)
             connection.executemany(
                 "INSERT INTO reading (point, register, interval_s, at, value, scale, source,"
@@ -245,7 +250,7 @@ class Outbox:
             )
             new = _total_changes(connection) - before
             connection.executemany(
-                "DELETE FROM gap WHERE point = ? AND register = ? AND interval_s = ? AND at = ?",
+                _DELETE_GAP,
                 batch.filled,
             )
             connection.executemany(
@@ -290,6 +295,11 @@ class Outbox:
             connection.executemany(
                 "UPDATE reading SET withheld = ? WHERE id = ?", [(reason, each) for each in ids]
             )
+
+    def last_received(self, default: int) -> int:
+        """When the last reading was received (seconds since 1970 UTC), if there is any."""
+        rows = self._database.rows("SELECT received_at FROM reading ORDER BY id DESC LIMIT 1")
+        return rows[0][0] if rows else default
 
     def latest(self, point: int, register: Register) -> Entry | None:
         """The newest reading of a register, of whatever series."""
@@ -343,6 +353,21 @@ class Outbox:
 def _total_changes(connection: Connection) -> int:
     (count,) = connection.execute("SELECT total_changes()").fetchone()
     return int(count)
+
+
+def _undo_future(connection: Connection, batch: Batch) -> None:
+    """Take back what a clock that was ahead has written: moments to come, and what it gave up."""
+    rows = [(point, batch.received_at) for point in batch.anew]
+    connection.executemany("DELETE FROM reading WHERE point = ? AND at > ?", rows)
+    connection.executemany("DELETE FROM gap WHERE point = ? AND at > ?", rows)
+    connection.executemany(
+        "UPDATE gap SET state = 'open', attempts = 0, next_try = 0"
+        " WHERE point = ? AND state = 'lost' AND at <= ?",
+        rows,
+    )
+    connection.executemany("DELETE FROM progress WHERE point = ?", [row[:1] for row in rows])
+    got = [row[0] for row in batch.readings]
+    connection.executemany(_DELETE_GAP, got)
 
 
 def _reading_rows(batch: Batch) -> list[tuple[object, ...]]:

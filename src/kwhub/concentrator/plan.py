@@ -4,13 +4,17 @@ Three series: the curve (load record, read every hour), the hourly registers (re
 the full hour) and the day freeze. What a meter has answered for moves the ledger on; what it did
 not give stays behind as a gap, which is asked again while the meter still has it. An hourly value
 whose hour has passed is looked for in the load record.
+
+A ledger that lies in the future was written while our clock was wrong. What it says is not believed,
+and its series begin anew.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta, tzinfo
 from enum import StrEnum
 from functools import lru_cache
+from itertools import chain
 
 from kwhub.concentrator.config import MeterSettings, PlanSettings
 from kwhub.concentrator.outbox import Gap, MeterState, Slot
@@ -47,6 +51,9 @@ meter's clock may be behind ours."""
 
 CLOCK_PERIOD_S = 86_400
 """How often a meter's clock is compared with ours."""
+
+CLOCK_STEP_S_MAX = 3_600
+"""A ledger that is ahead by no more is waited for; one that is further ahead begins anew."""
 
 MOMENTS_CACHED = 16
 """Spans of the plan whose moments are remembered."""
@@ -104,6 +111,7 @@ class Due:
     lost: tuple[tuple[Slot, str], ...] = ()  #: cannot be had any more, and why
     later: tuple[Slot, ...] = ()  #: too many for one session
     clock: bool = False
+    anew: bool = False  #: the ledger was written by a clock that was ahead
     progress: Mapping[str, int] | None = None  #: where the ledger stands when all this was handled
 
     @property
@@ -168,19 +176,26 @@ class Plan:
 
     def due(self, meter: PlannedMeter, ledger: Ledger, now: int) -> Due:
         """What is to be asked of a meter now; nothing while it is being left alone."""
-        if ledger.state.next_try > now:
+        if _waits(ledger.state.next_try, now):
             return Due()
         until = self.settled_hour(now)
-        fresh: list[Slot] = []
+        anew = _is_ahead(ledger, now)
+        known = {} if anew else ledger.progress
+        fresh: dict[Slot, None] = {}
         progress: dict[str, int] = {}
         for series in meter.series:
-            since = ledger.progress.get(series.kind)
-            begin = self._beginning(now) if since is None else since
+            begin = known.get(series.kind, self._beginning(now))
             if begin < until:
-                fresh += self.slots(series, meter.point, begin, until)
+                fresh.update(dict.fromkeys(self.slots(series, meter.point, begin, until)))
                 progress[series.kind] = until
-        again = [gap.slot for gap in ledger.gaps if gap.next_try <= now]
-        return self._sort(meter, again + fresh, now, progress, clock=self._clock_due(ledger, now))
+        again = [
+            gap.slot
+            for gap in ledger.gaps
+            if not _waits(gap.next_try, now) and gap.slot.at <= now and gap.slot not in fresh
+        ]
+        clock = self._clock_due(ledger, now)
+        due = self._sort(meter, chain(again, fresh), now, progress, clock=clock)
+        return replace(due, anew=True) if anew else due
 
     def next_moment(self, ledgers: Iterable[Ledger], now: int) -> int:
         """When the meters are to be looked at again: the next hour, or an earlier second attempt."""
@@ -265,7 +280,17 @@ class Plan:
 
     def _clock_due(self, ledger: Ledger, now: int) -> bool:
         read_at = ledger.state.clock_read_at
-        return read_at is None or now - read_at >= CLOCK_PERIOD_S
+        return read_at is None or read_at > now or now - read_at >= CLOCK_PERIOD_S
+
+
+def _waits(next_try: int, now: int) -> bool:
+    """Whether a pause is not over; one that is longer than any pause is an error of our clock."""
+    return now < next_try <= now + PAUSE_S_MAX
+
+
+def _is_ahead(ledger: Ledger, now: int) -> bool:
+    """Whether the ledger lies in the future by more than a small correction of our clock explains."""
+    return any(until > now + CLOCK_STEP_S_MAX for until in ledger.progress.values())
 
 
 def _hourly_registers(phases: int) -> tuple[Register, ...]:
