@@ -84,6 +84,10 @@ class Connection:
             self._last = (at_s, self._at(at_s))  # the classes of a record ask one after the other
         return self._last[1]
 
+    def forget(self) -> None:
+        """Something was switched at this moment: what was shown a moment ago no longer holds."""
+        self._last = None
+
     def _at(self, at_s: int) -> Instant:
         factor = self.load.power_factor_permille
         tangent = reactive_permille(factor)

@@ -77,6 +77,7 @@ class Power:
             )
         )
         self.is_cut = steps[-1].power_cut
+        self._connection.forget()
         if self._switched is None:
             self._install()
 
