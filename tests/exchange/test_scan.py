@@ -9,8 +9,10 @@ from kwhub.domain.errors import LocalError
 from kwhub.exchange.scan import Outcome, Progress, Reason, Scan, count_phases
 from kwhub.exchange.scan_listener import Heard, Listener, Probe
 from kwhub.links.drive import Driver
+from kwhub.links.layers import FaultRates, Faulty
 from kwhub.links.wired import WiredBus
 from kwhub.protocols.dlt645 import Edition, Frame645, ReadAddress, ReadData, Role, Session
+from kwhub.runtime.chance import seeded
 from kwhub.runtime.virtual import run_virtual
 from kwhub.sim.climate import Climate, day_number
 from kwhub.sim.device import serve_meters
@@ -28,7 +30,7 @@ def meter(address, edition=Edition.E2007, phases=1):
     return SimulatedMeter(address, load, edition=edition, phases=phases, initial=(1, 2, 3, 4))
 
 
-def scanned(meters, conversation=Scan.run, delays=(), then=None, **knobs):
+def scanned(meters, conversation=Scan.run, delays=(), then=None, layer=None, **knobs):
     """Scan a wire with these meters; returns the census, what was told, and the driver."""
     told: list[Progress] = []
 
@@ -40,7 +42,7 @@ def scanned(meters, conversation=Scan.run, delays=(), then=None, **knobs):
                 taps.append(tap := bus.attach())
                 delay_s = delays[number] if delays else 0.02 + 0.013 * number
                 tasks.create_task(serve_meters(tap, [each], clock, reply_delay_s=delay_s))
-            near = bus.attach()
+            near = layer(bus.attach()) if layer else bus.attach()
             driver = Driver(near, Listener(baud=2400), clock, attempts=1)
             census = await driver.run(conversation(Scan(told=told.append, **knobs)))
             extra = await then(near, clock) if then else None
@@ -149,6 +151,25 @@ def test_phases_are_counted(phases, edition):
     meters = [meter("000000000038", edition, phases)]
     *_, counted = scanned(meters, editions=(edition,), then=count)
     assert counted == phases
+
+
+@pytest.mark.parametrize("rates", [FaultRates(), FaultRates(loss=0.01, flip=0.01, echo=0.2)])
+@pytest.mark.parametrize("seed", range(3))
+def test_all_of_many_meters_and_no_others_are_found(seed, rates):
+    chance = seeded(seed)
+    addresses = [f"002604{number:06d}" for number in chance.sample(range(3000), 10)]
+    meters = [
+        meter(each, Edition.E1997 if chance.random() < 0.2 else Edition.E2007) for each in addresses
+    ]
+    delays = [chance.uniform(0.02, 0.45) for _ in meters]
+
+    def disturbed(link):
+        return Faulty(link, chance, rates)
+
+    census, _, _, _ = scanned(meters, delays=delays, layer=disturbed)
+    assert sorted(census.meters) == sorted(addresses), f"seed {seed}"
+    assert census.complete
+    assert not census.unresolved
 
 
 # Lines that no simulated meter makes: the conversation alone, answered by hand.
