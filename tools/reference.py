@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from kwhub.catalog.quirks import quirks
 from kwhub.catalog.registers import REGISTERS
 from kwhub.cli.app import app
 from kwhub.concentrator import config as concentrator
@@ -164,7 +165,30 @@ def items(edition: Edition) -> Callable[[], str]:
     return page
 
 
+def makers_quirks() -> str:
+    """Every deviation of a maker with its source."""
+    rows = (
+        (
+            f"`{quirk.name}`",
+            quirk.title_en,
+            quirk.title_zh,
+            ", ".join((*quirk.makers, *quirk.models)) or "by name only",
+            ", ".join(f"`{key}`" for key in quirk.settings),
+            quirk.source + (" (single source)" if quirk.single_source else ""),
+        )
+        for quirk in quirks().values()
+    )
+    return (
+        "# What some makers' DL/T 645 meters do differently\n\n"
+        "Files of `src/kwhub/catalog/quirks`; `kwhub.catalog.quirks.deviations_for(maker, model)` or"
+        " `deviations_named([...])` makes settings of them for a session:"
+        " `Session(Role.MASTER, deviations=...)`.\n\n"
+        + _table(("quirk", "what", "说明", "known of", "settings", "source"), rows)
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "quirks.md": makers_quirks,
     "commands.md": commands,
     "links.md": links,
     "registers.md": registers,
