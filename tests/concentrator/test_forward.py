@@ -2,7 +2,13 @@
 
 import pytest
 
-from kwhub.concentrator.forward import Forwarded, Forwarder, RawRequest, Silent
+from kwhub.concentrator.forward import (
+    ANSWER_BYTES_MAX,
+    Forwarded,
+    Forwarder,
+    RawRequest,
+    Silent,
+)
 from kwhub.domain.errors import LocalError
 from kwhub.protocols.dlt645.frames import Frame645
 from kwhub.wire.events import Discarded
@@ -78,3 +84,37 @@ def test_one_at_a_time_and_late_bytes_are_nobodys():
     forwarder.receive(ANSWER, 2.1)
     assert forwarder.events() == [Silent()]
     forwarder.send(RawRequest(ASK, 1.0), 3.0)
+
+
+def chatter(forwarder, data, period_s):
+    """Feed the same bytes again and again; when the forwarder has had enough (seconds)."""
+    now = 0.0
+    while now < 600:
+        now += period_s
+        forwarder.on_deadline(now)
+        if forwarder.deadline() is None:
+            return now
+        forwarder.receive(data, now)
+        if forwarder.deadline() is None:
+            return now
+    pytest.fail("the bus is held for ever")
+
+
+@pytest.mark.parametrize("data", [b"\x68", bytes.fromhex("68380000000000689104"), OTHER[:-1]])
+def test_somebody_who_never_falls_silent_does_not_hold_the_bus(data):
+    forwarder, _ = asked()
+    assert chatter(forwarder, data, 0.4) < 6
+    assert forwarder.events()[-1] == Silent()
+
+
+def test_a_slow_chatterer_in_another_language_is_cut_off_by_time():
+    forwarder, _ = asked(b"/?!\r\n")
+    assert chatter(forwarder, b"x", 0.4) < 22
+    assert isinstance(forwarder.events()[-1], Forwarded)
+
+
+def test_an_answer_as_long_as_it_may_be_ends_at_once():
+    forwarder, _ = asked(b"/?!\r\n")
+    forwarder.receive(bytes(ANSWER_BYTES_MAX + 9), 1.0)
+    assert forwarder.events() == [Forwarded(bytes(ANSWER_BYTES_MAX))]
+    assert forwarder.deadline() is None

@@ -79,7 +79,7 @@ class Bus:
     async def forward(self, order: Forward) -> bytes:
         """Send raw bytes once, before the work of the plan; the raw answer, empty when silent."""
         gap_s = max(order.byte_timeout_ms / 1000, BYTE_GAP_S_MIN)
-        request = RawRequest(order.payload, order.message_timeout_s, gap_s)
+        request = RawRequest(order.payload, order.message_timeout_s, gap_s, baud=self.settings.baud)
         event = None
         if self._line is not None:
             with suppress(LinkDown):  # to the head-end a bus that is down is silent

@@ -2,14 +2,15 @@
 
 Source: Q/GDW 1376.1-2013, AFN 10 F1. The bytes go out once: what they ask is not known here, and a
 command must not be given twice. The answer to a DL/T 645 frame is complete with its frame; after
-anything else, it is complete when the line has been silent for the byte gap.
+anything else, it is complete when the line has been silent for the byte gap. Somebody who never falls
+silent does not hold the bus: the wait has an end that is fixed when the bytes go out.
 """
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from kwhub.domain.errors import DecodeError, LocalError
-from kwhub.protocols.dlt645.frames import PREAMBLE, parse
+from kwhub.protocols.dlt645.frames import FRAME_BYTES_MAX, PREAMBLE, parse
 from kwhub.protocols.dlt645.messages import accepts_address
 from kwhub.protocols.dlt645.receiver import Received, Receiver
 from kwhub.wire.events import Discarded
@@ -22,6 +23,12 @@ PREAMBLE_BYTES = 4
 ANSWER_BYTES_MAX = 4_096
 """More than this in answer to anything but DL/T 645 is cut off."""
 
+ANSWER_645_BYTES_MAX = 2 * (PREAMBLE_BYTES + FRAME_BYTES_MAX)
+"""An echo of the request and the longest answer; what goes on after that is no answer."""
+
+BITS_PER_BYTE = 11
+"""On the wire: start, eight data, parity, stop (DL/T 645, clause 5)."""
+
 _FE = bytes([PREAMBLE])
 
 
@@ -32,6 +39,7 @@ class RawRequest:
     raw: bytes
     answer_timeout_s: float  #: until the first byte of the answer
     byte_gap_s: float = 0.5  #: longest pause inside the answer
+    baud: int = 2_400  #: of the bus; says how long the longest answer takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,7 @@ class Forwarder:
         self._heard = bytearray()  # the answer to anything else
         self._out = b""
         self._deadline: float | None = None
+        self._end_by = 0.0  # however much is heard
         self._events: list[Any] = []
 
     def send(self, request: RawRequest, now: float) -> None:  # noqa: ARG002 - a machine's shape
@@ -79,20 +88,24 @@ class Forwarder:
         out, self._out = self._out, b""
         if out and self._request is not None:
             self._deadline = now + self._request.answer_timeout_s
+            most = ANSWER_BYTES_MAX if self._asked is None else ANSWER_645_BYTES_MAX
+            self._end_by = self._deadline + most * BITS_PER_BYTE / self._request.baud
         return out
 
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes; the first whole answer from the meter that was asked ends it."""
         if self._request is None:
             return
-        byte_gap_s = self._request.byte_gap_s
+        silent_at = min(now + self._request.byte_gap_s, self._end_by)
         if self._asked is None:
             self._heard += data[: ANSWER_BYTES_MAX - len(self._heard)]
-            self._deadline = now + byte_gap_s
+            self._deadline = silent_at
+            if len(self._heard) == ANSWER_BYTES_MAX:
+                self._end(Forwarded(bytes(self._heard)))
             return
         self._take(self._receiver.feed(data))
         if self._receiver.pending:
-            self._deadline = now + byte_gap_s
+            self._deadline = silent_at
 
     def events(self) -> list[Any]:
         """Take what has happened since the last call."""
