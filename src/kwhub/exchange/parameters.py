@@ -6,6 +6,7 @@ which refuses a write may change data all the same was seen on a real meter.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 
 from kwhub.domain.errors import LocalError
@@ -18,14 +19,14 @@ from kwhub.protocols.dlt645.items import find, identifier_text
 from kwhub.protocols.dlt645.notation import Plain
 from kwhub.protocols.dlt645.writing import WriteData
 
-__all__ = ["ELSEWHERE", "Stored", "payload_of", "write_parameter", "write_payload"]
+__all__ = ["ELSEWHERE", "Stored", "payload_of", "plain_values", "write_parameter", "write_payload"]
 
 ELSEWHERE: Mapping[int, str] = MappingProxyType(
     {
         0x0400_0401: "the address is changed by change_address, which reads it from the new one",
         **dict.fromkeys(
             (0x0400_0101, 0x0400_0102, 0x0400_010C, 0xC010, 0xC011),
-            "the clock is set by set_clock, because a time that is sent late is wrong",
+            "the clock is set by set_clock (kwhub clock LINK set): a time that is sent late is wrong",
         ),
         **dict.fromkeys(
             (*range(0x0400_0C01, 0x0400_0C0B), 0xC212), "passwords are changed by change_password"
@@ -64,6 +65,32 @@ def payload_of(identifier: int, values: Sequence[Plain], edition: Edition = Edit
     if item.access in _READ_ONLY:
         raise LocalError(f"{text} ({item.name_en}) cannot be written")
     return item.encode(values)
+
+
+def plain_values(
+    identifier: int, texts: Sequence[str], edition: Edition = Edition.E2007
+) -> list[Plain]:
+    """Texts as people type them, each as the number or the text that its place in the item wants.
+
+    Raises:
+        LocalError: no table knows the item, or the texts are too many, too few, or no numbers.
+    """
+    item = find(identifier, edition)
+    text = identifier_text(identifier, edition)
+    if item is None:
+        raise LocalError(f"{text} is in no table of {edition.value}: give its bytes")
+    shape = item.layout.shape
+    rounds = (len(texts) - shape.values) // max(shape.round_values, 1)
+    if rounds < 0 or len(texts) != shape.values + rounds * shape.round_values:
+        raise LocalError(f"{text} ({item.name_en}) takes {shape.values} values, not {len(texts)}")
+    zeros = item.decode(bytes(shape.size + rounds * shape.round_size))
+    try:
+        return [
+            Decimal(given) if isinstance(zero.value, Decimal) else given
+            for zero, given in zip(zeros, texts, strict=True)
+        ]
+    except InvalidOperation:
+        raise LocalError(f"{text} ({item.name_en}) takes numbers, not {', '.join(texts)}") from None
 
 
 def write_parameter(
