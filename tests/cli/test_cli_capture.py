@@ -70,9 +70,10 @@ def test_a_time_limit_and_a_second_part_in_the_same_file(capsys, tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_it_with_a_summary(capsys, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_a_summary(capsys, tmp_path, number):
     path = tmp_path / "bus.capture"
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), number))
     with talk([], then_close=False) as link:
         timer.start()
         assert run(["capture", link, str(path), "--json"]) == 0

@@ -1,6 +1,9 @@
 """``kwhub scan`` on real lines."""
 
 import json
+import os
+import signal
+import threading
 
 import pytest
 from tests.cli.live_meters import live_meters, meter, pty_meters, wired_meters
@@ -78,6 +81,20 @@ def test_a_serial_port_is_tried_at_its_speeds(capsys):
         assert run(["scan", port, *speeds, *QUICK]) == 0
     (bus, _) = loads(IDENTITY + capsys.readouterr().out).bus
     assert (bus.baud, len(bus.meter)) == (9600, 1)
+
+
+@pytest.mark.slow
+def test_stopped_early_it_prints_what_was_found(capsys):
+    meters = [meter("000000000001"), meter("000000000077")]
+    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
+    with wired_meters(*meters) as link:
+        timer.start()
+        assert run(["scan", link, "--json", "--timeout", "0.05", "--protocol", "dlt645-2007"]) == 1
+    captured = capsys.readouterr()
+    answer = json.loads(captured.out)
+    assert [row["address"] for row in answer["meters"]] == ["000000000001"]
+    assert answer["complete"] is False
+    assert captured.err
 
 
 def test_a_list_is_only_checked(capsys, tmp_path):

@@ -21,6 +21,7 @@ from kwhub.cli.output import (
     print_json,
     say,
 )
+from kwhub.cli.signals import cancel_on_terminate
 from kwhub.domain.errors import LinkDown
 from kwhub.links.address import open_link
 from kwhub.links.base import Link
@@ -66,6 +67,7 @@ async def capture(
     file
         Where to: JSON lines with time and bytes.
     """
+    cancel_on_terminate()
     spoken = pick_language(language)
     clock = SystemClock()
     opened = await open_link(link, clock=clock)

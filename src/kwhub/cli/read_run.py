@@ -8,6 +8,7 @@ from kwhub.cli.output import Exit, Language, complain, print_json, say
 from kwhub.cli.read_rows import Row, Wish, all_silent, fetch
 from kwhub.cli.read_show import as_json, print_csv, progress, show, time_text
 from kwhub.cli.read_watch import Screen, rounds
+from kwhub.cli.signals import cancel_on_terminate
 from kwhub.links.drive import Driver
 from kwhub.runtime.clock import Clock
 
@@ -63,6 +64,7 @@ class Reading:
 
         A meter that falls silent is asked again at the next moment: that is what one watches for.
         """
+        cancel_on_terminate()
         screen = Screen(self._address, self._language)
         code = int(Exit.OK)
         drawn = self._form == "text" and screen.is_possible

@@ -1,6 +1,7 @@
 """``kwhub scan``: which meters hang on a line."""
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -18,6 +19,7 @@ from kwhub.cli.output import (
 )
 from kwhub.cli.scan_result import Rate, as_json, as_toml, show
 from kwhub.cli.scan_show import Shown, quiet, shown
+from kwhub.cli.signals import cancel_on_terminate
 from kwhub.domain.errors import ConfigError, LocalError
 from kwhub.exchange.scan import ATTEMPTS, Scan, count_phases
 from kwhub.exchange.scan_listener import WINDOW_S, Listener
@@ -126,16 +128,16 @@ async def scan(
         attempts=attempts,
         every_baud=every_baud,
     )
+    cancel_on_terminate()
     try:
         with quiet() if json or toml else shown(spoken) as watcher:
             await job.run(watcher)
     except asyncio.CancelledError:
-        if any(rate.census.meters for rate in job.rates):
-            complain(STOPPED[spoken])
+        complain(STOPPED[spoken])
     if json:
         print_json(as_json(link, job.rates))
     elif toml:
-        print(as_toml(job.rates), end="")  # noqa: T201 - for a file, not for a person
+        sys.stdout.write(as_toml(job.rates))
     else:
         show(job.rates, spoken)
     return Exit.OK if _is_settled(job.rates) else Exit.NO
