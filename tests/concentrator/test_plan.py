@@ -12,7 +12,9 @@ from kwhub.concentrator.plan import (
     SLOTS_PER_SESSION_MAX,
     Kind,
     Ledger,
+    Miss,
     Plan,
+    Why,
 )
 from kwhub.concentrator.times import aligned, instant, midnight, midnights, wall
 from kwhub.domain.readings import Register
@@ -188,23 +190,34 @@ def test_pauses_double_up_to_an_hour():
 
 
 @pytest.mark.parametrize(
-    ("minutes_old", "gone", "attempts", "state"),
+    ("minutes_old", "why", "attempts", "state"),
     [
-        (120, False, 0, "open"),
-        (120, True, 0, "open"),  # the answer may have been damaged
-        (120, True, 1, "lost"),
-        (30, True, 1, "open"),  # the meter's clock may be behind
-        (120, False, GAP_ATTEMPTS_MAX - 1, "lost"),
+        (120, Why.DAMAGED, 0, "open"),
+        (120, Why.GONE, 0, "open"),  # the answer may have been damaged
+        (120, Why.GONE, 1, "lost"),
+        (30, Why.GONE, 1, "open"),  # the meter's clock may be behind
+        (120, Why.DAMAGED, GAP_ATTEMPTS_MAX - 1, "lost"),
     ],
 )
-def test_what_becomes_of_a_value_that_did_not_come(minutes_old, gone, attempts, state):
+def test_what_becomes_of_a_value_that_did_not_come(minutes_old, why, attempts, state):
     plan = a_plan()
     slot = Slot(1, ENERGY, 900, at(12) - minutes_old * 60)
     before = Gap(slot, "open", "no answer", attempts, 0) if attempts else None
-    gap = plan.missing(slot, before, at(12), reason="refused", gone=gone)
+    gap = plan.missing(slot, before, at(12), Miss(why, "refused"))
     assert (gap.state, gap.attempts) == (state, attempts + 1)
     assert gap.reason.startswith("refused")
     assert state == "lost" or gap.next_try > at(12)
+
+
+def test_silence_makes_the_pause_longer_and_never_loses_a_value():
+    plan = a_plan(retry_s=300)
+    gap, pauses = None, []
+    for _ in range(2 * GAP_ATTEMPTS_MAX):
+        gap = plan.missing(Slot(1, ENERGY, 900, at(9)), gap, at(12), Miss(Why.SILENT, "no answer"))
+        pauses.append(gap.next_try - at(12))
+    assert (gap.state, gap.attempts) == ("open", 0)
+    assert pauses[:6] == [300, 600, 1200, 2400, 3600, 3600]
+    assert set(pauses[6:]) == {3600}
 
 
 def test_the_clock_is_compared_once_a_day():

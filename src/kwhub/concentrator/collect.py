@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Protocol, TypeAlias, TypeVar
 
 from kwhub.concentrator.outbox import Batch, Gap, Slot
-from kwhub.concentrator.plan import ENERGY, Due, Ledger, Plan, PlannedMeter
+from kwhub.concentrator.plan import ENERGY, Due, Ledger, Miss, Plan, PlannedMeter, Why
 from kwhub.concentrator.times import day_of, instant, wall
 from kwhub.domain.errors import LocalError, NoAnswer, Refusal, RemoteError
 from kwhub.domain.machine import Conversation
@@ -84,8 +84,8 @@ class MeterTalk:
         self._now = int(clock.now().timestamp())
         self._gaps = {gap.slot: gap for gap in ledger.gaps}
         self._state = ledger.state
-        self._missing: dict[Slot, tuple[str, bool]] = dict.fromkeys(
-            self._wanted(), ("no answer", False)
+        self._missing: dict[Slot, Miss] = dict.fromkeys(
+            self._wanted(), Miss(Why.SILENT, "no answer")
         )
 
     async def run(self) -> None:
@@ -126,10 +126,9 @@ class MeterTalk:
 
     def _take_live(self, slot: Slot, answer: RegisterAnswer) -> None:
         if answer.error is not None:
-            gone = isinstance(answer.error, Refusal | LocalError)
-            self._miss([slot], str(answer.error), gone=gone)
+            self._miss([slot], str(answer.error), _why(answer.error))
         elif isinstance(answer.value, str):
-            self._miss([slot], f"{answer.value!r} is no number", gone=True)
+            self._miss([slot], f"{answer.value!r} is no number", Why.GONE)
         else:
             self._got(slot, answer.value, f"dlt645:{answer.identifier}")
 
@@ -151,13 +150,13 @@ class MeterTalk:
             points = await self._ask(read_curve(self._address, start, len(times), load_class))
         except Refusal as error:
             if len(times) == 1:
-                self._miss(slots, str(error), gone=True)
+                self._miss(slots, str(error), Why.GONE)
                 return
             middle = len(times) // 2
             await self._read_records(load_class, times[:middle], wanted)
             await self._read_records(load_class, times[middle:], wanted)
         except RemoteError as error:
-            self._miss(slots, str(error), gone=False)
+            self._miss(slots, str(error), Why.DAMAGED)
         else:
             self._take_records(slots, points, f"dlt645:06{load_class:02X}0001")
 
@@ -168,9 +167,9 @@ class MeterTalk:
         for slot in slots:
             point = found.get(wall(slot.at, self._zone))
             if point is None:
-                self._miss([slot], NO_RECORD, gone=True)
+                self._miss([slot], NO_RECORD, Why.GONE)
             elif point.faulty:
-                self._miss([slot], FAULTY, gone=True)
+                self._miss([slot], FAULTY, Why.GONE)
             else:
                 self._take(slot, point.values, source, NOT_RECORDED)
 
@@ -179,9 +178,9 @@ class MeterTalk:
             try:
                 values = await self._read_day(wall(at, self._zone))
             except Refusal as error:
-                self._miss(slots, str(error), gone=True)
+                self._miss(slots, str(error), Why.GONE)
             except RemoteError as error:
-                self._miss(slots, str(error), gone=False)
+                self._miss(slots, str(error), Why.DAMAGED)
             else:
                 for slot in slots:
                     self._take(slot, values, "dlt645:050601", NO_FREEZE)
@@ -229,7 +228,7 @@ class MeterTalk:
     def _take(self, slot: Slot, values: _Values | None, source: str, absent: str) -> None:
         """Take a value of a record or freeze; ``absent`` is the reason when it does not hold it."""
         if values is None or slot.register not in values:
-            self._miss([slot], absent, gone=True)
+            self._miss([slot], absent, Why.GONE)
         else:
             self._got(slot, values[slot.register], source)
 
@@ -239,9 +238,8 @@ class MeterTalk:
         if slot in self._gaps:
             self._batch.filled.append(slot)
 
-    def _miss(self, slots: Sequence[Slot], reason: str, *, gone: bool) -> None:
-        for slot in slots:
-            self._missing[slot] = (reason, gone)
+    def _miss(self, slots: Sequence[Slot], reason: str, why: Why) -> None:
+        self._missing.update(dict.fromkeys(slots, Miss(why, reason)))
 
     def _leave_alone(self) -> None:
         """Not a word: the ledger stays, and the meter has a pause."""
@@ -257,9 +255,8 @@ class MeterTalk:
     def _settle(self) -> None:
         """Move the ledger on and note what is still missing."""
         batch = self._batch
-        for slot, (reason, gone) in self._missing.items():
-            gap = self._gaps.get(slot)
-            batch.gaps.append(self._plan.missing(slot, gap, self._now, reason=reason, gone=gone))
+        for slot, miss in self._missing.items():
+            batch.gaps.append(self._plan.missing(slot, self._gaps.get(slot), self._now, miss))
         for slot, reason in self._due.lost:
             batch.gaps.append(Gap(slot, "lost", reason, 0, 0))
         for slot in self._due.later:
@@ -272,6 +269,12 @@ class MeterTalk:
         state = self._state._replace(attempts=0, next_try=0, silent_since=None)
         if state != self._ledger.state:
             batch.meters.append(state)
+
+
+def _why(error: Exception) -> Why:
+    if isinstance(error, NoAnswer):
+        return Why.SILENT
+    return Why.GONE if isinstance(error, Refusal | LocalError) else Why.DAMAGED
 
 
 def _of_class(record: Mapping[int, Sequence[Slot]], load_class: int) -> dict[int, list[Slot]]:

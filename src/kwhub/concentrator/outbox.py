@@ -78,6 +78,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID""",
         "CREATE INDEX gap_open ON gap (point, next_try) WHERE state = 'open'",
     ),
+    ("ALTER TABLE gap ADD COLUMN silences INTEGER NOT NULL DEFAULT 0",),
 )
 """Numbered from 1; a published one is never edited."""
 
@@ -124,6 +125,7 @@ class Gap(NamedTuple):
     reason: str
     attempts: int
     next_try: int  #: seconds since 1970 UTC
+    silences: int = 0  #: attempts on which nothing was heard; they make the pause longer
 
 
 class MeterState(NamedTuple):
@@ -227,8 +229,8 @@ class Outbox:
     def gaps(self, *, state: str = "open") -> list[Gap]:
         """All gaps in one state, by point and time."""
         sql = (
-            "SELECT point, register, interval_s, at, state, reason, attempts, next_try FROM gap"
-            " WHERE state = ? ORDER BY point, interval_s, at, register"
+            "SELECT point, register, interval_s, at, state, reason, attempts, next_try, silences"
+            " FROM gap WHERE state = ? ORDER BY point, interval_s, at, register"
         )
         return [Gap(Slot(*row[:4]), *row[4:]) for row in self._database.rows(sql, (state,))]
 
@@ -255,7 +257,7 @@ class Outbox:
             )
             connection.executemany(
                 "INSERT OR REPLACE INTO gap (point, register, interval_s, at, state, reason,"
-                " attempts, next_try) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                " attempts, next_try, silences) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [(*gap.slot, *gap[1:]) for gap in batch.gaps],
             )
             connection.executemany(

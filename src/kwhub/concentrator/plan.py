@@ -12,9 +12,10 @@ and its series begin anew.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta, tzinfo
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from functools import lru_cache
 from itertools import chain
+from typing import NamedTuple
 
 from kwhub.concentrator.config import MeterSettings, PlanSettings
 from kwhub.concentrator.outbox import Gap, MeterState, Slot
@@ -27,9 +28,11 @@ __all__ = [
     "Due",
     "Kind",
     "Ledger",
+    "Miss",
     "Plan",
     "PlannedMeter",
     "Series",
+    "Why",
 ]
 
 SLOTS_PER_SESSION_MAX = 192
@@ -76,6 +79,21 @@ class Series:
     kind: Kind
     interval_s: int
     registers: tuple[Register, ...]
+
+
+class Why(Enum):
+    """Why a value that was asked for did not come."""
+
+    SILENT = auto()  #: nothing usable was heard in time
+    DAMAGED = auto()  #: an answer that says nothing
+    GONE = auto()  #: an answer that says that the meter does not have it
+
+
+class Miss(NamedTuple):
+    """A value that did not come."""
+
+    why: Why
+    reason: str  #: for people
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,22 +228,30 @@ class Plan:
         """The pause after so many attempts in a row that failed: doubling, with a bound."""
         return int(min(PAUSE_S_MAX, self.settings.retry_s * 2 ** min(attempts - 1, 16)))
 
-    def missing(self, slot: Slot, gap: Gap | None, now: int, *, reason: str, gone: bool) -> Gap:
+    def missing(self, slot: Slot, gap: Gap | None, now: int, miss: Miss) -> Gap:
         """What becomes of a planned value that a talk with the meter did not bring.
+
+        Answers are counted and have a bound. Silence only makes the pause longer: what the meter
+        keeps may still be had when it answers again.
 
         Args:
             slot: the value.
             gap: its gap from before, if there was one.
             now: seconds since 1970 UTC.
-            reason: for people.
-            gone: the meter answered and says that it does not have the value.
+            miss: why it did not come.
         """
-        attempts = (gap.attempts if gap else 0) + 1
+        attempts, silences = (gap.attempts, gap.silences) if gap else (0, 0)
+        if miss.why is Why.SILENT:
+            silences += 1
+            pause_s = self.pause_s(attempts + silences)
+            return Gap(slot, "open", miss.reason, attempts, now + pause_s, silences)
+        attempts += 1
+        gone = miss.why is Why.GONE
         if gone and attempts >= GONE_ANSWERS and slot.at + RECORD_SETTLES_S <= now:
-            return Gap(slot, "lost", reason, attempts, 0)
+            return Gap(slot, "lost", miss.reason, attempts, 0)
         if attempts >= GAP_ATTEMPTS_MAX:
-            return Gap(slot, "lost", f"{reason} ({attempts} attempts)", attempts, 0)
-        return Gap(slot, "open", reason, attempts, now + self.pause_s(attempts))
+            return Gap(slot, "lost", f"{miss.reason} ({attempts} attempts)", attempts, 0)
+        return Gap(slot, "open", miss.reason, attempts, now + self.pause_s(attempts))
 
     def _sort(
         self,
