@@ -14,6 +14,7 @@ from kwhub.protocols.dlt645.items import decode
 from kwhub.protocols.dlt645.load_record import decode_records
 from kwhub.protocols.dlt645.messages import (
     AddressFound,
+    Asked,
     Data,
     ReadAddress,
     ReadAgain,
@@ -203,8 +204,8 @@ IDENTIFIERS = st.one_of(
     st.integers(0, 2**32 - 1),
     st.builds(
         lambda *octets: int.from_bytes(octets),
-        st.sampled_from([0, 1, 2, 4, 5, 6]),
-        st.sampled_from([*range(12), 0x80, 0xFF]),
+        st.sampled_from([*range(7), 0x10, 0x13, 0x1D, 0x1E]),
+        st.sampled_from([*range(18), 0x30, 0x80, 0xFF]),
         st.sampled_from([*range(18), 0xFF]),
         st.sampled_from([*range(14), 0x3E, 0x3F, 0xFF]),
     ),
@@ -333,6 +334,19 @@ def test_a_wildcard_reaches_the_one_that_it_fits():
     answer = line.ask(ReadData("AAAAAAAA0039", 0x0001_0000))
     assert answer.address == "000000000039"
     assert isinstance(line.ask(ReadData("000000000040", 0x0001_0000)), TimedOut)
+
+
+def test_a_request_in_the_shadow_of_half_a_frame_is_answered_after_the_gap():
+    bus = MeterBus([made()], epoch_s=NOW)
+    master = Session(Role.MASTER)
+    master.send(ReadData(ADDRESS, 0x0001_0000), 0.0)
+    bus.receive(bytes.fromhex("68 38 00 00 00 00 00 68 11 c8") + master.outgoing(0.0), 0.0)
+    assert not any(isinstance(event, Asked) for event in bus.events())
+    bus.on_deadline(0.5)
+    assert any(isinstance(event, Asked) for event in bus.events())
+    bus.on_deadline(0.52)
+    master.receive(bus.outgoing(0.52), 0.52)
+    assert isinstance(master.events()[-1], Data)
 
 
 def test_two_meters_with_one_address_are_refused():

@@ -60,10 +60,9 @@ def test_closing_that_is_permitted_waits_for_the_customer():
 
 def test_alarm_and_protection():
     line = Line(made())
-    assert line.relay(ALARM_ON) == 0
-    assert line.meter.body.memory.relay.alarm
-    assert line.relay(ALARM_OFF) == 0
-    assert not line.meter.body.memory.relay.alarm
+    for command, alarms in ((ALARM_ON, True), (ALARM_OFF, False)):
+        assert line.relay(command) == 0
+        assert line.meter.body.memory.relay.alarm == alarms
     assert line.relay(PROTECT) == 0
     assert state(line) == PROTECTED
     for command, steps in ((TRIP, 0), (TRIP_THEN_CLOSE, 1), (TRIP_THEN_PERMIT, 1)):

@@ -234,8 +234,10 @@ def test_an_address_that_is_not_taken_meets_with_silence(new, key):
 
 def test_two_meters_with_one_address_answer_at_once_which_nobody_understands():
     line = Line(made(), made("000000000039"))
+    line.write(SCREENS, Decimal(9))
     line.ask(WriteAddress("000000000039", address=ADDRESS))
     assert isinstance(line.ask(ReadData("000000000039", SCREENS)), TimedOut)
+    assert line.pair.asker_events[-2].kind == "checksum_mismatch"
 
 
 @pytest.mark.parametrize(

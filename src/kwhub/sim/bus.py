@@ -36,8 +36,8 @@ _ROUNDING_S = 1e-6
 class MeterBus:
     """The answering end of a line; a ``kwhub.domain.machine.Machine`` that needs no handler.
 
-    Where several meters are meant at once (a wildcard) their answers would destroy each other on
-    the wire; nothing is answered then.
+    Where several meters are meant at once (a wildcard) they answer at once and destroy each other's
+    answer on the wire: a bit is only heard as 1 where all of them are silent or say 1.
 
     Args:
         meters: all on this line.
@@ -69,7 +69,7 @@ class MeterBus:
         # Some codes mean different things in the two editions, so a line of one edition says which.
         edition = editions.pop() if len(editions) == 1 else None
         self._session = Session(Role.METER, edition=edition, addresses=self._knows)
-        self._due: list[tuple[float, int, Any, Message]] = []
+        self._due: list[tuple[float, int, Any, Message | bytes]] = []
         self._events: list[Any] = []
         self._stray = bytearray()
 
@@ -129,18 +129,22 @@ class MeterBus:
     def _asked(self, event: Asked, now: float) -> None:
         meters = self._meant(event.request.address)
         at_s = int(self._epoch_s + now + _ROUNDING_S)
-        reply = None
-        for meter in meters:
-            reply = meter.answer(event.request, at_s)
+        replies = [reply for meter in meters if (reply := meter.answer(event.request, at_s))]
         if type(event.request) is not ReadData and event.request.function in _ADDRESS_CHANGING:
             self._meters = _by_address(self._all)
-        if reply is None or event.silent or len(meters) > 1:
+        if not replies or event.silent:
             return
         self.answers += 1
-        due_at = now + self._reply_delay_s + reply.extra_delay_s
-        heappush(self._due, (due_at, self.answers, event.request, reply.message))
+        said: Message | bytes = replies[0].message
+        if len(replies) > 1:
+            said = _collision([_frame(event.request, reply.message) for reply in replies])
+        due_at = now + self._reply_delay_s + replies[0].extra_delay_s
+        heappush(self._due, (due_at, self.answers, event.request, said))
 
-    def _say(self, request: Any, message: Message, now: float) -> None:
+    def _say(self, request: Any, message: Message | bytes, now: float) -> None:
+        if isinstance(message, bytes):
+            self._stray += message
+            return
         try:
             self._session.send(message, now)
         except LocalError:
@@ -153,6 +157,15 @@ def _by_address(meters: Sequence[SimulatedMeter]) -> dict[str, SimulatedMeter]:
     """Meters that have an address for themselves; those that share one are found one by one."""
     counts = Counter(meter.address for meter in meters)
     return {meter.address: meter for meter in meters if counts[meter.address] == 1}
+
+
+def _collision(frames: Sequence[bytes]) -> bytes:
+    """What is heard of frames that begin at the same moment: a space (0) wins over a mark (1)."""
+    heard = bytearray(b"\xff" * max(map(len, frames)))
+    for frame in frames:
+        for at, byte in enumerate(frame):
+            heard[at] &= byte
+    return bytes(heard)
 
 
 def _frame(request: Any, message: Message) -> bytes:
