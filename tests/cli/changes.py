@@ -3,8 +3,9 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from threading import Event
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,14 +20,22 @@ from kwhub.protocols.dlt645 import Role, Session
 from kwhub.runtime.clock import Clock
 
 ZONE = "Asia/Shanghai"
+HEARD_WITHIN_S = 5.0
 
 
 @dataclass
 class Living(Obedient):
     """Its clock runs with the true time of the zone."""
 
+    heard: Event = field(default_factory=Event)
+
     def true(self) -> datetime:
         return datetime.now(ZoneInfo(ZONE)).replace(tzinfo=None)
+
+    def answer(self, event: Any) -> list[Any]:
+        answers = super().answer(event)
+        self.heard.set()
+        return answers
 
 
 @contextmanager
@@ -41,10 +50,13 @@ def at(peer: Obedient) -> Iterator[str]:
         yield address
 
 
-def ask(command: str, peer: Obedient, *arguments: str) -> int:
-    """Run a command against the meter."""
+def ask(command: str, peer: Living, *arguments: str) -> int:
+    """Run a command against the meter, and let the meter hear what nobody answers."""
     with at(peer) as address:
-        return run([command, address, *arguments, "--language", "en", "--timeout", "0.5"])
+        code = run([command, address, *arguments, "--language", "en", "--timeout", "0.5"])
+        if code == 0:
+            assert peer.heard.wait(HEARD_WITHIN_S)
+        return code
 
 
 def answer_of(capsys: pytest.CaptureFixture[str]) -> Any:
