@@ -199,9 +199,10 @@ def with_meter(world, point, **changes):
     """Put another meter in the place of one: the same load, other manners."""
     place = next(place for place in world.area.places if place.point == point)
     old = place.meter
+    load = changes.pop("load", old.load)
     address = changes.pop("address", old.address)
     manners = {"clock": old.clock, "seed": old.seed, "phases": old.phases, **changes}
-    meter = SimulatedMeter(address, old.load, **manners)
+    meter = SimulatedMeter(address, load, **manners)
     world.replaced[old.address] = meter
     return meter
 
@@ -312,6 +313,38 @@ def test_a_clock_that_was_ahead_for_one_round_does_not_stop_the_reading(tmp_path
         assert reopened(world).counts().gaps_lost == 0
 
     play(story, tmp_path / "store.sqlite", meters=3, meter_keeps_days=10)
+
+
+def test_what_waited_of_the_old_meter_is_delivered_and_nothing_of_it_becomes_the_new_ones(tmp_path):
+    async def story(world):
+        place = next(place for place in world.area.places if place.point == 1)
+        old = place.meter
+        world.start()
+        await world.until(minutes=30)
+        world.station.up = False
+        await world.station.hang_up()
+        await world.until(hours=2, minutes=20)
+        await world.stop()
+        bus = world.config.bus[0]
+        meters = (structs.replace(bus.meter[0], address="999999999990"), *bus.meter[1:])
+        world.config = structs.replace(world.config, bus=(structs.replace(bus, meter=meters),))
+        other = next(place.meter for place in world.area.places if place.point == 2)
+        new = with_meter(world, 1, address="999999999990", load=other.load)
+        world.station.up = True
+        world.start()
+        await world.until(hours=4, minutes=5)
+        await world.stop()
+        quarters = {
+            at: value
+            for (point, _, step, at), value in world.station.values.items()
+            if (point, step) == (1, 900)
+        }
+        assert len(quarters) == 96 + 9 + 7  # to 02:00 of the old one, from 02:30 of the new one
+        for at, value in quarters.items():
+            meter = old if at < START_S + 8_400 else new
+            assert value * 100 == meter.readout.total(meter.clock.moment(at + 28_800))
+
+    play(story, tmp_path / "store.sqlite", history_days=1)
 
 
 def payload_of(event):

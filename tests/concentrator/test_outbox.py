@@ -6,10 +6,12 @@ from decimal import Decimal
 import pytest
 
 from kwhub.concentrator.database import Database, StoreError, open_file
-from kwhub.concentrator.outbox import MIGRATIONS, Batch, Gap, MeterState, Outbox, Slot
+from kwhub.concentrator.migrations import MIGRATIONS
+from kwhub.concentrator.outbox import Batch, Gap, MeterState, Outbox, Slot
 from kwhub.domain.readings import Register
 
 ENERGY = Register("1-0:1.8.0")
+OLD, NEW = "000000000038", "000000000099"
 NOON = 1_772_000_000 // 900 * 900
 
 
@@ -20,10 +22,10 @@ def store(tmp_path):
     outbox.close()
 
 
-def batch_of(*slots, value="12.50", at=NOON):
+def batch_of(*slots, value="12.50", at=NOON, meter=OLD):
     batch = Batch(at)
     for slot in slots:
-        batch.read(slot, Decimal(value) if value else None, "dlt645:06000001")
+        batch.read(slot, meter, Decimal(value) if value else None, "dlt645:06000001")
     return batch
 
 
@@ -53,7 +55,7 @@ def test_a_value_that_the_meter_does_not_have_is_kept_as_nothing(store):
 
 
 def test_reading_gap_progress_and_manners_are_one_transaction(store):
-    store.adopt([(1, "000000000038")])
+    store.adopt([(1, OLD)], NOON)
     missing = Gap(slot(1), "open", "no answer", 1, NOON + 300, 2)
     state = MeterState(1, "000000000038", clock_error_s=1.5, clock_read_at=NOON)
     batch = batch_of(slot(0))
@@ -78,16 +80,61 @@ def test_a_failed_write_leaves_nothing_behind(store):
 
 
 def test_another_meter_at_the_point_begins_anew_and_its_gaps_are_lost(store):
-    store.adopt([(1, "000000000038"), (2, "000000000039")])
+    store.adopt([(1, OLD), (2, "000000000039")], NOON)
     batch = batch_of(slot(0), slot(0, point=2))
     batch.gaps = [Gap(slot(1), "open", "no answer", 1, 0)]
     batch.progress = {(1, "curve"): NOON, (2, "curve"): NOON}
     store.keep(batch)
-    assert store.adopt([(1, "000000000099"), (2, "000000000039")]) == 1
+    assert store.adopt([(1, NEW), (2, "000000000039")], NOON + 60) == 1
     assert store.progress() == {(2, "curve"): NOON}
     assert store.gaps() == []
     assert store.gaps(state="lost")[0].reason == "the meter was replaced"
     assert store.counts().readings == 2
+
+
+def test_the_old_meter_is_delivered_up_to_the_exchange_and_the_new_one_is_kept_apart(store):
+    store.adopt([(1, OLD)], NOON)
+    store.keep(batch_of(slot(0), slot(1), slot(2), slot(3)))
+    store.adopt([(1, NEW)], slot(2).at)
+    (state,) = store.meters()
+    assert (state.address, state.adopted_at) == (NEW, slot(2).at)
+    assert store.keep(batch_of(slot(3), slot(4), value="0.25", meter=NEW)) == 2
+    waiting = [(entry.at, str(entry.decimal)) for entry in store.waiting(10)]
+    assert waiting == [
+        *((slot(index).at, "12.50") for index in range(3)),
+        *((slot(index).at, "0.25") for index in (3, 4)),
+    ]
+    assert store.latest(1, ENERGY, NEW).at == slot(4).at
+    assert store.latest(1, ENERGY, OLD).at == slot(3).at
+
+
+def test_a_store_of_the_first_version_opens_with_all_that_is_in_it(tmp_path):
+    path = str(tmp_path / "store.sqlite")
+    old = Database(path, MIGRATIONS[:1])
+    with old.transaction() as connection:
+        connection.execute("INSERT INTO meter (point, address) VALUES (1, ?)", (OLD,))
+        connection.executemany(
+            "INSERT INTO reading (point, register, interval_s, at, value, scale, quality,"
+            " received_at, source, delivered_at) VALUES (?, ?, 900, ?, 1250, 2, 0, ?, 'x', ?)",
+            [(1, ENERGY, slot(n).at, NOON, NOON if n == 0 else None) for n in range(3)]
+            + [(2, ENERGY, NOON, NOON, None)],
+        )
+        connection.execute("DELETE FROM reading WHERE point = 2")  # its place was given
+        connection.execute(
+            "INSERT INTO gap VALUES (1, ?, 900, ?, 'open', 'no answer', 2, ?)",
+            (ENERGY, slot(3).at, NOON),
+        )
+    old.close()
+    store = Outbox.open(path)
+    assert [(entry.id, entry.at) for entry in store.waiting(9)] == [
+        (2, slot(1).at),
+        (3, slot(2).at),
+    ]
+    assert store.gaps() == [Gap(slot(3), "open", "no answer", 2, NOON)]
+    assert store.keep(batch_of(slot(1), slot(3))) == 1  # what is there is known as the meter's
+    assert store.waiting(9)[-1].id > 4
+    assert store.meters() == [MeterState(1, OLD)]
+    store.close()
 
 
 def test_what_a_clock_that_was_ahead_has_written_is_taken_back(store):
@@ -117,10 +164,10 @@ def test_only_what_was_delivered_is_forgotten(store):
 def test_latest_and_series(store):
     store.keep(batch_of(slot(0), slot(1), slot(2)))
     store.keep(batch_of(slot(0, interval_s=86_400), value="3.00"))
-    latest = store.latest(1, ENERGY)
+    latest = store.latest(1, ENERGY, OLD)
     assert latest is not None
     assert latest.at == slot(2).at
-    assert store.latest(2, ENERGY) is None
+    assert store.latest(2, ENERGY, OLD) is None
     series = store.series(1, ENERGY, 900, NOON, NOON + 1_800)
     assert [entry.at for entry in series] == [NOON, NOON + 900]
 

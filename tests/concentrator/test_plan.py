@@ -155,6 +155,15 @@ def test_a_silent_meter_is_left_alone_until_its_next_try():
     assert plan.due(plan.meter(METER), silent, at(12, 11)).asks
 
 
+def test_a_meter_that_took_the_place_of_another_begins_with_that_moment():
+    plan = a_plan()
+    due = plan.due(plan.meter(METER), ledger(adopted_at=at(11, 20)), at(12, 1))
+    assert hours(due.record) == ["11:30", "11:45", "12:00"]
+    assert not due.days
+    ahead = plan.due(plan.meter(METER), ledger(adopted_at=at(12) + AHEAD), at(12, 1))
+    assert min(ahead.record) == at(0)  # a wrong clock does not put the beginning off
+
+
 AHEAD = 400 * 86_400
 
 

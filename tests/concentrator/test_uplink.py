@@ -25,6 +25,7 @@ from kwhub.runtime.virtual import run_virtual
 
 START = datetime(2026, 3, 2, 12, 1, tzinfo=SHANGHAI)
 NOON = int(datetime(2026, 3, 2, 12, tzinfo=SHANGHAI).timestamp())
+ADDRESS = "000000000038"
 ENERGY = Register("1-0:1.8.0")
 
 
@@ -48,7 +49,7 @@ class World:
         self.outbox = Outbox.open(path)
         self.wire = Wire(clock)
         plan = Plan(PlanSettings(tariffs=2), SHANGHAI)
-        meters = [plan.meter(MeterSettings("000000000038", 1, phases=3))]
+        meters = [plan.meter(MeterSettings(ADDRESS, 1, phases=3))]
         self.uplink = Uplink(
             Identity("4101", 2082),
             UplinkSettings("tcp:head-end:8001"),
@@ -87,7 +88,7 @@ class World:
         batch = Batch(NOON)
         for index, value in enumerate(values):
             slot = Slot(point, Register(register), interval_s, start + index * interval_s)
-            batch.read(slot, Decimal(value) if value else None, "test")
+            batch.read(slot, ADDRESS, Decimal(value) if value else None, "test")
         self.outbox.keep(batch)
         self.uplink.news.set()
 

@@ -79,12 +79,12 @@ class Answers:
 
     def _energy(self, point: int) -> _Answer:
         """The newest total, and the tariffs of the same moment where there are any."""
-        total = self._outbox.latest(point, ENERGY)
+        total = self._latest(point, ENERGY)
         if total is None:
             return None
         values = [total.decimal]
         for register in self._tariffs(point):
-            entry = self._outbox.latest(point, register)
+            entry = self._latest(point, register)
             same = entry is not None and entry.at == total.at
             values.append(entry.decimal if entry is not None and same else None)
         return CurrentEnergyUnit(point, CURRENT_ENERGY, wall(total.at, self._zone), tuple(values))
@@ -97,7 +97,7 @@ class Answers:
         entries = {
             register: entry
             for register in hourly.registers
-            if (entry := self._outbox.latest(point, register)) is not None
+            if (entry := self._latest(point, register)) is not None
         }
         if not entries:
             return None
@@ -144,6 +144,11 @@ class Answers:
     def _frozen(self, point: int, register: Register, at: int) -> Entry | None:
         found = self._outbox.series(point, register, DAY_INTERVAL_S, at, at + 1)
         return found[0] if found else None
+
+    def _latest(self, point: int, register: Register) -> Entry | None:
+        """The newest value of the meter that is at the point now."""
+        meter = self._meters.get(point)
+        return self._outbox.latest(point, register, meter.settings.address) if meter else None
 
     def _series(self, point: int, kind: Kind) -> Series | None:
         meter = self._meters.get(point)

@@ -69,7 +69,10 @@ class Concentrator:
         open_link = open_link or self._open_address
         self.buses = self._make_buses(open_link)
         meters = [meter for bus in self.buses for meter in bus.meters]
-        self.outbox.adopt((meter.point, meter.settings.address) for meter in meters)
+        self.outbox.adopt(
+            ((meter.point, meter.settings.address) for meter in meters),
+            int(clock.now().timestamp()),
+        )
         self.uplink = Uplink(
             config.concentrator,
             config.uplink,

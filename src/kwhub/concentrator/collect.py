@@ -233,7 +233,7 @@ class MeterTalk:
             self._got(slot, values[slot.register], source)
 
     def _got(self, slot: Slot, value: Decimal | None, source: str) -> None:
-        self._batch.read(slot, value, source)
+        self._batch.read(slot, self._address, value, source)
         self._missing.pop(slot, None)
         if slot in self._gaps:
             self._batch.filled.append(slot)

@@ -15,10 +15,10 @@ from decimal import Decimal
 from typing import NamedTuple, Self
 
 from kwhub.concentrator.database import Connection, Database, Opener, open_file
+from kwhub.concentrator.migrations import MIGRATIONS
 from kwhub.domain.readings import Quality, Register
 
 __all__ = [
-    "MIGRATIONS",
     "Batch",
     "Counts",
     "Entry",
@@ -29,58 +29,6 @@ __all__ = [
     "from_scaled",
     "to_scaled",
 ]
-
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    (
-        """CREATE TABLE reading (
-            id INTEGER PRIMARY KEY AUTOINCREMENT, -- the place in the outbox, never given twice
-            point INTEGER NOT NULL,
-            register TEXT NOT NULL,
-            interval_s INTEGER NOT NULL,
-            at INTEGER NOT NULL,
-            value INTEGER,                        -- value * 10^scale; NULL: the meter has none
-            scale INTEGER NOT NULL,
-            quality INTEGER NOT NULL,
-            received_at INTEGER NOT NULL,
-            source TEXT NOT NULL,
-            delivered_at INTEGER,                 -- NULL: the head-end has not confirmed it
-            withheld TEXT,                        -- why it cannot be said on the uplink
-            UNIQUE (point, register, interval_s, at)
-        ) STRICT""",
-        """CREATE INDEX reading_waiting ON reading (id)
-            WHERE delivered_at IS NULL AND withheld IS NULL""",
-        "CREATE INDEX reading_delivered ON reading (delivered_at) WHERE delivered_at IS NOT NULL",
-        """CREATE TABLE meter (
-            point INTEGER PRIMARY KEY,
-            address TEXT NOT NULL,
-            silent_since INTEGER,
-            attempts INTEGER NOT NULL DEFAULT 0,
-            next_try INTEGER NOT NULL DEFAULT 0,
-            clock_error_s REAL,
-            clock_read_at INTEGER
-        ) STRICT""",
-        """CREATE TABLE progress (                  -- all planned before or at "until" is got or a gap
-            point INTEGER NOT NULL,
-            series TEXT NOT NULL,
-            until INTEGER NOT NULL,
-            PRIMARY KEY (point, series)
-        ) STRICT, WITHOUT ROWID""",
-        """CREATE TABLE gap (
-            point INTEGER NOT NULL,
-            register TEXT NOT NULL,
-            interval_s INTEGER NOT NULL,
-            at INTEGER NOT NULL,
-            state TEXT NOT NULL CHECK (state IN ('open', 'lost')),
-            reason TEXT NOT NULL,
-            attempts INTEGER NOT NULL,
-            next_try INTEGER NOT NULL,
-            PRIMARY KEY (point, interval_s, at, register)
-        ) STRICT, WITHOUT ROWID""",
-        "CREATE INDEX gap_open ON gap (point, next_try) WHERE state = 'open'",
-    ),
-    ("ALTER TABLE gap ADD COLUMN silences INTEGER NOT NULL DEFAULT 0",),
-)
-"""Numbered from 1; a published one is never edited."""
 
 ROWS_PER_PRUNE_MAX = 10_000
 """Old rows deleted in one transaction, so that reading is not held up."""
@@ -138,6 +86,7 @@ class MeterState(NamedTuple):
     next_try: int = 0  #: not asked by the plan before this moment
     clock_error_s: float | None = None  #: meter minus ours
     clock_read_at: int | None = None
+    adopted_at: int | None = None  #: when it took the place of another meter
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,17 +105,17 @@ class Batch:
     """What one round has brought; kept in one transaction."""
 
     received_at: int  #: seconds since 1970 UTC
-    readings: list[tuple[Slot, int | None, int, str]] = field(default_factory=list)
+    readings: list[tuple[Slot, str, int | None, int, str]] = field(default_factory=list)
     filled: list[Slot] = field(default_factory=list)  #: gaps that a reading of this batch closes
     gaps: list[Gap] = field(default_factory=list)
     anew: list[int] = field(default_factory=list)  #: points whose ledger a wrong clock has written
     progress: dict[tuple[int, str], int] = field(default_factory=dict)
     meters: list[MeterState] = field(default_factory=list)
 
-    def read(self, slot: Slot, value: Decimal | None, source: str) -> None:
-        """Add a value; ``source`` names the identifier on the wire."""
+    def read(self, slot: Slot, meter: str, value: Decimal | None, source: str) -> None:
+        """Add a value of the meter with an address; ``source`` names the identifier on the wire."""
         number, scale = to_scaled(value)
-        self.readings.append((slot, number, scale, source))
+        self.readings.append((slot, meter, number, scale, source))
 
 
 class Outbox:
@@ -184,11 +133,17 @@ class Outbox:
         """Close the file."""
         self._database.close()
 
-    def adopt(self, meters: Iterable[tuple[int, str]]) -> int:
+    def adopt(self, meters: Iterable[tuple[int, str]], now: int) -> int:
         """Make the store agree with the settings about which meter is at which point.
 
-        Where another meter is now, the gaps of the old one are lost and the plan begins anew; the
-        readings stay.
+        Where another meter is now, the plan begins with this moment: what is before it belongs to
+        the old meter, what is after it to the new one. The old one's readings stay and are still
+        delivered, those from a moment after the exchange (by a wrong clock) excepted; its gaps
+        are lost.
+
+        Args:
+            meters: point and address.
+            now: the moment of the exchange, as far as we know it; seconds since 1970 UTC.
 
         Returns:
             How many meters were replaced.
@@ -205,8 +160,17 @@ class Outbox:
                 " WHERE point = ? AND state = 'open'",
                 rows,
             )
+            connection.executemany(
+                "UPDATE reading SET withheld = 'of the meter before, after it was replaced'"
+                " WHERE point = ? AND at > ? AND delivered_at IS NULL AND withheld IS NULL",
+                [(point, now) for point in replaced],
+            )
             connection.executemany("DELETE FROM progress WHERE point = ?", rows)
-            connection.executemany("DELETE FROM meter WHERE point = ?", rows)
+            connection.executemany(
+                "UPDATE meter SET address = ?, silent_since = NULL, attempts = 0, next_try = 0,"
+                " clock_error_s = NULL, clock_read_at = NULL, adopted_at = ? WHERE point = ?",
+                [(wanted[point], now, point) for point in replaced],
+            )
             connection.executemany(
                 "INSERT INTO meter (point, address) VALUES (?, ?) ON CONFLICT DO NOTHING",
                 wanted.items(),
@@ -216,8 +180,8 @@ class Outbox:
     def meters(self) -> list[MeterState]:
         """Every meter that was ever adopted and not replaced, by point."""
         sql = (
-            "SELECT point, address, silent_since, attempts, next_try, clock_error_s, clock_read_at"
-            " FROM meter ORDER BY point"
+            "SELECT point, address, silent_since, attempts, next_try, clock_error_s, clock_read_at,"
+            " adopted_at FROM meter ORDER BY point"
         )
         return [MeterState(*row) for row in self._database.rows(sql)]
 
@@ -245,9 +209,9 @@ class Outbox:
                 _undo_future(connection, batch)
             before = _total_changes(connection)
             connection.executemany(
-                "INSERT INTO reading (point, register, interval_s, at, value, scale, source,"
-                " quality, received_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (point, register, interval_s, at) DO NOTHING",
+                "INSERT INTO reading (point, register, interval_s, at, meter, value, scale, source,"
+                " quality, received_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (point, register, interval_s, at, meter) DO NOTHING",
                 _reading_rows(batch),
             )
             new = _total_changes(connection) - before
@@ -266,7 +230,7 @@ class Outbox:
             )
             connection.executemany(
                 "INSERT OR REPLACE INTO meter (point, address, silent_since, attempts, next_try,"
-                " clock_error_s, clock_read_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                " clock_error_s, clock_read_at, adopted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 batch.meters,
             )
         return new
@@ -303,13 +267,13 @@ class Outbox:
         rows = self._database.rows("SELECT received_at FROM reading ORDER BY id DESC LIMIT 1")
         return rows[0][0] if rows else default
 
-    def latest(self, point: int, register: Register) -> Entry | None:
-        """The newest reading of a register, of whatever series."""
+    def latest(self, point: int, register: Register, meter: str) -> Entry | None:
+        """The newest reading of a register of the meter with an address, of whatever series."""
         sql = (
-            f"SELECT {_ENTRY} FROM reading WHERE point = ? AND register = ?"  # noqa: S608
+            f"SELECT {_ENTRY} FROM reading WHERE point = ? AND register = ? AND meter = ?"  # noqa: S608
             " ORDER BY at DESC, interval_s LIMIT 1"
         )
-        rows = self._database.rows(sql, (point, register))
+        rows = self._database.rows(sql, (point, register, meter))
         return Entry(*rows[0]) if rows else None
 
     def series(
@@ -364,7 +328,8 @@ def _undo_future(connection: Connection, batch: Batch) -> None:
     connection.executemany("DELETE FROM gap WHERE point = ? AND at > ?", rows)
     connection.executemany(
         "UPDATE gap SET state = 'open', attempts = 0, next_try = 0"
-        " WHERE point = ? AND state = 'lost' AND at <= ?",
+        " WHERE point = ?1 AND state = 'lost' AND at <= ?2"
+        " AND at > (SELECT coalesce(max(adopted_at), 0) FROM meter WHERE point = ?1)",
         rows,
     )
     connection.executemany("DELETE FROM progress WHERE point = ?", [row[:1] for row in rows])
@@ -375,9 +340,13 @@ def _undo_future(connection: Connection, batch: Batch) -> None:
 def _reading_rows(batch: Batch) -> list[tuple[object, ...]]:
     at = batch.received_at
     return [
-        (*slot, value, scale, source, Quality.NULL if value is None else Quality.ACTUAL, at)
-        for slot, value, scale, source in batch.readings
+        (*slot, meter, value, scale, source, _quality(value), at)
+        for slot, meter, value, scale, source in batch.readings
     ]
+
+
+def _quality(value: int | None) -> Quality:
+    return Quality.NULL if value is None else Quality.ACTUAL
 
 
 def to_scaled(value: Decimal | None) -> tuple[int | None, int]:

@@ -199,10 +199,11 @@ class Plan:
         until = self.settled_hour(now)
         anew = _is_ahead(ledger, now)
         known = {} if anew else ledger.progress
+        beginning = self._beginning(ledger.state.adopted_at, now)
         fresh: dict[Slot, None] = {}
         progress: dict[str, int] = {}
         for series in meter.series:
-            begin = known.get(series.kind, self._beginning(now))
+            begin = known.get(series.kind, beginning)
             if begin < until:
                 fresh.update(dict.fromkeys(self.slots(series, meter.point, begin, until)))
                 progress[series.kind] = until
@@ -299,10 +300,14 @@ class Plan:
             return False
         return 0 <= now - slot.at <= self.settings.hourly_window_s
 
-    def _beginning(self, now: int) -> int:
-        """Where the plan begins for a meter that is new to it: whole days back."""
+    def _beginning(self, adopted_at: int | None, now: int) -> int:
+        """Where the plan begins for a meter that is new to it.
+
+        Whole days back; where it took the place of another, not before that moment.
+        """
         first = day_of(now, self.zone) - timedelta(days=self.settings.history_days)
-        return midnight(first, self.zone) - 1
+        begin = midnight(first, self.zone) - 1
+        return max(begin, adopted_at) if adopted_at is not None and adopted_at <= now else begin
 
     def _clock_due(self, ledger: Ledger, now: int) -> bool:
         read_at = ledger.state.clock_read_at

@@ -1,0 +1,90 @@
+"""The tables of the store, as the numbered steps that led to them.
+
+A file is brought to the newest version when it is opened, each step in one transaction.
+"""
+
+__all__ = ["MIGRATIONS"]
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE reading (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, -- the place in the outbox, never given twice
+            point INTEGER NOT NULL,
+            register TEXT NOT NULL,
+            interval_s INTEGER NOT NULL,
+            at INTEGER NOT NULL,
+            value INTEGER,                        -- value * 10^scale; NULL: the meter has none
+            scale INTEGER NOT NULL,
+            quality INTEGER NOT NULL,
+            received_at INTEGER NOT NULL,
+            source TEXT NOT NULL,
+            delivered_at INTEGER,                 -- NULL: the head-end has not confirmed it
+            withheld TEXT,                        -- why it cannot be said on the uplink
+            UNIQUE (point, register, interval_s, at)
+        ) STRICT""",
+        """CREATE INDEX reading_waiting ON reading (id)
+            WHERE delivered_at IS NULL AND withheld IS NULL""",
+        "CREATE INDEX reading_delivered ON reading (delivered_at) WHERE delivered_at IS NOT NULL",
+        """CREATE TABLE meter (
+            point INTEGER PRIMARY KEY,
+            address TEXT NOT NULL,
+            silent_since INTEGER,
+            attempts INTEGER NOT NULL DEFAULT 0,
+            next_try INTEGER NOT NULL DEFAULT 0,
+            clock_error_s REAL,
+            clock_read_at INTEGER
+        ) STRICT""",
+        """CREATE TABLE progress (                  -- all planned before or at "until" is got or a gap
+            point INTEGER NOT NULL,
+            series TEXT NOT NULL,
+            until INTEGER NOT NULL,
+            PRIMARY KEY (point, series)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE gap (
+            point INTEGER NOT NULL,
+            register TEXT NOT NULL,
+            interval_s INTEGER NOT NULL,
+            at INTEGER NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('open', 'lost')),
+            reason TEXT NOT NULL,
+            attempts INTEGER NOT NULL,
+            next_try INTEGER NOT NULL,
+            PRIMARY KEY (point, interval_s, at, register)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX gap_open ON gap (point, next_try) WHERE state = 'open'",
+    ),
+    ("ALTER TABLE gap ADD COLUMN silences INTEGER NOT NULL DEFAULT 0",),
+    (
+        "ALTER TABLE meter ADD COLUMN adopted_at INTEGER",  # NULL: no other meter was here before
+        """CREATE TABLE reading_of_meter (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, -- the place in the outbox, never given twice
+            point INTEGER NOT NULL,
+            meter TEXT NOT NULL,                  -- its address; another may take its place
+            register TEXT NOT NULL,
+            interval_s INTEGER NOT NULL,
+            at INTEGER NOT NULL,
+            value INTEGER,                        -- value * 10^scale; NULL: the meter has none
+            scale INTEGER NOT NULL,
+            quality INTEGER NOT NULL,
+            received_at INTEGER NOT NULL,
+            source TEXT NOT NULL,
+            delivered_at INTEGER,                 -- NULL: the head-end has not confirmed it
+            withheld TEXT,                        -- why it is not offered to the head-end
+            UNIQUE (point, register, interval_s, at, meter)
+        ) STRICT""",
+        """INSERT INTO reading_of_meter
+            SELECT reading.id, reading.point, coalesce(meter.address, ''), register, interval_s, at,
+                value, scale, quality, received_at, source, delivered_at, withheld
+            FROM reading LEFT JOIN meter ON meter.point = reading.point ORDER BY reading.id""",
+        # The next place comes after all that were ever given, also when their rows are forgotten.
+        "DELETE FROM sqlite_sequence WHERE name = 'reading_of_meter'",
+        """INSERT INTO sqlite_sequence (name, seq)
+            SELECT 'reading_of_meter', seq FROM sqlite_sequence WHERE name = 'reading'""",
+        "DROP TABLE reading",
+        "ALTER TABLE reading_of_meter RENAME TO reading",
+        """CREATE INDEX reading_waiting ON reading (id)
+            WHERE delivered_at IS NULL AND withheld IS NULL""",
+        "CREATE INDEX reading_delivered ON reading (delivered_at) WHERE delivered_at IS NOT NULL",
+    ),
+)
+"""Numbered from 1; a published one is never edited."""
