@@ -66,24 +66,49 @@ def test_a_failure_is_told_to_all_who_wait(store):
     run_virtual(main, start=NOON)
 
 
-def test_when_the_writer_is_cancelled_the_others_are_told(store):
+def test_who_gives_up_takes_nobody_along(store):
     async def main(_clock):
-        async def slow(work):
-            await asyncio.sleep(5)
-            return work()
-
-        intake = Intake(store, slow)
+        intake = Intake(store, slowly(5))
         async with asyncio.TaskGroup() as tasks:
-            writer = tasks.create_task(intake.take(one(0)))
-            tasks.create_task(expects_failure(intake, 15, "interrupted"))
+            first = tasks.create_task(intake.take(one(0)))
+            tasks.create_task(intake.take(one(15)))
             await asyncio.sleep(1)
-            tasks.create_task(expects_failure(intake, 30, "interrupted"))
+            tasks.create_task(intake.take(one(30)))
             await asyncio.sleep(1)
-            writer.cancel()
-        await intake.take(one(45))
-        assert intake.readings == 1
+            first.cancel()
+        assert (intake.commits, intake.readings) == (1, 2)
 
     run_virtual(main, start=NOON)
+
+
+def test_nobody_waits_for_those_who_came_later(store):
+    """Many terminals report without end; each is told after its own commit."""
+    waits = []
+
+    async def terminal(clock, intake, number):
+        for _ in range(10):
+            before = clock.monotonic()
+            await intake.take(one(15 * (number % 4)))
+            waits.append(clock.monotonic() - before)
+            await asyncio.sleep(0.1 * (number % 7))
+
+    async def main(clock):
+        intake = Intake(store, slowly(1))
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(20):
+                tasks.create_task(terminal(clock, intake, number))
+
+    run_virtual(main, start=NOON)
+    assert len(waits) == 200
+    assert max(waits) <= 2.001  # the commit that was under way, and its own
+
+
+def slowly(seconds):
+    async def offload(work):
+        await asyncio.sleep(seconds)
+        return work()
+
+    return offload
 
 
 async def expects_failure(intake, minute, words):
@@ -103,3 +128,22 @@ def test_strangers_who_knock_without_end_do_not_fill_the_disk(store, monkeypatch
     assert [row.terminal for row in rows] == [19, 18, 17, 16, 15, 2082]  # who is online stays
     assert rows[-1].id == kept
     assert len(rows[0].peer) == 200
+
+
+def test_giving_up_at_any_moment_stops_nobody(store):
+    async def main(_clock):
+        intake = Intake(store, slowly(5))
+        for patience in (0, 1):  # rounds of the loop: before the writing, and in the middle of it
+            async with asyncio.TaskGroup() as tasks:
+                gone = [tasks.create_task(intake.take(one(0))) for _ in range(3)]
+                last = tasks.create_task(intake.take(one(15)))
+                for _ in range(patience + 1):
+                    await asyncio.sleep(0)
+                for task in gone:
+                    task.cancel()
+                await asyncio.wait([last], timeout=60)
+                assert last.done()
+                await last
+        await intake.take(one(30))
+
+    run_virtual(main, start=NOON)
