@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import event, inspect, select, text
+from sqlalchemy import create_engine, event, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from tests.headend.world import ADDRESSES, DAYS, NOON, batch, config, open_store, shanghai
 
@@ -272,7 +272,10 @@ def test_the_audit_trail_only_grows(store):
     with store.database.write() as connection:
         connection.execute(schema.audit.insert(), [row])
     for statement in (schema.audit.delete(), schema.audit.update().values(who="eve")):
-        with pytest.raises(DBAPIError, match="only grows"), store.database.write() as c:
+        with (
+            pytest.raises((DBAPIError, StoreError), match="only grows"),
+            store.database.write() as c,
+        ):
             c.execute(statement)
     assert [each.who for each in rows_of(store, schema.audit)] == ["ann"]
 
@@ -294,3 +297,20 @@ def test_a_commit_survives_a_power_cut(tmp_path):
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
     store.close()
+
+
+def test_a_damaged_file_is_an_error_of_the_store(tmp_path):
+    path = tmp_path / "headend.sqlite"
+    store = open_store(path)
+    store.append([batch(curve(1, 0, 10))])
+    store.close()
+    raw = bytearray(path.read_bytes())
+    raw[4096:] = b"\xa5" * (len(raw) - 4096)
+    path.write_bytes(raw)
+    damaged = create_engine(f"sqlite:///{path}")
+    store.database.engine = damaged  # opening it anew would say so at once
+    with pytest.raises(StoreError, match="malformed"):
+        store.append([batch(curve(1, 0, 1))])
+    with pytest.raises(StoreError, match="malformed"):
+        rows_of(store, schema.journal)
+    damaged.dispose()

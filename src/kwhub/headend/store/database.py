@@ -12,7 +12,13 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    ProgrammingError,
+)
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from kwhub.domain.errors import ConfigError, KwhubError
@@ -24,6 +30,9 @@ BUSY_TIMEOUT_S = 30
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _WRITES = "kwhub_writes"
+_MISTAKES = (IntegrityError, ProgrammingError)
+"""Errors of the one who asks; all others are the database's own, a damaged file among them."""
+
 _INSERTS = MappingProxyType({"sqlite": sqlite.insert, "postgresql": postgresql.insert})
 
 
@@ -67,7 +76,9 @@ class Database:
                 connection = plain.execution_options(**{_WRITES: True})
                 with connection.begin():
                     yield connection
-        except OperationalError as error:
+        except _MISTAKES:
+            raise
+        except DBAPIError as error:
             raise StoreError(f"the store did not take it: {error.orig}") from error
 
     @contextmanager
@@ -80,7 +91,9 @@ class Database:
                     connection = plain.execution_options(isolation_level="REPEATABLE READ")
                 with connection.begin():
                     yield connection
-        except OperationalError as error:
+        except _MISTAKES:
+            raise
+        except DBAPIError as error:
             raise StoreError(f"the store does not answer: {error.orig}") from error
 
     def close(self) -> None:
