@@ -3,14 +3,19 @@
 import asyncio
 from decimal import Decimal
 
+import msgspec
 import pytest
+from sqlalchemy import event as events
 from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 from tests.headend.stage import connect, play
 from tests.headend.world import ADDRESSES, NOON, config
 
 from kwhub.domain.errors import KwhubError, LocalError
 from kwhub.domain.readings import Register
 from kwhub.headend.app import HeadEnd
+from kwhub.headend.config import Meter, Terminal
+from kwhub.headend.orders import RUNNING_MAX, WAITING_MAX
 from kwhub.headend.store import schema
 from kwhub.headend.store.views import OrderState
 from kwhub.protocols.dlt645.items import encode, find
@@ -250,5 +255,55 @@ def test_what_goes_wrong_with_one_order_leaves_the_others_alone(tmp_path):
         headend.front.forward = forward
         order = await headend.orders.wait(await headend.orders.read_now(2, [ENERGY], BY))
         assert order.state is OrderState.DONE
+
+    play(tmp_path, script)
+
+
+def two_terminals(path):
+    full = config(path)
+    (area,) = full.area
+    other = Terminal(region="4101", terminal=2083, meter=(Meter(address="000000000052", point=1),))
+    area = msgspec.structs.replace(area, terminal=(*area.terminal, other))
+    return msgspec.structs.replace(full, area=(area,))
+
+
+def test_a_slow_terminal_holds_nobody_up_and_its_queue_is_bounded(tmp_path):
+    async def script(headend, tasks):
+        slow = connect(headend, tasks)
+        await slow.login()
+        slow.deaf = True
+        await connect(headend, tasks, number=2083, meters=answers_anything).login()
+        assert WAITING_MAX >= RUNNING_MAX
+        for _ in range(WAITING_MAX):
+            await headend.orders.read_now(2, [ENERGY], BY)
+        with pytest.raises(LocalError, match="waiting for this terminal"):
+            await headend.orders.read_now(2, [ENERGY], BY)
+        await asyncio.sleep(1)
+        before = headend.clock.monotonic()
+        await headend.orders.wait(await headend.orders.read_now(4, [ENERGY], BY))
+        assert headend.clock.monotonic() - before < 1
+        await asyncio.sleep(60)  # the first orders of the slow one are over: there is room again
+        await headend.orders.read_now(2, [ENERGY], BY)
+
+    play(tmp_path, script, settings=two_terminals(tmp_path / "headend.sqlite"))
+
+
+def answers_anything(_forward):
+    return b""
+
+
+def test_an_order_whose_outcome_cannot_be_written_has_failed(tmp_path):
+    async def script(headend, tasks):
+        def fail(_connection, _cursor, statement, *_):
+            if statement.startswith("UPDATE orders") and "finished_at" in statement:
+                raise OperationalError(statement, None, Exception("disk full"))
+
+        await connect(headend, tasks, meters=meter).login()
+        engine = headend.store.database.engine
+        events.listen(engine, "before_cursor_execute", fail)
+        order = await headend.orders.wait(await headend.orders.read_now(2, [ENERGY], BY))
+        assert order.state is OrderState.FAILED
+        assert "disk full" in order.detail
+        assert headend.orders.get(order.id) == headend.orders.of_meter(2)[0] == order
 
     play(tmp_path, script)

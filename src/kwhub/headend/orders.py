@@ -1,8 +1,9 @@
 """Orders: what people ask of a meter, from the audit row to the answer or the reason why there is none."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import NamedTuple
@@ -30,13 +31,19 @@ from kwhub.protocols.dlt645.editions import Edition
 from kwhub.protocols.dlt645.items import identifier_text
 from kwhub.runtime.clock import Clock
 
-__all__ = ["METER_TIMEOUT_S", "RUNNING_MAX", "Orders"]
+__all__ = ["METER_TIMEOUT_S", "RUNNING_MAX", "WAITING_MAX", "Orders"]
 
 METER_TIMEOUT_S = 3.0
 """How long a terminal waits for a meter's answer; slow makes take a second or two."""
 
 RUNNING_MAX = 64
 """Orders that are carried out at the same time; of one terminal, one."""
+
+WAITING_MAX = 64
+"""Orders of one terminal that are not finished; one more is refused."""
+
+UNWRITTEN_MAX = 1_000
+"""Orders whose outcome the store did not take, and of which the process still knows that they failed."""
 
 _EDITIONS = {"dlt645-2007": Edition.E2007, "dlt645-1997": Edition.E1997}
 
@@ -66,6 +73,8 @@ class Orders:
         self._busy: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._running = asyncio.Semaphore(RUNNING_MAX)
         self._done: dict[int, asyncio.Event] = {}
+        self._waiting: Counter[int] = Counter()
+        self._unwritten: dict[int, str] = {}
 
     async def read_now(self, meter_id: int, registers: Sequence[Register], by: str) -> int:
         """Order registers to be read from a meter at once.
@@ -81,7 +90,7 @@ class Orders:
             The number of the order; ask ``get`` what became of it.
 
         Raises:
-            LocalError: there is no such meter, or nothing to read.
+            LocalError: there is no such meter, nothing to read, or too much is waiting already.
             KwhubError: a register is not in the catalogue.
             StoreError: it could not be written, and nothing will be sent.
         """
@@ -92,7 +101,14 @@ class Orders:
         if not wanted:
             raise LocalError("an order names at least one register")
         items = [_new_item(register, meter) for register in wanted]
-        order_id = await self._offload(partial(self._create, meter_id, items, by))
+        if self._waiting[meter.terminal_id] >= WAITING_MAX:
+            raise LocalError(f"{WAITING_MAX} orders are waiting for this terminal; try again later")
+        self._waiting[meter.terminal_id] += 1
+        try:
+            order_id = await self._offload(partial(self._create, meter_id, items, by))
+        except BaseException:
+            self._waiting[meter.terminal_id] -= 1
+            raise
         self._done[order_id] = asyncio.Event()
         self._queue.put_nowait((order_id, meter, wanted))
         return order_id
@@ -100,12 +116,13 @@ class Orders:
     def get(self, order_id: int) -> Order | None:
         """An order with its items, None when there is none of this number. Raises StoreError."""
         with self._store.database.read() as connection:
-            return order_rows.get(connection, order_id)
+            return self._told(order_rows.get(connection, order_id))
 
     def of_meter(self, meter_id: int, limit: int = 20, offset: int = 0) -> list[Order]:
         """The orders of a meter, the newest first. Raises StoreError."""
         with self._store.database.read() as connection:
-            return order_rows.of_meter(connection, meter_id, limit, offset)
+            found = order_rows.of_meter(connection, meter_id, limit, offset)
+        return [order for each in found if (order := self._told(each))]
 
     async def wait(self, order_id: int) -> Order | None:
         """Wait until an order of this process is finished, and return it."""
@@ -125,14 +142,19 @@ class Orders:
         self, order_id: int, meter: KnownMeter, registers: Sequence[Register]
     ) -> None:
         try:
-            async with self._running, self._busy[meter.terminal_id]:
+            # The terminal first: who waits for a slow one holds no place that another could use.
+            async with self._busy[meter.terminal_id], self._running:
                 outcome = await self._attempt(order_id, meter, registers)
                 await self._offload(partial(self._finish, order_id, outcome))
             _log.info("order_finished", order=order_id, state=outcome.state.value)
         except StoreError as error:
-            # It stays unfinished in the store; the next start calls it interrupted.
+            # In the store it stays unfinished until the next start calls it interrupted.
+            self._unwritten[order_id] = f"the outcome was not written: {error}"
+            while len(self._unwritten) > UNWRITTEN_MAX:
+                del self._unwritten[next(iter(self._unwritten))]
             _log.error("order_not_written", order=order_id, error=str(error))
         finally:
+            self._waiting[meter.terminal_id] -= 1
             self._done.pop(order_id).set()
 
     async def _attempt(
@@ -179,6 +201,12 @@ class Orders:
         ]
         if rows:
             await self._intake.take(Batch(None, now, f"order {order_id}", Columns.from_rows(rows)))
+
+    def _told(self, order: Order | None) -> Order | None:
+        """An order as the process knows it: failed, when its outcome could not be written."""
+        if order is None or order.id not in self._unwritten:
+            return order
+        return replace(order, state=OrderState.FAILED, detail=self._unwritten[order.id])
 
     def _create(self, meter_id: int, items: Sequence[OrderItem], by: str) -> int:
         with self._store.database.write() as connection:
