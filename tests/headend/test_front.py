@@ -269,3 +269,25 @@ def test_what_a_crash_has_left_open_is_ended_at_the_next_start(tmp_path):
         crashed.store.close()
 
     run_virtual(main, start=NOON)
+
+
+@pytest.mark.parametrize("delay_s", [20, 40])
+def test_who_is_cut_off_while_logging_in_is_not_online(tmp_path, delay_s):
+    """A slow disk: the log-in's patience ends while the session, or the last contact, is written."""
+
+    async def slow(work):
+        await asyncio.sleep(delay_s)
+        return work()
+
+    async def main(clock):
+        headend = HeadEnd(config(tmp_path / "headend.sqlite"), clock, offload=slow)
+        async with asyncio.TaskGroup() as tasks:
+            concentrator = connect(headend, tasks)
+            asked = tasks.create_task(concentrator.ask(Login()))
+            await asyncio.sleep(100)
+            await asyncio.wait([asked])
+        assert not headend.front.is_online(1)
+        assert not headend.queries.terminals()[0].online
+        await headend.close()
+
+    run_virtual(main, start=NOON)

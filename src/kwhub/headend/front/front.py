@@ -1,5 +1,6 @@
 """All connections of the head-end: who is logged in, who is turned away, and the way to a meter."""
 
+import asyncio
 from collections import Counter
 from datetime import datetime, timedelta
 from functools import partial
@@ -91,9 +92,16 @@ class Front:
     async def admit(self, connection: Connection, address: TerminalAddress) -> KnownTerminal | None:
         """See Office; replaces an older connection of the same terminal."""
         terminal = self._store.archive.terminals.get((address.region, address.terminal))
-        await self._offload(partial(self._begin, connection, address, terminal))
+        begun = asyncio.ensure_future(
+            self._offload(partial(self._begin, connection, address, terminal))
+        )
+        try:
+            await asyncio.shield(begun)
+        finally:  # a row that is being written must be known to ``_part``, which ends it
+            await begun
         if terminal is None:
             return None
+        connection.terminal = terminal  # before it counts as online, so that ``_part`` finds it
         older = self._online.get(terminal.id)
         self._online[terminal.id] = connection
         if older is not None:
