@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from kwhub.domain.errors import LocalError
+from kwhub.domain.errors import LocalError, Refusal
 from kwhub.domain.machine import Conversation
 from kwhub.exchange.change import Change, Verdict, carry_out, tell
 from kwhub.exchange.transfer import transfer
@@ -116,12 +116,15 @@ def freeze(address: str, pattern: FreezePattern) -> Conversation[Change[FreezeTr
 
 
 def _times(address: str) -> Conversation[FreezeTrace]:
-    times = []
+    times: list[str | None] = []
     for number in range(1, INSTANT_FREEZES + 1):
-        done = yield from transfer(address, _INSTANT_TIME | number)
+        try:
+            done = yield from transfer(address, _INSTANT_TIME | number)
+        except Refusal:  # there are not so many yet
+            break
         (value,) = decode(_INSTANT_TIME | number, done.payload)
         times.append(None if value.value is None else str(value.value))
-    return FreezeTrace(tuple(times))
+    return FreezeTrace(tuple(times) + (None,) * (INSTANT_FREEZES - len(times)))
 
 
 def _frozen(before: FreezeTrace | None, after: FreezeTrace) -> Verdict | None:
