@@ -14,6 +14,7 @@ from tests.sim.line import (
     made,
 )
 
+from kwhub.domain.errors import LocalError
 from kwhub.protocols.dlt645 import ClearDemand, ClearEvents, ClearMeter, Freeze
 from kwhub.protocols.dlt645.items import decode
 from kwhub.sim.climate import DAY_S
@@ -92,6 +93,16 @@ def test_voltage_loss():
     ends = [value.value for value in decode(0x1002_FF01, whole_record)]
     assert ends[36] == "2026-03-16 11:07:00"
     assert line.values(0x1002_2501) == [ends[36]]
+
+
+def test_what_the_meter_does_not_have_cannot_be_lost_and_time_does_not_go_back():
+    line = Line(made())
+    with pytest.raises(LocalError, match="no phase 1"):
+        line.meter.body.lose_voltage(1, line.at_s)
+    line.meter.body.lose_voltage(0, line.at_s)
+    assert line.values(0x0203_0000) == [0]
+    with pytest.raises(LocalError, match="earlier"):
+        line.meter.body.regain_voltage(0, line.at_s - 1)
 
 
 def test_programming_is_recorded_with_what_was_written():

@@ -104,9 +104,10 @@ class Answers:
     def _values(self, identifier: int, at_s: int) -> bytes:
         """What is worked out: energies, demands, variables, the clock."""
         values = self._readout.values(identifier, at_s)
-        if find(identifier) is None:
+        item = find(identifier)
+        if item is None:
             raise NoSuchData(f"{identifier:08X}")
-        return encode(identifier, values)
+        return item.encode(values)
 
     def _parameter(self, identifier: int, at_s: int) -> bytes:
         """What is written, not worked out; and whatever belongs to no class."""

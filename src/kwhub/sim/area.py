@@ -240,6 +240,7 @@ class TransformerArea:
             ratio=ratio,
             clock=clock,
             initial=tuple(old * share // 100 for share in _INITIAL_SHARES),
+            has_programming_key=False,  # nobody is there to press it
         )
 
 

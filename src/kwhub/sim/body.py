@@ -7,6 +7,7 @@ and ordered over the line is answered by ``answers`` and ``commands``.
 from collections.abc import Sequence
 from typing import Final
 
+from kwhub.domain.errors import LocalError
 from kwhub.protocols.dlt645.editions import Edition
 from kwhub.sim.clockwork import ClockStep, MeterClock, wall_datetime, wall_seconds
 from kwhub.sim.electrical import Connection
@@ -144,7 +145,13 @@ class Body:
             self.advance(at_s)
 
     def lose_voltage(self, phase: int, at_s: int) -> None:
-        """A phase (0 to 2) of the meter loses its voltage; what flows through it is not counted."""
+        """A phase (0 to 2) of the meter loses its voltage; what flows through it is not counted.
+
+        Raises:
+            LocalError: the meter has no such phase.
+        """
+        if not 0 <= phase < self.readout.connection.phases:
+            raise LocalError(f"there is no phase {phase}")
         dark = self.power.last.dark
         if phase not in dark:
             self.happenings.voltage_lost(phase, at_s)

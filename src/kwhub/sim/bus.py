@@ -104,8 +104,10 @@ class MeterBus:
 
     def on_deadline(self, now: float) -> None:
         """Hear what an unfinished frame turned out to be, and say what is due."""
-        self._session.on_deadline(now)
-        self._heard(now)
+        quiet_at = self._session.deadline()
+        if quiet_at is not None and quiet_at <= now:
+            self._session.on_deadline(now)
+            self._heard(now)
         while self._due and self._due[0][0] <= now:
             _due_at, _number, request, message = heappop(self._due)
             self._say(request, message, now)
@@ -127,19 +129,22 @@ class MeterBus:
                 self._asked(event, now)
 
     def _asked(self, event: Asked, now: float) -> None:
-        meters = self._meant(event.request.address)
-        at_s = int(self._epoch_s + now + _ROUNDING_S)
-        replies = [reply for meter in meters if (reply := meter.answer(event.request, at_s))]
-        if type(event.request) is not ReadData and event.request.function in _ADDRESS_CHANGING:
+        request, at_s = event.request, int(self._epoch_s + now + _ROUNDING_S)
+        replies = [
+            reply
+            for meter in self._meant(request.address)
+            if (reply := meter.answer(request, at_s)) is not None
+        ]
+        if type(request) is not ReadData and request.function in _ADDRESS_CHANGING:
             self._meters = _by_address(self._all)
         if not replies or event.silent:
             return
         self.answers += 1
         said: Message | bytes = replies[0].message
         if len(replies) > 1:
-            said = _collision([_frame(event.request, reply.message) for reply in replies])
+            said = _collision([_frame(request, reply.message) for reply in replies])
         due_at = now + self._reply_delay_s + replies[0].extra_delay_s
-        heappush(self._due, (due_at, self.answers, event.request, said))
+        heappush(self._due, (due_at, self.answers, request, said))
 
     def _say(self, request: Any, message: Message | bytes, now: float) -> None:
         if isinstance(message, bytes):

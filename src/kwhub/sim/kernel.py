@@ -286,7 +286,8 @@ class Asker(Station):
             self._finish(done, error)
         else:
             self.requests += 1
-            self._left = self._attempts - 1
+            repeats = getattr(self._request, "repeatable", True)
+            self._left = self._attempts - 1 if repeats else 0
             self.machine.send(self._request, self._kernel.now)
 
     def _finish(self, done: Callable[[Any], None], result: Any) -> None:

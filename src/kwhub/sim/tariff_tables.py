@@ -12,6 +12,7 @@ from kwhub.sim.memory import Memory
 from kwhub.sim.registers import USUAL_TABLE, TimeTable
 
 __all__ = [
+    "DAYS_MAX",
     "DAY_TABLES",
     "DAY_TABLES_MAX",
     "PLANS_MAX",
@@ -28,6 +29,9 @@ DAY_TABLES_MAX: Final = 8
 SLOTS_MAX: Final = 14
 PLANS_MAX: Final = 64
 """Changes of the tables that are remembered; before the oldest one the usual tables hold."""
+
+DAYS_MAX: Final = 400
+"""Days whose tables are held ready."""
 
 ZONES: Final = (0x0401_0000, 0x0402_0000)
 """Identifiers of the year-zone tables of both sets; the day tables follow them."""
@@ -108,6 +112,8 @@ class TariffTables:
     def at(self, day: int) -> TimeTable:
         """The switches of a local day, counted from 1970-01-01."""
         if day not in self._made:
+            if len(self._made) >= DAYS_MAX:
+                self._made.clear()
             self._made[day] = self._make(day)
         return self._made[day]
 
