@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from kwhub.domain.errors import DecodeError
 from kwhub.protocols.dlt645.control import READ, READ_1997
@@ -42,6 +42,9 @@ __all__ = ["Columns", "Other", "decode_capture", "values_of"]
 
 _HEAD_BYTES: Final = 10
 """Bytes of a frame before its data."""
+_SIX_BYTES: Final = np.uint64(0xFFFF_FFFF_FFFF)
+_PADDING_BYTES: Final = 8
+"""Zeros after the capture, so that the first bytes of the last frame can be taken like all others."""
 _OFFSET_33: Final = np.uint8(0x33)
 _SIGN: Final = np.uint8(0x80)
 _SIZE_MAX: Final = 9
@@ -124,7 +127,7 @@ class _Number(NamedTuple):
 
 
 class _Batch(NamedTuple):
-    """Rows of equal frames: each array has a row for each frame and a column for each number."""
+    """Numbers of equal frames: each array has a row for each number and a column for each frame."""
 
     frames: _Ints  #: which frames, as places in the list of all frames
     numbers: tuple[_Number, ...]
@@ -139,7 +142,7 @@ def decode_capture(data: bytes) -> Columns:
     >>> columns.value.tolist(), columns.scale.tolist(), columns.offset.tolist()
     ([38, 38], [2, 2], [0, 20])
     """
-    raw = np.frombuffer(data, dtype=np.uint8)
+    raw = np.frombuffer(data + bytes(_PADDING_BYTES), dtype=np.uint8)
     starts, stops = _frames(raw)
     batches: list[_Batch] = []
     is_row = np.zeros(len(starts), dtype=np.bool_)
@@ -153,7 +156,8 @@ def decode_capture(data: bytes) -> Columns:
         _other(data, start, stop)
         for start, stop in zip(starts[~is_row].tolist(), stops[~is_row].tolist(), strict=True)
     )
-    return _columns(raw, starts, batches, others, int((stops - starts).sum()))
+    stray_bytes = len(data) - int((stops - starts).sum())
+    return _columns(raw, starts, batches, others, stray_bytes)
 
 
 def values_of(frame: Frame645) -> list[Value]:
@@ -171,8 +175,8 @@ def values_of(frame: Frame645) -> list[Value]:
 
 def _frames(raw: _Bytes) -> tuple[_Ints, _Ints]:
     """First place of each good frame and the place after its last, as the receiver finds them."""
-    starts = np.flatnonzero(raw[: max(len(raw) - OVERHEAD_BYTES + 1, 0)] == START)
-    starts = starts[raw[starts + 7] == START]
+    room = max(len(raw) - OVERHEAD_BYTES + 1, 0)
+    starts = np.flatnonzero((raw[:room] == START) & (raw[7 : room + 7] == START))
     lengths = raw[starts + 9]
     kept = lengths <= DATA_BYTES_MAX
     starts = starts[kept]
@@ -181,10 +185,9 @@ def _frames(raw: _Bytes) -> tuple[_Ints, _Ints]:
     starts, stops = starts[kept], stops[kept]
     kept = raw[stops - 1] == END
     starts, stops = starts[kept], stops[kept]
-    # The sum of a stretch modulo 256 is a difference of running sums modulo 256.
-    sums = np.zeros(len(raw) + 1, dtype=np.uint8)
-    np.cumsum(raw, dtype=np.uint8, out=sums[1:])
-    kept = sums[stops - 2] - sums[starts] == raw[stops - 2]
+    bounds = np.stack((starts, stops - 2), axis=1).ravel()
+    sums = np.add.reduceat(raw, bounds, dtype=np.uint8)[::2]  # every other one is that of a gap
+    kept = sums == raw[stops - 2]
     return _apart(starts[kept], stops[kept])
 
 
@@ -204,13 +207,17 @@ def _apart(starts: _Ints, stops: _Ints) -> tuple[_Ints, _Ints]:
 def _keys(raw: _Bytes, starts: _Ints) -> _Ints:
     """Control byte, length and the first four data bytes of each frame in one number.
 
-    The end of a short frame stands in for data bytes that it does not have: another key then, but
+    What follows a short frame stands in for data bytes that it does not have: another key then, but
     never a wrong one, because the length is a part of it.
     """
-    key = np.zeros(len(starts), dtype=np.int64)
-    for at in (8, 9, 10, 11, 12, 13):
-        key = (key << 8) | raw[np.minimum(starts + at, len(raw) - 1)]
-    return key
+    return _numbers(raw, starts + 8).astype(np.int64)
+
+
+def _numbers(raw: _Bytes, places: _Ints) -> NDArray[np.uint64]:
+    """The six bytes from each place on as one number, the first byte lowest."""
+    every_place = np.ndarray((len(raw) - 7,), dtype="<u8", buffer=raw, strides=(1,))
+    numbers: NDArray[np.uint64] = every_place[places] & _SIX_BYTES
+    return numbers
 
 
 def _alike(keys: _Ints) -> Iterator[tuple[int, _Ints]]:
@@ -228,7 +235,7 @@ def _plan(key: int) -> tuple[_Number, ...]:
     Zeros are read the ordinary way: what comes out tells which values there are and which of them
     are numbers.
     """
-    control, length, *head = key.to_bytes(6, "big")
+    control, length, *head = key.to_bytes(6, "little")
     edition = _READ_ANSWERS.get(control)
     if edition is None or length <= edition.identifier_bytes:
         return ()
@@ -279,7 +286,7 @@ def _read(raw: _Bytes, starts: _Ints, frames: _Ints, numbers: tuple[_Number, ...
     if not good.all():
         frames, value, valid = frames[good], value[:, good], valid[:, good]
     value[~valid] = 0
-    return _Batch(frames, numbers, value.T, valid.T)
+    return _Batch(frames, numbers, value, valid)
 
 
 def _from_bcd(digits: _Bytes, *, signed: bool) -> tuple[_Ints, NDArray[np.bool_]]:
@@ -310,40 +317,33 @@ def _other(data: bytes, start: int, stop: int) -> Other:
 
 
 def _columns(
-    raw: _Bytes, starts: _Ints, batches: list[_Batch], others: tuple[Other, ...], framed: int
+    raw: _Bytes, starts: _Ints, batches: list[_Batch], others: tuple[Other, ...], stray_bytes: int
 ) -> Columns:
     """Put the rows of all batches into the order of the line."""
-    frames = _joined((np.repeat(each.frames, len(each.numbers)) for each in batches), np.int64)
-    order = np.argsort(frames, kind="stable")
-    valid = _joined((each.valid.ravel() for each in batches), np.bool_)[order]
-    identifier = _joined((_repeated(each, "identifier") for each in batches), np.uint32)[order]
-    scale = _joined((_repeated(each, "scale") for each in batches), np.int8)[order]
-    frames = frames[order]
+    counts = np.zeros(len(starts), dtype=np.int64)
+    for batch in batches:
+        counts[batch.frames] = len(batch.numbers)
+    rows = int(counts.sum())
+    first = np.cumsum(counts) - counts
+    identifier = np.zeros(rows, dtype=np.uint32)
+    value = np.zeros(rows, dtype=np.int64)
+    scale = np.zeros(rows, dtype=np.int8)
+    valid = np.zeros(rows, dtype=np.bool_)
+    for batch in batches:
+        at = first[batch.frames]
+        for column, number in enumerate(batch.numbers):
+            identifier[at + column] = number.identifier
+            value[at + column] = batch.value[column]
+            valid[at + column] = batch.valid[column]
+            scale[at + column] = np.where(batch.valid[column], number.scale, 0)
     return Columns(
-        address=_addresses(raw, starts)[frames],
+        address=np.repeat(_numbers(raw, starts + 1), counts),
         identifier=identifier,
-        value=_joined((each.value.ravel() for each in batches), np.int64)[order],
-        scale=np.where(valid, scale, np.int8(0)),
-        offset=starts[frames],
+        value=value,
+        scale=scale,
+        offset=np.repeat(starts, counts),
         valid=valid,
         others=others,
         frames=len(starts),
-        stray_bytes=len(raw) - framed,
+        stray_bytes=stray_bytes,
     )
-
-
-def _repeated(batch: _Batch, name: str) -> NDArray[Any]:
-    column = np.array([getattr(number, name) for number in batch.numbers])
-    return np.tile(column, len(batch.frames))
-
-
-def _joined(parts: Iterator[NDArray[Any]], kind: type[np.generic]) -> NDArray[Any]:
-    return np.concatenate([np.zeros(0, dtype=kind), *parts], dtype=kind, casting="unsafe")
-
-
-def _addresses(raw: _Bytes, starts: _Ints) -> NDArray[np.uint64]:
-    """The address fields, low pair first on the wire, as numbers of twelve hexadecimal digits."""
-    address = np.zeros(len(starts), dtype=np.uint64)
-    for at in range(6, 0, -1):
-        address = (address << np.uint64(8)) | raw[starts + at]
-    return address
