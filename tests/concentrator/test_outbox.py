@@ -193,6 +193,13 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
         Outbox.open(str(tmp_path / "store.sqlite"))
 
 
+def test_a_commit_waits_for_the_disk(store):
+    """The other tests end the process; that a commit survives a power cut, SQLite promises for this."""
+    connection = store._database._connection
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
 def test_a_full_disk_is_told_and_loses_nothing(tmp_path):
     def small_disk(path):
         connection = open_file(path)

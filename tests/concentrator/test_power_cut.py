@@ -1,4 +1,7 @@
-"""A power cut at any write loses no reading and delivers none twice."""
+"""An end of the process at any write loses no reading, changes none, and the station keeps each once.
+
+On the wire a report may come twice: when the mark of its confirmation was lost.
+"""
 
 import asyncio
 from datetime import timedelta
@@ -50,6 +53,28 @@ async def cut_and_recover(world, at, *, after, folder):
     return dark, supply.last, world.concentrator.outbox
 
 
+def test_a_value_that_is_missing_or_wrong_is_not_taken_for_delivered(tmp_path):
+    """The judge of the cuts below is judged."""
+
+    async def story(world):
+        world.start()
+        await world.until(hours=1, minutes=5)
+        await world.stop()
+        planned = world.planned(START + timedelta(hours=1))
+        assert world.delivered() == planned
+        assert world.invented() == []
+        for slot in planned:
+            true = world.station.values[slot]
+            for false in (None, true + 1000):
+                world.station.values[slot] = false
+                assert world.invented() == [(slot, false)]
+                is_energy = slot.register.startswith("1-0:1.8")
+                assert (slot in world.delivered()) is (false is not None and not is_energy)
+            world.station.values[slot] = true
+
+    play(story, tmp_path / "store.sqlite", meters=3, tariffs=2)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_cut_at_any_write(tmp_path, after):
@@ -67,6 +92,7 @@ def test_a_cut_at_any_write(tmp_path, after):
             break
         cuts.append(statement)
         assert world.delivered() == world.planned(START + timedelta(hours=1)), statement
+        assert world.invented() == [], statement
         # A mark that the power took is not known any more; only then may its report come again.
         marking = statement.startswith(("BEGIN", "UPDATE reading", "COMMIT"))
         repeated = set(world.station.repeated)
@@ -101,5 +127,6 @@ def test_cuts_again_and_again_on_a_bad_line(tmp_path, seed):
         await world.stop()
         assert cuts > 5
         assert world.delivered() == world.planned(START + timedelta(hours=10))
+        assert world.invented() == []
 
     play(story, tmp_path / "store.sqlite", seed=seed, meters=3, rates=FaultRates(cut=0.05))

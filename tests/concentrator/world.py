@@ -8,6 +8,7 @@ from typing import Any, Final
 from msgspec import structs
 from tests.concentrator.station import SHANGHAI, Station
 
+from kwhub.catalog.names import to_dlt645
 from kwhub.concentrator.app import Concentrator
 from kwhub.concentrator.config import (
     BusSettings,
@@ -21,6 +22,7 @@ from kwhub.concentrator.database import open_file
 from kwhub.concentrator.outbox import Slot
 from kwhub.concentrator.plan import Plan
 from kwhub.domain.errors import LinkDown
+from kwhub.domain.readings import Register
 from kwhub.links.layers import Faulty
 from kwhub.links.layers.faulty import FaultRates
 from kwhub.links.memory import pair
@@ -33,6 +35,16 @@ START = datetime(2026, 3, 2, tzinfo=SHANGHAI)
 BAUD: Final = 9_600
 QUIET = FaultRates()
 DEAF = FaultRates(loss=1.0)
+
+
+ENERGY = "1-0:1.8"
+POWER_FACTORS = (":13", ":33", ":53", ":73")  # in percent on the uplink
+
+
+@cache
+def shown(meter, register, at):
+    """What a meter shows under a register at a moment (seconds since 1970)."""
+    return meter.readout.values(to_dlt645(Register(register)), at)[0]
 
 
 @cache
@@ -128,8 +140,45 @@ class World:
         }
 
     def delivered(self):
-        """Every value that the station has confirmed."""
-        return {Slot(*key) for key in self.station.values}
+        """Every value that the station has confirmed, when it is what the meter counts."""
+        return {slot for slot, value in self._at_station() if self._is_true(slot, value)}
+
+    def invented(self):
+        """Values at the station that no meter has shown at their moment."""
+        return [
+            (slot, value)
+            for slot, value in self._at_station()
+            if not self._is_true(slot, value)
+            or (slot.register[:7] != ENERGY and not self._was_shown(slot, value))
+        ]
+
+    def _at_station(self):
+        return [(Slot(*key), value) for key, value in self.station.values.items()]
+
+    def _meters(self, point):
+        """The meters that are or were at a point."""
+        meter = next(place.meter for place in self.area.places if place.point == point)
+        return {meter, self.replaced.get(meter.address, meter)}
+
+    def _is_true(self, slot, value):
+        """Whether an energy is the register's at the moment; of anything else, whether it is there."""
+        if value is None or slot.register[:7] != ENERGY:
+            return value is not None
+        wall_s = slot.at + int(START.utcoffset().total_seconds())
+        return any(
+            value == shown(meter, slot.register, meter.clock.moment(wall_s))
+            for meter in self._meters(slot.point)
+        )
+
+    def _was_shown(self, slot, value):
+        """Whether a meter showed this at the moment or at one for which a present value may stand."""
+        moments = range(slot.at, slot.at + self.config.plan.hourly_window_s + 1)
+        unit = 100 if slot.register.split(".")[0].endswith(POWER_FACTORS) else 1
+        return any(
+            value == unit * shown(meter, slot.register, at)
+            for meter in self._meters(slot.point)
+            for at in moments
+        )
 
     async def _open_link(self, address):
         if address == "station:":
