@@ -2,17 +2,23 @@
 
 import datetime as dt
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from tests.headend.world import DAYS, Row, batch, open_store, shanghai
+from sqlalchemy import update
+from tests.headend.world import DAYS, Row, batch, config, open_store, shanghai
 
 from kwhub.catalog.registers import describe
 from kwhub.domain.errors import KwhubError, LocalError
 from kwhub.domain.readings import Quality, Register
 from kwhub.headend.quality.expect import ENERGY, EXPECTED, due
+from kwhub.headend.store import schema
+from kwhub.headend.store.database import Database
+from kwhub.headend.store.days import Days
 from kwhub.headend.store.queries import Queries
 from kwhub.headend.store.store import Store
+from kwhub.headend.store.vectors import Series, encode
 
 DAY = dt.date(2026, 3, 3)
 LATER = dt.datetime(2026, 3, 5, tzinfo=dt.UTC)
@@ -247,3 +253,65 @@ def test_moments_due_follow_the_length_of_the_day():
     assert len(due(900, (start, start + 25 * 3600), 10**6)) == 100
     assert np.array_equal(due(86_400, (start, 86_400), 10**6), [86_400])
     assert len(due(900, (start, 86_400), 5_400)) == 1
+
+
+def plant(store: Store, day: int, version: int, *hours: int) -> None:
+    """Put the measured values of hours of 3 March into a vector, behind the back of packing."""
+    moments = np.array([shanghai(3, hour) for hour in hours], "<i8")
+    values = np.array([energy(ONE, int(at)) for at in moments], "<i8")
+    number = DAYS.number(dt.date(2026, 3, day))
+    packed = encode(
+        Series(moments, values, np.full(len(hours), Quality.ACTUAL, "u1")),
+        DAYS.number_start_s(number),
+    )
+    row = {
+        "meter_id": ONE, "interval_s": 900, "register": ENERGY, "day": number,
+        "version": version, "scale": packed.scale, "moments": packed.count,
+        "present": packed.present, "vector": packed.raw,
+    }
+    with store.database.write() as connection:
+        connection.execute(schema.day_vector.insert(), [row])
+
+
+def test_a_reading_that_is_stored_twice_is_counted(store):
+    fill(store, 2, 3)
+    store.append([batch([(ONE, ENERGY, 900, shanghai(3, 5), 1)])])
+    store.pack()
+    queries = asked_at(store)
+    assert queries.completeness(DAY, DAY).duplicates == 0  # a conflict is none
+    plant(store, 3, 2, 5, 6)  # what version 0 has already
+    assert queries.completeness(DAY, DAY).duplicates == 2
+
+
+def test_a_moment_in_two_days_is_counted(store):
+    store.append([batch(full_day(ONE))])
+    store.pack()
+    plant(store, 2, 0, 7)
+    assert asked_at(store).completeness(DAY, DAY).duplicates == 1
+
+
+def test_a_page_of_one_day_does_not_read_the_journal_of_another(store):
+    fill(store, 2, 3)
+    store.append([batch([(ONE, ENERGY, 900, shanghai(20), 1)])])
+    damaged = update(schema.journal).where(schema.journal.c.first_at == shanghai(20))
+    with store.database.write() as connection:
+        connection.execute(damaged.values(columns=b"not a blob"))
+    (area,) = asked_at(store).areas(DAY)
+    assert area.read_rate == 1.0
+
+
+def test_hours_of_a_zone_half_an_hour_beside_utc(tmp_path):
+    delhi = Days(ZoneInfo("Asia/Kolkata"))
+    path = tmp_path / "headend.sqlite"
+    store = Store(Database(str(path)), delhi, config(path))
+    start = delhi.start(DAY)
+    voltage = Register("1-0:32.7.0")
+    first = int(start.timestamp())
+    rows = [(ONE, str(voltage), 3600, first + 3600 * n, 229_900_000) for n in range(24)]
+    store.append([batch(rows)])
+    queries = Queries(store.database, delhi, lambda: LATER)
+    curve = queries.curve(ONE, voltage, start, start + dt.timedelta(days=1), 3600)
+    assert curve.values == [Decimal("229.9")] * 24
+    later = queries.curve(ONE, voltage, start + dt.timedelta(minutes=10), LATER, 3600)
+    assert later.times[0] == start + dt.timedelta(hours=1)
+    store.close()

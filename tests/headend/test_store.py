@@ -17,6 +17,7 @@ from kwhub.domain.errors import ConfigError
 from kwhub.headend.store import schema
 from kwhub.headend.store.columns import Columns
 from kwhub.headend.store.database import Database, StoreError
+from kwhub.headend.store.doubles import stored_twice
 from kwhub.headend.store.journal import Batch, Stray
 from kwhub.headend.store.read import Reader
 from kwhub.headend.store.store import Store
@@ -203,7 +204,7 @@ def test_a_power_cut_at_any_statement_loses_and_doubles_nothing(tmp_path):
         again.pack()
         assert everything(again) == wanted, cut_at
         with again.database.read() as connection:
-            assert Reader(connection, DAYS).stored_twice((DAY, DAY)) == 0
+            assert stored_twice(connection, DAYS, (DAY, DAY)) == 0
         again.close()
     assert cut_at > 20
 

@@ -18,6 +18,7 @@ from kwhub.headend.quality.expect import ENERGY, Moments
 from kwhub.headend.store import archive_rows, schema
 from kwhub.headend.store.database import Database
 from kwhub.headend.store.days import Days
+from kwhub.headend.store.doubles import stored_twice
 from kwhub.headend.store.figures import MeterFigures, day_figures, energy_so_far, on_grid
 from kwhub.headend.store.read import Latest, Reader
 from kwhub.headend.store.schema import from_micro
@@ -204,7 +205,7 @@ class Queries:
             return Completeness(
                 expected=sum(one.expected for one in figures.values()),
                 got=sum(one.got for one in figures.values()),
-                duplicates=reader.stored_twice((first, last)),
+                duplicates=stored_twice(connection, self._days, (first, last)),
                 repeated=tallies.get("repeated", 0),
                 conflicts=tallies.get("conflict", 0),
             )
@@ -316,8 +317,14 @@ class Queries:
             count = (stop_s - start_s) // DAY_INTERVAL_S + 2
             midnights = [self._days.start_s(first + timedelta(days=n)) for n in range(count)]
             return np.array([at for at in midnights if start_s <= at < stop_s], "<i8")
-        first_s = -(-start_s // interval_s) * interval_s
-        return np.arange(first_s, stop_s, interval_s, dtype="<i8")
+        first, last = (self._days.of(datetime.fromtimestamp(at, UTC)) for at in limits)
+        # From each midnight on: a zone may be half an hour away from the hours of UTC.
+        found = [
+            np.arange(*self._days.span_s(day, day), interval_s, dtype="<i8")
+            for day in (first + timedelta(days=n) for n in range((last - first).days + 1))
+        ]
+        moments = np.concatenate(found)
+        return moments[(moments >= start_s) & (moments < stop_s)]
 
 
 def _meter_row(

@@ -45,6 +45,7 @@ class Reader:
         """Make a reader that lives as long as the transaction of ``connection``."""
         self._connection = connection
         self._days = days
+        self._read: dict[tuple[int, int], Columns] = {}
 
     def series(
         self,
@@ -93,18 +94,6 @@ class Reader:
             grouped.setdefault(meter_id, []).append(one)
         return grouped
 
-    def stored_twice(self, span: tuple[date, date]) -> int:
-        """Count moments that the day vectors of a span hold more than once; must be 0."""
-        table = schema.day_vector
-        first, last = map(self._days.number, span)
-        query = select(table).where(table.c.day.between(first, last), table.c.version == 0)
-        count = 0
-        for row in self._connection.execute(query):
-            packed = Packed(row.scale, row.moments, row.present, row.vector)
-            at = decode(packed, self._days.number_start_s(row.day)).at
-            count += len(at) - len(np.unique(at))
-        return count
-
     @cached_property
     def _entries(self) -> list[Entry]:
         return list(entries(self._connection))
@@ -113,6 +102,15 @@ class Reader:
     def _waiting(self) -> Columns:
         """Everything in the journal."""
         return concatenate([entry.columns for entry in self._entries])
+
+    def _waiting_in(self, span_s: tuple[int, int]) -> Columns:
+        """What the journal holds of a span, both ends inclusive, and perhaps more; read once."""
+        for (first, last), columns in self._read.items():
+            if first <= span_s[0] and span_s[1] <= last:
+                return columns
+        found = entries(self._connection, span_s=span_s)
+        self._read[span_s] = concatenate([entry.columns for entry in found])
+        return self._read[span_s]
 
     def _vectors(
         self,
@@ -145,8 +143,8 @@ class Reader:
         span: tuple[date, date],
     ) -> dict[SeriesKey, Series]:
         """What the journal holds of some series, in the order of arrival."""
-        waiting = self._waiting
         start_s, stop_s = self._days.span_s(*span)
+        waiting = self._waiting_in((start_s, stop_s))
         late = interval_s == DAY_INTERVAL_S  # a freeze is stamped with the end of its day
         numbers = [n for n, name in enumerate(waiting.registers) if name in set(registers)]
         rows = waiting.take(
