@@ -65,7 +65,10 @@ class Answers:
         identifier, address = request.identifier, self._memory.address
         if request.edition is Edition.E1997:
             return Data(address, identifier, self._old_payload(identifier, at_s))
-        payload = self._payload(identifier, request.argument, at_s)
+        if identifier < _EVENTS << 24:
+            payload = self._values(identifier, at_s)
+        else:
+            payload = self._payload(identifier, request.argument, at_s)
         self._long = (identifier, payload) if len(payload) > PART_BYTES_MAX else None
         more = self._long is not None
         return Data(address, identifier, payload[:PART_BYTES_MAX], more)
@@ -88,10 +91,8 @@ class Answers:
         return Data(address, request.identifier, part, more, request.sequence)
 
     def _payload(self, identifier: int, argument: bytes, at_s: int) -> bytes:
-        """Value bytes of an identifier of 2007."""
+        """Value bytes of an identifier of 2007 from class 03 on."""
         group = identifier >> 24
-        if group < _EVENTS:
-            return self._values(identifier, at_s)
         if group == _LOAD_RECORD:
             payload = self._body.records.payload(identifier, argument, at_s)
             return payload[: PART_BYTES_MAX * _PARTS_MAX]

@@ -130,11 +130,11 @@ class MeterBus:
 
     def _asked(self, event: Asked, now: float) -> None:
         request, at_s = event.request, int(self._epoch_s + now + _ROUNDING_S)
-        replies = [
-            reply
-            for meter in self._meant(request.address)
-            if (reply := meter.answer(request, at_s)) is not None
-        ]
+        replies = []
+        for meter in self._meant(request.address):
+            reply = meter.answer(request, at_s)
+            if reply is not None:
+                replies.append(reply)
         if type(request) is not ReadData and request.function in _ADDRESS_CHANGING:
             self._meters = _by_address(self._all)
         if not replies or event.silent:
