@@ -40,6 +40,8 @@ class Station:
         self.up = True  # whether a connection can be made
         self.confirming = True  # whether reports are stored and confirmed
         self.denying = False
+        self.denied: Any = ()  # points whose reports are denied as a whole
+        self.offered = 0  # reports that came, whatever became of them
         self.values: dict[Any, Any] = {}
         self.arrivals: Counter[Any] = Counter()
         self.frames: list[set[Any]] = []  # what stood in each report
@@ -91,7 +93,8 @@ class Station:
         return []
 
     def _reported(self, event):
-        if self.denying:
+        self.offered += 1
+        if self.denying or any(self._denies(unit) for unit in event.units):
             return [Deny(event.frame)]
         if not self.confirming:
             return []
@@ -105,6 +108,9 @@ class Station:
                     self.frames[-1].add(key)
                     assert self.values.setdefault(key, value) == value
         return [Confirm(event.frame)]
+
+    def _denies(self, unit):
+        return not {*unit.points}.isdisjoint(self.denied)
 
     @property
     def repeated(self):

@@ -53,6 +53,7 @@ async def cut_and_recover(world, at, *, after, folder):
     return dark, supply.last, world.concentrator.outbox
 
 
+@pytest.mark.slow
 def test_a_value_that_is_missing_or_wrong_is_not_taken_for_delivered(tmp_path):
     """The judge of the cuts below is judged."""
 

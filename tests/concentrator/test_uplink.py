@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import pytest
 from tests.concentrator.station import SHANGHAI, Station
 
 from kwhub.concentrator.answers import Answers
@@ -83,6 +84,10 @@ class World:
             task.cancel()
             await asyncio.wait([task])
             self.outbox.close()
+
+    def reasons(self):
+        rows = self.outbox._database.rows("SELECT DISTINCT withheld FROM reading")
+        return " ".join(reason for (reason,) in rows if reason)
 
     def read(self, *values, register="1-0:1.8.0", interval_s=900, start=NOON, point=1):
         batch = Batch(NOON)
@@ -177,6 +182,52 @@ def test_a_head_end_that_does_not_know_us_or_denies_is_asked_again_later(tmp_pat
         world.station.denying = False
         await world.clock.sleep(120)
         assert world.outbox.counts().waiting == 0
+
+    play(tmp_path, story)
+
+
+def test_one_point_that_is_denied_does_not_hold_up_the_others(tmp_path):
+    async def story(world):
+        world.station.denied = {7}
+        for point in range(1, 31):
+            world.read("1.00", "1.25", point=point)
+        await world.clock.sleep(60)
+        assert {key[0] for key in world.station.values} == {*range(1, 31)} - {7}
+        assert world.station.repeated == []
+        assert (world.outbox.counts().waiting, world.outbox.counts().withheld) == (0, 2)
+        assert world.uplink.counters.readings_withheld == 2
+        assert "denies the report" in world.reasons()
+        assert world.station.offered < 40
+
+    play(tmp_path, story)
+
+
+def test_a_denied_reading_that_is_alone_waits_until_another_is_confirmed(tmp_path):
+    async def story(world):
+        world.station.denied = {1}
+        world.read("1.00")
+        await world.clock.sleep(900)
+        assert (world.outbox.counts().waiting, world.outbox.counts().withheld) == (1, 0)
+        assert world.station.offered < 40  # pauses grow
+        world.read("2.00", point=2)
+        await world.clock.sleep(300)
+        assert (world.outbox.counts().waiting, world.outbox.counts().withheld) == (0, 1)
+
+    play(tmp_path, story)
+
+
+@pytest.mark.slow
+def test_a_head_end_that_denies_everything_for_hours_costs_no_reading(tmp_path):
+    async def story(world):
+        world.station.denying = True
+        for point in range(1, 201):
+            world.read("1.00", register="1-0:16.7.0", interval_s=3_600, point=point)
+        await world.clock.sleep(7_200)
+        assert world.outbox.counts().waiting == 200
+        world.station.denying = False
+        await world.clock.sleep(120)
+        assert len(world.station.values) == 200
+        assert world.outbox.counts().withheld == 0
 
     play(tmp_path, story)
 

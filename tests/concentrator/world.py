@@ -172,12 +172,13 @@ class World:
 
     def _was_shown(self, slot, value):
         """Whether a meter showed this at the moment or at one for which a present value may stand."""
-        moments = range(slot.at, slot.at + self.config.plan.hourly_window_s + 1)
+        present = range(slot.at, slot.at + self.config.plan.hourly_window_s + 1)
+        wall_s = slot.at + int(START.utcoffset().total_seconds())
         unit = 100 if slot.register.split(".")[0].endswith(POWER_FACTORS) else 1
         return any(
             value == unit * shown(meter, slot.register, at)
             for meter in self._meters(slot.point)
-            for at in moments
+            for at in (meter.clock.moment(wall_s), *present)  # a record is stamped by the meter
         )
 
     async def _open_link(self, address):

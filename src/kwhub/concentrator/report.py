@@ -24,7 +24,7 @@ from kwhub.protocols.gdw1376.frames import STANDARD
 from kwhub.protocols.gdw1376.registers import CURVES
 from kwhub.protocols.gdw1376.units import MARK_BYTES, Unit
 
-__all__ = ["POINTS_PER_UNIT_MAX", "Packed", "Parcel", "curve_value", "pack"]
+__all__ = ["POINTS_PER_UNIT_MAX", "Packed", "Parcel", "Said", "curve_value", "pack"]
 
 POINTS_PER_UNIT_MAX = 96
 """Values in one curve unit: a day of quarters."""
@@ -35,11 +35,32 @@ UNIT_BYTES_MAX = 480
 _PERCENT = Decimal(100)
 
 
-class Parcel(NamedTuple):
-    """One report, and the places in the outbox that its confirmation settles."""
+class Said(NamedTuple):
+    """A unit, and the places in the outbox of what it says."""
 
-    units: tuple[Unit, ...]
+    unit: Unit
     ids: tuple[int, ...]
+
+
+class Parcel(NamedTuple):
+    """One report."""
+
+    said: tuple[Said, ...]
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """What is sent."""
+        return tuple(each.unit for each in self.said)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The places in the outbox that its confirmation settles."""
+        return tuple(place for each in self.said for place in each.ids)
+
+    def halves(self) -> tuple["Parcel", ...]:
+        """Two reports that say the same; none when there is only one unit."""
+        middle = len(self.said) // 2
+        return (Parcel(self.said[:middle]), Parcel(self.said[middle:])) if middle else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +69,6 @@ class Packed:
 
     parcels: tuple[Parcel, ...]
     unsayable: tuple[tuple[int, str], ...]  #: place in the outbox, and why
-
-
-class _Said(NamedTuple):
-    unit: Unit
-    ids: tuple[int, ...]
 
 
 def pack(
@@ -75,7 +91,7 @@ def pack(
         else:
             key = (entry.point, entry.register, entry.interval_s)
             curves.setdefault(key, []).append(entry)
-    said: list[_Said] = []
+    said: list[Said] = []
     for run in (run for series in curves.values() for run in _runs(series, zone)):
         said += _say_curve(run, zone, unsayable)
     for freeze in freezes.values():
@@ -108,10 +124,10 @@ def _runs(series: list[Entry], zone: tzinfo) -> Iterator[list[Entry]]:
     yield run
 
 
-def _say_curve(run: list[Entry], zone: tzinfo, unsayable: list[tuple[int, str]]) -> list[_Said]:
+def _say_curve(run: list[Entry], zone: tzinfo, unsayable: list[tuple[int, str]]) -> list[Said]:
     """Make one unit of a run; when that fails, of each reading alone."""
     try:
-        return [_Said(_curve_unit(run, zone), tuple(entry.id for entry in run))]
+        return [Said(_curve_unit(run, zone), tuple(entry.id for entry in run))]
     except LocalError as error:
         if len(run) == 1:
             unsayable.append((run[0].id, str(error)))
@@ -119,10 +135,10 @@ def _say_curve(run: list[Entry], zone: tzinfo, unsayable: list[tuple[int, str]])
     return [said for entry in run for said in _say_curve([entry], zone, unsayable)]
 
 
-def _say_freeze(freeze: list[Entry], zone: tzinfo, unsayable: list[tuple[int, str]]) -> list[_Said]:
+def _say_freeze(freeze: list[Entry], zone: tzinfo, unsayable: list[tuple[int, str]]) -> list[Said]:
     """Make one unit of total and tariffs; a part of them alone would say that the rest has no value."""
     try:
-        return [_Said(_freeze_unit(freeze, zone), tuple(entry.id for entry in freeze))]
+        return [Said(_freeze_unit(freeze, zone), tuple(entry.id for entry in freeze))]
     except LocalError as error:
         unsayable += [(entry.id, str(error)) for entry in freeze]
         return []
@@ -154,15 +170,15 @@ def _ended(midnight: int, zone: tzinfo) -> date:
     return wall(midnight, zone).date() - timedelta(days=1)
 
 
-def _merged(said: Iterable[_Said]) -> Iterator[_Said]:
+def _merged(said: Iterable[Said]) -> Iterator[Said]:
     """Put functions of one group of eight, of one point and in ascending order, into one unit."""
-    last: _Said | None = None
+    last: Said | None = None
     for each in said:
         if last is not None and _continues(last.unit, each.unit):
             unit = last.unit
             functions = unit.functions + each.unit.functions
             joined = Unit(unit.points, functions, unit.data + each.unit.data)
-            last = _Said(joined, last.ids + each.ids)
+            last = Said(joined, last.ids + each.ids)
             continue
         if last is not None:
             yield last
@@ -181,17 +197,15 @@ def _continues(first: Unit, second: Unit) -> bool:
     )
 
 
-def _parcels(said: Iterable[_Said], room: int) -> Iterator[Parcel]:
-    units: list[Unit] = []
-    ids: list[int] = []
+def _parcels(said: Iterable[Said], room: int) -> Iterator[Parcel]:
+    parcel: list[Said] = []
     left = room
     for each in said:
         size = MARK_BYTES + len(each.unit.data)
-        if units and size > left:
-            yield Parcel(tuple(units), tuple(ids))
-            units, ids, left = [], [], room
-        units.append(each.unit)
-        ids += each.ids
+        if parcel and size > left:
+            yield Parcel(tuple(parcel))
+            parcel, left = [], room
+        parcel.append(each)
         left -= size
-    if units:
-        yield Parcel(tuple(units), tuple(ids))
+    if parcel:
+        yield Parcel(tuple(parcel))

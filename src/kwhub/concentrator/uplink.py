@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeAlias
 from kwhub.concentrator.answers import Answers
 from kwhub.concentrator.config import Identity, UplinkSettings
 from kwhub.concentrator.counters import UplinkCounters
+from kwhub.concentrator.denials import DENIALS_MAX, Denials
 from kwhub.concentrator.outbox import Entry, Outbox
 from kwhub.concentrator.report import Parcel, pack
 from kwhub.domain.errors import KwhubError, LinkDown, Refusal
@@ -84,6 +85,7 @@ class Uplink:
         self.clock = clock
         self.ports = ports
         self.counters = counters
+        self.denials = Denials()
         self.news = asyncio.Event()  #: the outbox has got something
         self._open_link = open_link
         self._confirmed: list[int] = []  # places that the store does not know to be delivered yet
@@ -93,7 +95,7 @@ class Uplink:
 
         Raises:
             LinkDown: it cannot be made, was closed, or the head-end does not react.
-            Refusal: the head-end does not know this terminal, or denies a report.
+            Refusal: the head-end does not know this terminal, or denies reports.
             StoreError: the store cannot be read or written.
         """
         link = await self._open_link(self.settings.address)
@@ -138,6 +140,7 @@ class _Connection:
         self._attendant = Attendant(link, session, uplink.clock, self._heard)
         self._waiting: dict[int, asyncio.Future[Any]] = {}  # by identity of the request
         self._tasks = asyncio.TaskGroup()
+        self._is_confirming = False  # a report was confirmed on this connection
         self._forwarding = 0
         self._forwarded: tuple[bytes, Answer] | None = None  # the last order and its answer
 
@@ -168,34 +171,68 @@ class _Connection:
             self._uplink.settle()
             entries = self._fetch()
             if not entries:
+                self._uplink.denials.give_up()
                 await self._uplink.news.wait()
                 await self._uplink.clock.sleep(LINGER_S)
                 continue
             packed = pack(entries, self._uplink.zone)
-            for place, reason in packed.unsayable:
-                self._uplink.outbox.withhold([place], reason)
-                self._counters.readings_withheld += 1
+            for reason, places in _by_reason(packed.unsayable).items():
+                self._withhold(places, reason)
             for parcel in packed.parcels:
                 await self._deliver(parcel)
 
     def _fetch(self) -> list[Entry]:
-        """The oldest readings that wait; of a day freeze all tariffs or none."""
-        entries = self._uplink.outbox.waiting(ENTRIES_PER_FETCH)
-        if len(entries) == ENTRIES_PER_FETCH and entries[-1].interval_s == DAY_INTERVAL_S:
+        """The oldest readings that wait and are not put aside; of a day freeze all tariffs or none."""
+        aside = self._uplink.denials.places
+        limit = ENTRIES_PER_FETCH + len(aside)
+        entries = self._uplink.outbox.waiting(limit)
+        if len(entries) == limit and entries[-1].interval_s == DAY_INTERVAL_S:
             last = entries[-1]
             while (entries[-1].point, entries[-1].at) == (last.point, last.at):
                 entries.pop()
-        return entries
+        return [entry for entry in entries if entry.id not in aside] if aside else entries
 
-    async def _deliver(self, parcel: Parcel) -> None:
-        """Send one report; mark what it carried when it is confirmed."""
+    async def _deliver(self, parcel: Parcel, *, patience: int = DENIALS_MAX) -> None:
+        """Send one report; in parts when it was denied so often.
+
+        Raises:
+            Refusal: it was denied less often, or the head-end confirms nothing at all.
+        """
+        denials = self._uplink.denials
+        denial = await self._offer(parcel)
+        if denial is None:
+            for aside, _ in denials.take():
+                await self._deliver(aside, patience=1)
+            return
+        if denials.add(parcel) < patience:
+            raise denial
+        for half in (halves := parcel.halves()):
+            await self._deliver(half, patience=1)
+        if halves:
+            return
+        if self._is_confirming:
+            self._withhold(parcel.ids, str(denial))
+        else:
+            denials.put_aside(parcel, denial)
+
+    async def _offer(self, parcel: Parcel) -> Refusal | None:
+        """Send one report and mark what it carried when it is confirmed; the error if it is denied."""
         event = await self._send(Report(parcel.units))
-        if not isinstance(event, Confirmed):
-            self._counters.reports_denied += isinstance(event, Denied)
-            self._counters.reports_unanswered += isinstance(event, TimedOut)
-            raise _failure(event, "report")
-        self._counters.reports += 1
-        self._uplink.settle(parcel.ids)
+        if isinstance(event, Confirmed):
+            self._counters.reports += 1
+            self._is_confirming = True
+            self._uplink.settle(parcel.ids)
+            return None
+        self._counters.reports_denied += isinstance(event, Denied)
+        self._counters.reports_unanswered += isinstance(event, TimedOut)
+        error = _failure(event, "report")
+        if not isinstance(error, Refusal):
+            raise error
+        return error
+
+    def _withhold(self, places: Sequence[int], reason: str) -> None:
+        self._uplink.outbox.withhold(places, reason)
+        self._counters.readings_withheld += len(places)
 
     async def _send(self, request: Login | Report) -> Any:
         """Send something and wait for the event that ends it."""
@@ -264,6 +301,13 @@ def _order(frame: Frame1376) -> Forward | None:
     """The one order in a frame of AFN 10, when it is one that we carry out."""
     typed = [each for unit in frame.units for each in read_unit(frame.afn, unit, up=False)]
     return typed[0] if len(typed) == 1 and isinstance(typed[0], Forward) else None
+
+
+def _by_reason(unsayable: Iterable[tuple[int, str]]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for place, reason in unsayable:
+        found.setdefault(reason, []).append(place)
+    return found
 
 
 def _failure(event: Denied | TimedOut, what: str) -> KwhubError:
