@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 from decimal import Decimal
 
+import msgspec
 import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
@@ -13,6 +14,7 @@ from tests.headend.world import DAYS, NOON, config, open_store
 
 from kwhub.domain.errors import LinkDown, NoAnswer, Refusal
 from kwhub.headend.app import HeadEnd
+from kwhub.headend.front import front
 from kwhub.headend.ingest.decode import decode
 from kwhub.links.memory import pair
 from kwhub.protocols.gdw1376.afn_0d import CurveUnit, DayFreezeUnit
@@ -291,3 +293,52 @@ def test_who_is_cut_off_while_logging_in_is_not_online(tmp_path, delay_s):
         await headend.close()
 
     run_virtual(main, start=NOON)
+
+
+def test_data_of_a_point_that_is_named_later_is_not_lost(tmp_path):
+    full = config(tmp_path / "headend.sqlite")
+    (area,) = full.area
+    (terminal,) = area.terminal
+    fewer = msgspec.structs.replace(terminal, meter=terminal.meter[:1])
+    partly = msgspec.structs.replace(area, terminal=(fewer,))
+    long = CurveUnit(2, 101, WALL, (*CURVE.values, *[Decimal(2)] * 200)).to_unit()
+    assert len(long.to_bytes()) > 512
+
+    async def before(headend, tasks):
+        concentrator = connect(headend, tasks)
+        await concentrator.login()
+        for _ in range(2):  # the same again is kept once
+            assert isinstance(await concentrator.ask(Report((long,))), Confirmed)
+        assert headend.store.unplaced_bytes(1) == len(long.to_bytes())
+
+    async def after(headend, _tasks):
+        assert headend.store.unplaced_bytes(1) == 0
+        assert headend.store.waiting == 203
+        assert [row.captured_at for row in headend.queries.latest(2)] == [
+            DAYS.start(DAY) + dt.timedelta(seconds=900 * 202)
+        ]
+
+    async def once_more(headend, _tasks):
+        assert headend.store.waiting == 0
+        assert curve_of(headend)[:3] == [Decimal("1.25"), None, Decimal("1.5")]
+
+    play(tmp_path, before, settings=msgspec.structs.replace(full, area=(partly,)))
+    play(tmp_path, after, settings=full)
+    play(tmp_path, once_more, settings=full)
+
+
+def test_more_than_can_be_kept_is_refused_and_not_confirmed(tmp_path, monkeypatch):
+    monkeypatch.setattr(front, "UNPLACED_BYTES_MAX", 64)
+
+    async def script(headend, tasks):
+        concentrator = connect(headend, tasks)
+        await concentrator.login()
+        answers = [
+            await concentrator.ask(Report((CurveUnit(77, 101, wall, (Decimal(1),) * 5).to_unit(),)))
+            for wall in (WALL, WALL + dt.timedelta(hours=2), WALL + dt.timedelta(hours=4))
+        ]
+        assert [type(each) for each in answers] == [Confirmed, Confirmed, Denied]
+        assert isinstance(await concentrator.ask(Report((CURVE.to_unit(),))), Confirmed)
+        assert headend.front.counters["refused"] == 1
+
+    play(tmp_path, script)

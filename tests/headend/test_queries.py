@@ -265,9 +265,15 @@ def plant(store: Store, day: int, version: int, *hours: int) -> None:
         DAYS.number_start_s(number),
     )
     row = {
-        "meter_id": ONE, "interval_s": 900, "register": ENERGY, "day": number,
-        "version": version, "scale": packed.scale, "moments": packed.count,
-        "present": packed.present, "vector": packed.raw,
+        "meter_id": ONE,
+        "interval_s": 900,
+        "register": ENERGY,
+        "day": number,
+        "version": version,
+        "scale": packed.scale,
+        "moments": packed.count,
+        "present": packed.present,
+        "vector": packed.raw,
     }
     with store.database.write() as connection:
         connection.execute(schema.day_vector.insert(), [row])

@@ -248,7 +248,7 @@ def test_a_store_of_the_first_form_is_brought_up_to_date(address):
     new = open_store(address)
     (area,) = rows_of(new, schema.area)
     assert (area.id, area.name) == (1, "Willow Lane")
-    assert rows_of(new, schema.orders) == []
+    assert rows_of(new, schema.orders) == rows_of(new, schema.unplaced) == []
     new.close()
 
 

@@ -11,6 +11,7 @@ from kwhub.headend.config import Config
 from kwhub.headend.front.front import Front
 from kwhub.headend.ingest.intake import Intake
 from kwhub.headend.ingest.offload import Offload, in_place, in_thread
+from kwhub.headend.ingest.replay import replay
 from kwhub.headend.orders import Orders
 from kwhub.headend.store import order_rows, sessions
 from kwhub.headend.store.database import Database
@@ -69,6 +70,8 @@ class HeadEnd:
         with self._database.write() as connection:
             sessions.interrupt(connection, clock.now())
             order_rows.interrupt(connection, clock.now())
+        if placed := replay(self.store):
+            _log.info("placed", units=placed)
         self._full = asyncio.Event()
         self.intake = Intake(self.store, self._offload, told=self._on_written)
         self.front = Front(

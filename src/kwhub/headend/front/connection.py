@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeAlias
 
 from kwhub.domain.errors import LinkDown
 from kwhub.headend.store.archive import KnownTerminal
-from kwhub.headend.store.database import StoreError
+from kwhub.headend.store.database import StoreError, StoreFull
 from kwhub.links.base import Link
 from kwhub.links.drive import Attendant
 from kwhub.protocols.gdw1376.frames import TerminalAddress
@@ -51,7 +51,7 @@ class Office(Protocol):
         """Who this is; None for a stranger."""
 
     async def store(self, terminal: KnownTerminal, report: Reported) -> None:
-        """Make a report durable. Raises StoreError."""
+        """Make a report durable. Raises StoreFull to refuse it, StoreError to be silent."""
 
     async def seen(self, terminal: KnownTerminal) -> None:
         """Note that the terminal is alive."""
@@ -171,6 +171,10 @@ class Connection:
             return (Deny(event.frame),)
         try:
             await self._office.store(self.terminal, event)
+        except StoreFull:
+            # Said at once: the terminal must keep this data, and sending it again changes nothing.
+            self._office.counters["refused"] += 1
+            return (Deny(event.frame),)
         except StoreError:
             # Without a confirmation the terminal keeps the data and sends it again.
             self._office.counters["not_stored"] += 1

@@ -12,8 +12,10 @@ from kwhub.headend.ingest.intake import Intake
 from kwhub.headend.ingest.offload import Offload
 from kwhub.headend.store import sessions
 from kwhub.headend.store.archive import KnownTerminal
-from kwhub.headend.store.database import StoreError
+from kwhub.headend.store.database import StoreError, StoreFull
+from kwhub.headend.store.journal import Batch
 from kwhub.headend.store.store import Store
+from kwhub.headend.store.unplaced import UNPLACED_BYTES_MAX
 from kwhub.links.base import Link
 from kwhub.protocols.gdw1376 import afn_10
 from kwhub.protocols.gdw1376.afn_10 import Forward, ForwardAnswer, LineControl
@@ -114,6 +116,8 @@ class Front:
         """See Office."""
         now = self._clock.now()
         batch = decode(terminal, report.frame.afn, report.units, self._store.days, now)
+        if batch.unplaced:
+            await self._make_sure_of_room(terminal, batch)
         await self._intake.take(batch)
         self._seen[terminal.id] = now
         self.counters["reports"] += 1
@@ -131,6 +135,12 @@ class Front:
                 self.counters["not_stored"] += 1
             else:
                 self._seen[terminal.id] = now
+
+    async def _make_sure_of_room(self, terminal: KnownTerminal, batch: Batch) -> None:
+        """Raises StoreFull when what has no place in the archive has none beside it either."""
+        kept = await self._offload(partial(self._store.unplaced_bytes, terminal.id))
+        if kept + sum(len(each.unit) for each in batch.unplaced) > UNPLACED_BYTES_MAX:
+            raise StoreFull(f"{kept} bytes are kept for points that are not in the settings")
 
     def _begin(
         self, begun: Connection, address: TerminalAddress, terminal: KnownTerminal | None

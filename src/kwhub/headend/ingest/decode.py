@@ -16,6 +16,7 @@ from kwhub.headend.store.columns import Columns
 from kwhub.headend.store.days import Days
 from kwhub.headend.store.journal import Batch, Stray
 from kwhub.headend.store.schema import to_micro
+from kwhub.headend.store.unplaced import Unplaced
 from kwhub.protocols.gdw1376.afn_0d import CurveUnit, DayFreezeUnit
 from kwhub.protocols.gdw1376.registers import CURVES
 from kwhub.protocols.gdw1376.typed import Typed, Unread, read_unit
@@ -28,6 +29,7 @@ SOURCE = "gdw1376.1"
 AHEAD_S_MAX = 86_400
 """A reading from further in the future than this comes from a clock that is wrong, in seconds."""
 
+UNKNOWN_POINT = "unknown_point"
 _PERCENT = 100
 
 
@@ -38,9 +40,10 @@ class _Sink:
     terminal: KnownTerminal
     afn: int
     days: Days
-    latest_s: int
+    received_at: datetime
     rows: list[tuple[int, str, int, int, int | None]] = field(default_factory=list)
     strays: list[Stray] = field(default_factory=list)
+    unplaced: list[Unplaced] = field(default_factory=list)
 
     def take(self, unit: Unit, typed: Typed) -> None:
         """Turn one typed value into rows, or keep it as a stray with the reason."""
@@ -50,9 +53,17 @@ class _Sink:
             reason = typed.why
         elif isinstance(typed, CurveUnit | DayFreezeUnit):
             meter = self.terminal.points.get(point)
-            reason = "unknown_point" if meter is None else self._place(meter.id, typed)
+            reason = UNKNOWN_POINT if meter is None else self._place(meter.id, typed)
+        if reason == UNKNOWN_POINT:
+            self.unplaced.append(
+                Unplaced(self.terminal.id, point, self.afn, self.received_at, unit.to_bytes())
+            )
         if reason:
             self.strays.append(Stray(point, self.afn, function, reason, unit.to_bytes()))
+
+    @property
+    def _latest_s(self) -> int:
+        return int(self.received_at.timestamp()) + AHEAD_S_MAX
 
     def _place(self, meter_id: int, typed: CurveUnit | DayFreezeUnit) -> str:
         """Add rows; the reason when there is no place for them."""
@@ -67,7 +78,7 @@ class _Sink:
         if not unit.interval_s:
             return "unknown_density"
         moments = _moments(unit, self.days)
-        if moments and moments[-1] > self.latest_s:
+        if moments and moments[-1] > self._latest_s:
             return "from_the_future"
         part = _PERCENT if CURVES[unit.function].unit == "%" else 1
         self.rows += [
@@ -83,7 +94,7 @@ class _Sink:
         if len(registers) > TARIFFS_MAX + 1:
             return "too_many_tariffs"
         at = self.days.start_s(unit.day + timedelta(days=1))
-        if at > self.latest_s:
+        if at > self._latest_s:
             return "from_the_future"
         self.rows += [
             (meter_id, register, DAY_INTERVAL_S, at, _micro(value, 1))
@@ -104,11 +115,18 @@ def decode(
         days: zone of the site, whose wall time stands on the wire.
         received_at: aware.
     """
-    sink = _Sink(terminal, afn, days, int(received_at.timestamp()) + AHEAD_S_MAX)
+    sink = _Sink(terminal, afn, days, received_at)
     for unit in units:
         for typed in read_unit(afn, unit, up=True):
             sink.take(unit, typed)
-    return Batch(terminal.id, received_at, SOURCE, Columns.from_rows(sink.rows), tuple(sink.strays))
+    return Batch(
+        terminal.id,
+        received_at,
+        SOURCE,
+        Columns.from_rows(sink.rows),
+        tuple(sink.strays),
+        tuple(sink.unplaced),
+    )
 
 
 def _moments(unit: CurveUnit, days: Days) -> Sequence[int]:

@@ -23,7 +23,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from kwhub.domain.errors import ConfigError, KwhubError
 
-__all__ = ["Database", "StoreError", "migrate", "upsert"]
+__all__ = ["Database", "StoreError", "StoreFull", "migrate", "upsert"]
 
 BUSY_TIMEOUT_S = 30
 """How long SQLite waits for another writer before it gives up, in seconds."""
@@ -38,6 +38,10 @@ _INSERTS = MappingProxyType({"sqlite": sqlite.insert, "postgresql": postgresql.i
 
 class StoreError(KwhubError):
     """The database does not take or give data: full disk, lost connection, damaged file."""
+
+
+class StoreFull(StoreError):
+    """A bound of the store is reached: the same data will not be taken before a person has done something."""
 
 
 class Database:

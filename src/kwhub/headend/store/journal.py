@@ -6,9 +6,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from kwhub.headend.store import schema
+from kwhub.headend.store import schema, unplaced
 from kwhub.headend.store.columns import Columns
 from kwhub.headend.store.database import upsert
+from kwhub.headend.store.unplaced import Unplaced
 
 __all__ = ["Batch", "Entry", "Stray", "append", "entries", "see"]
 
@@ -36,6 +37,7 @@ class Batch:
     source: str
     columns: Columns
     strays: tuple[Stray, ...] = ()
+    unplaced: tuple[Unplaced, ...] = ()  #: kept whole until the archive knows their points
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ def append(connection: Connection, batches: Sequence[Batch]) -> None:
         connection.execute(schema.journal.insert(), rows)
     for batch in batches:
         _count_strays(connection, batch)
+        unplaced.keep(connection, batch.unplaced)
     seen = {
         batch.terminal_id: batch.received_at for batch in batches if batch.terminal_id is not None
     }

@@ -50,6 +50,7 @@ __all__ = [
     "terminal_session",
     "to_micro",
     "unknown",
+    "unplaced",
 ]
 
 MICRO_DIGITS = 6
@@ -232,6 +233,17 @@ unknown = Table(
     Column("first_at", Moment, nullable=False),
     Column("last_at", Moment, nullable=False),
     Column("sample", LargeBinary, nullable=False),
+)
+
+unplaced = Table(
+    "unplaced",
+    metadata,
+    Column("terminal_id", ForeignKey("terminal.id"), primary_key=True),
+    Column("point", Integer, primary_key=True, autoincrement=False),
+    Column("afn", SmallInteger, primary_key=True, autoincrement=False),
+    Column("digest", LargeBinary, primary_key=True),  # of the unit
+    Column("received_at", Moment, nullable=False),
+    Column("unit", LargeBinary, nullable=False),  # whole, as it stood in the frame
 )
 
 terminal_session = Table(

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 
 from kwhub.headend.config import Config
-from kwhub.headend.store import journal, schema
+from kwhub.headend.store import journal, schema, unplaced
 from kwhub.headend.store.archive import Archive, synchronise
 from kwhub.headend.store.database import Database
 from kwhub.headend.store.days import Days
@@ -40,7 +40,12 @@ class Store:
         """Write batches to the journal; durable on return. Raises StoreError: nothing was written."""
         with self.database.write() as connection:
             journal.append(connection, batches)
-        self._count(sum(len(batch.columns) for batch in batches))
+        self.count(sum(len(batch.columns) for batch in batches))
+
+    def unplaced_bytes(self, terminal_id: int) -> int:
+        """Bytes that are kept of a terminal for points that the archive does not know. Raises StoreError."""
+        with self.database.read() as connection:
+            return unplaced.bytes_of(connection, terminal_id)
 
     def see(self, seen: Mapping[int, datetime]) -> None:
         """Note when terminals were heard last. Raises StoreError."""
@@ -55,7 +60,7 @@ class Store:
                 done = pack(connection, self.days)
             if not done.batches:
                 return total
-            self._count(-done.readings)
+            self.count(-done.readings)
             total = Packing(
                 total.batches + done.batches,
                 total.readings + done.readings,
@@ -67,6 +72,7 @@ class Store:
         """Close the database."""
         self.database.close()
 
-    def _count(self, change: int) -> None:
+    def count(self, change: int) -> None:
+        """Note that more or fewer readings wait in the journal."""
         with self._counting:
             self.waiting += change
