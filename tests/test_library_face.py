@@ -120,8 +120,10 @@ def test_errors_are_raised_by_their_names():
 
 def test_a_register_that_the_edition_does_not_know():
     async def main(line):
+        meter = line.meter(METER, "dlt645-1997")
         with pytest.raises(LocalError):
-            await line.meter(METER, "dlt645-1997").read("1-0:15.8.0")
+            await meter.read("1-0:15.8.0")
+        assert await meter.clock() == datetime(2026, 3, 2, 12, 0)
 
     on_a_line(main, Obedient(edition=Edition.E1997))
 
