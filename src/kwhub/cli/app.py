@@ -37,13 +37,13 @@ app.command(meter)
 concentrator = App(
     name="concentrator", help="The concentrator: reads meters, reports to the head-end."
 )
-concentrator.command("kwhub.cli.services:run_concentrator", name="run")
+concentrator.command("kwhub.cli.concentrator:run_concentrator", name="run")
 app.command(concentrator)
 
 headend = App(
     name="headend", help="The head-end: takes reports, stores readings, serves the pages."
 )
-headend.command("kwhub.cli.services:run_headend", name="run")
+headend.command("kwhub.cli.headend:run_headend", name="run")
 app.command(headend)
 
 
@@ -80,15 +80,27 @@ def _report(error: Exception) -> int:
     return next(code for kind, code in CODES if isinstance(leaf, kind))
 
 
+def _missing(error: ImportError) -> int:
+    """A library of an extra that is not installed; anything else is a bug."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    name = getattr(cause, "name", None) or ""
+    if not isinstance(cause, ModuleNotFoundError) or name.startswith("kwhub"):
+        raise error
+    complain(f"this command needs {name}; it comes with: pip install 'kwhub[headend]'")
+    return Exit.USAGE
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command; never shows a traceback for trouble that has a name."""
     try:
         return int(app(list(arguments), exit_on_error=False) or Exit.OK)
     except CycloptsError:
         return Exit.USAGE
-    except BrokenPipeError:
+    except (BrokenPipeError, KeyboardInterrupt, asyncio.CancelledError):
         return Exit.OK
+    except ImportError as error:
+        return _missing(error)
     except (KwhubError, OSError, ExceptionGroup) as error:
         return _report(error)
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        return Exit.OK

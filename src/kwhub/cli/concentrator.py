@@ -1,0 +1,45 @@
+"""``kwhub concentrator``: the concentrator as a service, from its settings."""
+
+from contextlib import closing
+from pathlib import Path
+from secrets import randbits
+
+from kwhub.cli.logs import LogLevelOption, configure
+from kwhub.cli.output import Exit, JsonFlag, print_json, say
+from kwhub.cli.signals import cancel_on_terminate
+from kwhub.concentrator import config as concentrator_config
+from kwhub.concentrator.app import Concentrator
+from kwhub.runtime.chance import seeded
+from kwhub.runtime.clock import SystemClock
+
+__all__ = ["run_concentrator"]
+
+
+async def run_concentrator(
+    config: Path, *, json: JsonFlag = False, log_level: LogLevelOption = "info"
+) -> int:
+    """Run a concentrator until Ctrl-C: read its meters by plan and report to the head-end.
+
+    What was read is kept until the head-end has confirmed it. Example:
+
+        kwhub concentrator run concentrator.toml
+
+    Parameters
+    ----------
+    config
+        The settings, a TOML file.
+    """
+    configure(log_level, json=json)
+    settings = concentrator_config.load(config)
+    cancel_on_terminate()
+    chance = seeded(randbits(63))  # jitter must differ from one concentrator to the next
+    with closing(Concentrator(settings, SystemClock(), chance=chance)) as concentrator:
+        identity = settings.concentrator
+        name = f"{identity.region}-{identity.terminal:05d}"
+        meters = sum(len(bus.meter) for bus in settings.bus)
+        if json:
+            print_json({"terminal": name, "meters": meters, "uplink": settings.uplink.address})
+        else:
+            say(f"Concentrator {name}: {meters} meters, head-end {settings.uplink.address}")
+        await concentrator.run()
+    return Exit.OK
