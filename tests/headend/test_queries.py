@@ -4,6 +4,7 @@ import datetime as dt
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 import pytest
 from sqlalchemy import update
@@ -12,7 +13,7 @@ from tests.headend.world import DAYS, Row, batch, config, open_store, shanghai
 from kwhub.catalog.registers import describe
 from kwhub.domain.errors import KwhubError, LocalError
 from kwhub.domain.readings import Quality, Register
-from kwhub.headend.quality.expect import ENERGY, EXPECTED, due
+from kwhub.headend.quality.expect import ENERGY, Duty, due, owed
 from kwhub.headend.store import schema
 from kwhub.headend.store.database import Database
 from kwhub.headend.store.days import Days
@@ -48,11 +49,11 @@ def full_day(meter: int, day: int = 3) -> list[Row]:
     """Everything that a meter owes on one day of March."""
     rows: list[Row] = []
     start = shanghai(day)
-    for owed in EXPECTED[3 if meter == SUPPLY else 1]:
-        moments = due(owed.interval_s, (start, start + 86_400), start + 10**6)
+    for one in owed(Duty(phases=3 if meter == SUPPLY else 1)):
+        moments = due(one.interval_s, (start, start + 86_400), start + 10**6)
         for at in moments.tolist():
-            value = energy(meter, at) if owed.register == ENERGY else 5 * MICRO
-            rows.append((meter, owed.register, owed.interval_s, at, value))
+            value = energy(meter, at) if one.register == ENERGY else 5 * MICRO
+            rows.append((meter, one.register, one.interval_s, at, value))
     return rows
 
 
@@ -67,8 +68,8 @@ def test_a_full_day(store):
     store.pack()
     (area,) = asked_at(store).areas(DAY)
     assert (area.code, area.name, area.name_zh, area.meters) == ("A1", "Willow Lane", "柳巷", 3)
-    owed = 2 * (96 + 4 * 24 + 1) + 96 + 14 * 24 + 1
-    assert (area.expected, area.got, area.read_rate) == (owed, owed, 1.0)
+    points = 2 * (96 + 4 * 24 + 5) + 96 + 14 * 24 + 5
+    assert (area.expected, area.got, area.read_rate) == (points, points, 1.0)
     assert (area.supply_kwh, area.sold_kwh) == (Decimal("19.20"), Decimal("17.28"))
     assert (area.loss_kwh, area.loss_percent) == (Decimal("1.92"), Decimal("10.00"))
     assert area.missing == ()
@@ -152,7 +153,7 @@ def test_one_meter(store):
 def test_latest_registers(store):
     fill(store, 3)
     rows = asked_at(store).latest(ONE)
-    assert len(rows) == 6
+    assert len(rows) == 10
     voltage = next(row for row in rows if row.register == "1-0:32.7.0")
     assert (voltage.value, voltage.unit, voltage.interval_s) == (Decimal("5.0"), "V", 3600)
     assert (voltage.name_zh, voltage.quality) == ("A相电压", Quality.ACTUAL)
@@ -226,7 +227,7 @@ def test_completeness_and_conflicts(store):
     queries = asked_at(store)
     one_day = queries.completeness(DAY, DAY)
     assert one_day.expected == one_day.got
-    assert (one_day.duplicates, one_day.repeated, one_day.conflicts) == (0, 819, 1)
+    assert (one_day.duplicates, one_day.repeated, one_day.conflicts) == (0, 831, 1)
     assert queries.completeness(dt.date(2026, 3, 2), DAY).expected == 2 * one_day.expected
     (conflict,) = queries.conflicts(DAY, DAY)
     assert (conflict.measured, conflict.other) == (Decimal("114.84"), Decimal("0.000001"))
@@ -242,9 +243,9 @@ def test_terminals(store):
 
 
 def test_the_catalogue_knows_what_is_expected():
-    for series in EXPECTED.values():
-        for owed in series:
-            assert describe(owed.register).code == owed.register
+    for duty in (Duty(phases=3), Duty(has_records=False)):
+        for one in owed(duty):
+            assert describe(one.register).code == one.register
 
 
 def test_moments_due_follow_the_length_of_the_day():
@@ -320,4 +321,41 @@ def test_hours_of_a_zone_half_an_hour_beside_utc(tmp_path):
     assert curve.values == [Decimal("229.9")] * 24
     later = queries.curve(ONE, voltage, start + dt.timedelta(minutes=10), LATER, 3600)
     assert later.times[0] == start + dt.timedelta(hours=1)
+    store.close()
+
+
+def test_only_what_is_read_is_expected(tmp_path):
+    """One meter of 1997, one without hourly registers, one with everything."""
+    path = tmp_path / "headend.sqlite"
+    full = config(path)
+    (area,) = full.area
+    (terminal,) = area.terminal
+    supply, one, two = terminal.meter
+    meters = (
+        supply,
+        msgspec.structs.replace(one, protocol="dlt645-1997"),
+        msgspec.structs.replace(two, curve_minutes=30, hourly=False, tariffs=0),
+    )
+    area = msgspec.structs.replace(
+        area, terminal=(msgspec.structs.replace(terminal, meter=meters),)
+    )
+    store = open_store(path, msgspec.structs.replace(full, area=(area,)))
+    hours = [shanghai(3) + 3600 * n for n in range(25)]
+    rows: list[Row] = [(ONE, ENERGY, 3600, at, energy(ONE, at)) for at in hours]
+    rows += [(ONE, code, 3600, at, 5) for code in ("1-0:16.7.0", "1-0:32.7.0") for at in hours[:24]]
+    rows += [(ONE, code, 3600, at, 5) for code in ("1-0:31.7.0", "1-0:13.7.0") for at in hours[:24]]
+    halves = [shanghai(3) + 1800 * n for n in range(48)]
+    rows += [(TWO, ENERGY, 1800, at, energy(TWO, at)) for at in halves]
+    rows += [(TWO, ENERGY, 86_400, at, energy(TWO, at)) for at in (shanghai(3), shanghai(4))]
+    store.append([batch(rows)])
+    store.append([batch(full_day(SUPPLY, 2) + full_day(SUPPLY, 3))])
+    items = {row.id: row for row in asked_at(store).meters(1, day=DAY).items}
+    assert (items[ONE].expected, items[ONE].got) == (5 * 24, 5 * 24)
+    assert (items[TWO].expected, items[TWO].got) == (49, 49)
+    assert items[ONE].day_kwh == Decimal("6.72")
+    (today,) = asked_at(store).areas(DAY)
+    assert today.loss_percent == Decimal("10.00")
+    noon = dt.datetime.fromtimestamp(shanghai(3, 12), dt.UTC)
+    (so_far,) = asked_at(store, noon).areas(DAY)
+    assert so_far.loss_percent is not None
     store.close()

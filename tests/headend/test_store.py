@@ -244,10 +244,24 @@ def test_a_store_of_the_first_form_is_brought_up_to_date(address):
     assert "orders" not in tables
     with old.write() as connection:
         connection.execute(text("INSERT INTO area VALUES (1, 'A1', 'Old name', '旧名')"))
+        connection.execute(
+            text("INSERT INTO terminal VALUES (1, 1, '4101', 7, 'Gone', :active, NULL)"),
+            {"active": True},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO meter VALUES "
+                "(1, 1, '000000000099', 1, 2, 'Gone', 'customer', 1, '1', 2400, 'dlt645-2007', :active)"
+            ),
+            {"active": True},
+        )
     old.close()
     new = open_store(address)
     (area,) = rows_of(new, schema.area)
     assert (area.id, area.name) == (1, "Willow Lane")
+    (meter,) = [row for row in rows_of(new, schema.meter) if row.id == 1]
+    assert (meter.curve_minutes, meter.hourly, meter.day_freeze, meter.tariffs) == (15, 1, 1, 4)
+    assert not meter.active
     assert rows_of(new, schema.orders) == rows_of(new, schema.unplaced) == []
     new.close()
 

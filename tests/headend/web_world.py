@@ -14,7 +14,7 @@ from tests.headend.world import DAYS
 from kwhub.domain.readings import CURVE_INTERVAL_S, DAY_INTERVAL_S, Register
 from kwhub.headend.app import HeadEnd
 from kwhub.headend.config import Area, Config, Meter, Service, Terminal
-from kwhub.headend.quality.expect import EXPECTED
+from kwhub.headend.quality.expect import Duty, owed
 from kwhub.headend.store.columns import Columns
 from kwhub.headend.store.journal import Batch
 from kwhub.headend.web.app import create_app
@@ -98,7 +98,7 @@ def settings(path: Path) -> Config:
 def rows(meter: int) -> Iterator[tuple[int, str, int, int, int | None]]:
     """Everything that a meter owes since 2 March, up to now, but for the hole of the first customer."""
     start, now = DAYS.start_s(dt.date(2026, 3, 2)), int(NOW.timestamp())
-    for series in EXPECTED[3 if meter == 1 else 1]:
+    for series in owed(Duty(phases=3 if meter == 1 else 1)):
         begin = start + series.interval_s if series.interval_s == DAY_INTERVAL_S else start
         for at in range(begin, now + 1, series.interval_s):
             quarter = (at - start) // CURVE_INTERVAL_S

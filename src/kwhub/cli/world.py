@@ -24,6 +24,8 @@ FIRST_TERMINAL = 2082
 FIRST_PORT = 2  #: Q/GDW 1376.1 counts RS-485 ports from 2; 1 is the terminal's own measurement
 ZONE = "Asia/Shanghai"
 AREA_NAMES = {"en": "Garden Road 12", "zh": "花园路12号台区"}
+PLAN: Final = concentrator_config.PlanSettings(history_days=0)
+"""What is read of every meter, and therefore what the head-end expects."""
 TERMINAL_NAMES = {"en": "Concentrator", "zh": "集中器"}
 
 
@@ -84,7 +86,7 @@ class World:
                 store=str(self.folder / f"concentrator-{number}.sqlite"),
             ),
             uplink=concentrator_config.UplinkSettings(address=uplink),
-            plan=concentrator_config.PlanSettings(history_days=0),
+            plan=PLAN,
             bus=tuple(
                 concentrator_config.BusSettings(
                     name=f"bus-{port}",
@@ -139,6 +141,10 @@ class World:
                     kind="supply" if place.kind == "supply" else "customer",
                     ratio=place.meter.ratio,
                     baud=BAUD,
+                    curve_minutes=PLAN.curve_minutes,
+                    hourly=PLAN.hourly,
+                    day_freeze=PLAN.day_freeze,
+                    tariffs=PLAN.tariffs,
                 )
                 for place in self.area.of_concentrator(number)
             ),

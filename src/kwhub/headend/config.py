@@ -50,6 +50,10 @@ class Meter(Settings, frozen=True):
     ratio: Ratio = 1
     baud: Literal[300, 600, 1200, 2400, 4800, 7200, 9600, 19200] = 2400
     protocol: Literal["dlt645-2007", "dlt645-1997"] = "dlt645-2007"
+    curve_minutes: Literal[0, 15, 30, 60] = 15  #: these four as in the concentrator's plan:
+    hourly: bool = True  #: what is read there is what is expected here
+    day_freeze: bool = True  #: a meter of DL/T 645-1997 has neither curve nor freeze
+    tariffs: Annotated[int, Meta(ge=0, le=14)] = 4  #: of the day freeze, beside the total
 
     def __post_init__(self) -> None:
         try:

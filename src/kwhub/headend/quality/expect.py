@@ -1,8 +1,11 @@
-"""The one place that says which readings a meter owes: 96 curve points, 24 of each hourly register, one day freeze."""
+"""The one place that says which readings a meter owes: what the concentrator's plan asks of it, no more and no less.
 
-from collections.abc import Mapping
+By default 96 points of the curve, 24 of each hourly register, and the day freeze with its tariffs.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
-from types import MappingProxyType
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,7 +18,7 @@ from kwhub.domain.readings import (
     Register,
 )
 
-__all__ = ["ENERGY", "EXPECTED", "GRACE_S", "Expected", "Moments", "due", "intervals"]
+__all__ = ["ENERGY", "GRACE_S", "Duty", "Expected", "Moments", "due", "intervals", "owed"]
 
 Moments: TypeAlias = NDArray[np.integer[Any]]
 
@@ -25,6 +28,9 @@ ENERGY = Register("1-0:1.8.0")
 GRACE_S = 5_400
 """A reading is missed when it is not here so long after its moment: concentrators read load records every
 hour, and have half an hour to read and report them all."""
+
+DUTIES_CACHED = 64
+"""Kinds of meters whose series are remembered."""
 
 _SINGLE = ("1-0:16.7.0", "1-0:32.7.0", "1-0:31.7.0", "1-0:13.7.0")
 _THREE = (
@@ -43,25 +49,50 @@ class Expected:
     interval_s: int
 
 
-def _owed(hourly: tuple[str, ...]) -> tuple[Expected, ...]:
-    return (
-        Expected(ENERGY, CURVE_INTERVAL_S),
-        *(Expected(Register(register), HOUR_INTERVAL_S) for register in hourly),
-        Expected(ENERGY, DAY_INTERVAL_S),
-    )
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """What is read of a meter; the same settings as in the concentrator's plan."""
+
+    phases: int = 1
+    curve_minutes: int = 15  #: 0: no curve
+    hourly: bool = True
+    day_freeze: bool = True
+    tariffs: int = 4  #: of the day freeze, beside the total
+    has_records: bool = True  #: keeps a load record and day freezes; DL/T 645-1997 does not
+
+    @property
+    def energy_interval_s(self) -> int:
+        """Spacing of the readings that the energy of a part of a day is made of."""
+        if not self.has_records:
+            return HOUR_INTERVAL_S
+        return self.curve_minutes * 60 or CURVE_INTERVAL_S
 
 
-EXPECTED: Mapping[int, tuple[Expected, ...]] = MappingProxyType(
-    {1: _owed(_SINGLE), 3: _owed(_THREE)}
-)
-"""Series by the number of phases: total power, voltages, currents and power factors each hour."""
+@lru_cache(maxsize=DUTIES_CACHED)
+def owed(duty: Duty) -> tuple[Expected, ...]:
+    """The series of a meter: curve; each hour power, voltages, currents and power factors; day freeze.
+
+    A meter without records is asked for its energy each hour instead.
+    """
+    found: list[Expected] = []
+    if duty.has_records and duty.curve_minutes:
+        found.append(Expected(ENERGY, duty.energy_interval_s))
+    if duty.hourly:
+        if not duty.has_records:
+            found.append(Expected(ENERGY, HOUR_INTERVAL_S))
+        codes = _THREE if duty.phases == 3 else _SINGLE
+        found += [Expected(Register(code), HOUR_INTERVAL_S) for code in codes]
+    if duty.has_records and duty.day_freeze:
+        tariffs = range(duty.tariffs + 1)
+        found += [Expected(Register(f"1-0:1.8.{each}"), DAY_INTERVAL_S) for each in tariffs]
+    return tuple(found)
 
 
-def intervals() -> dict[int, frozenset[Register]]:
+def intervals(duties: Iterable[Duty]) -> dict[int, frozenset[Register]]:
     """Every interval in seconds, with the registers that some meter owes at it."""
     found: dict[int, frozenset[Register]] = {}
-    for series in EXPECTED.values():
-        for one in series:
+    for duty in set(duties):
+        for one in owed(duty):
             found[one.interval_s] = found.get(one.interval_s, frozenset()) | {one.register}
     return found
 

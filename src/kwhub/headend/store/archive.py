@@ -105,6 +105,10 @@ def _meters(connection: Connection, terminal: Terminal, terminal_id: int) -> Non
             "ratio": str(meter.factor),
             "baud": meter.baud,
             "protocol": meter.protocol,
+            "curve_minutes": meter.curve_minutes,
+            "hourly": meter.hourly,
+            "day_freeze": meter.day_freeze,
+            "tariffs": meter.tariffs,
             "active": True,
         }
         _put(connection, schema.meter, {"address": meter.address}, values)

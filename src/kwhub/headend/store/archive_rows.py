@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, exists, func, or_, select
 
 from kwhub.catalog.registers import describe
 from kwhub.domain.readings import Register
+from kwhub.headend.quality.expect import Duty
 from kwhub.headend.store import schema
 from kwhub.headend.store.days import Days
 from kwhub.headend.store.figures import on_grid
@@ -50,6 +51,7 @@ class ArchiveMeter:
     kind: str
     phases: int
     ratio: Decimal
+    duty: Duty
 
 
 def terminal_name(region: str, number: int) -> str:
@@ -95,6 +97,14 @@ def meters(
             row.kind,
             row.phases,
             Decimal(row.ratio),
+            Duty(
+                row.phases,
+                row.curve_minutes,
+                row.hourly,
+                row.day_freeze,
+                row.tariffs,
+                has_records=row.protocol != "dlt645-1997",
+            ),
         )
         for row in connection.execute(query)
     ]

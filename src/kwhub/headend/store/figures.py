@@ -6,9 +6,9 @@ from datetime import date, datetime, timedelta
 
 import numpy as np
 
-from kwhub.domain.readings import CURVE_INTERVAL_S, DAY_INTERVAL_S, Quality
+from kwhub.domain.readings import DAY_INTERVAL_S, Quality
 from kwhub.headend.analysis.consumption import DayEnergy, day_energy, difference
-from kwhub.headend.quality.expect import ENERGY, EXPECTED, Moments, due, intervals
+from kwhub.headend.quality.expect import ENERGY, Duty, Moments, due, intervals, owed
 from kwhub.headend.store.days import Days
 from kwhub.headend.store.read import Reader, SeriesKey
 from kwhub.headend.store.vectors import EMPTY, Series
@@ -29,14 +29,14 @@ class MeterFigures:
 
 
 def day_figures(
-    reader: Reader, days: Days, meters: Mapping[int, int], span: tuple[date, date], now: datetime
+    reader: Reader, days: Days, meters: Mapping[int, Duty], span: tuple[date, date], now: datetime
 ) -> dict[tuple[int, date], MeterFigures]:
     """Figures of some meters on each day of a span.
 
     Args:
         reader: of one snapshot.
         days: the zone's days.
-        meters: number of phases by number of meter.
+        meters: what is read of each, by number of meter.
         span: first and last day, both inclusive.
         now: the present; what is not due yet is not expected.
     """
@@ -45,16 +45,21 @@ def day_figures(
     # A day's energy needs the freeze of the day before and the curve's first point of the day after.
     series = {
         interval: reader.series(meters, registers, interval, (first - one_day, last + one_day))
-        for interval, registers in intervals().items()
+        for interval, registers in intervals(meters.values()).items()
     }
     found = {}
     for number in range((last - first).days + 1):
         day = first + number * one_day
         limits = days.span_s(day, day)
         moments = {each: due(each, limits, int(now.timestamp())) for each in series}
-        for meter_id, phases in meters.items():
-            expected, got = _counts(meter_id, phases, series, moments)
-            energy = _energy(meter_id, series, limits, int(now.timestamp()))
+        for meter_id, duty in meters.items():
+            expected, got = _counts(meter_id, duty, series, moments)
+            curve, freeze = (
+                series.get(each, {}).get((meter_id, ENERGY), EMPTY)
+                for each in (duty.energy_interval_s, DAY_INTERVAL_S)
+            )
+            over = now.timestamp() >= limits[1]
+            energy = _energy(curve, freeze, limits, duty.energy_interval_s, over=over)
             found[meter_id, day] = MeterFigures(expected, got, energy)
     return found
 
@@ -85,15 +90,15 @@ def energy_so_far(curves: Iterable[Series], start_s: int) -> tuple[int | None, l
 
 def _counts(
     meter_id: int,
-    phases: int,
+    duty: Duty,
     series: Mapping[int, Mapping[SeriesKey, Series]],
     moments: Mapping[int, Moments],
 ) -> tuple[int, int]:
     expected = got = 0
-    for owed in EXPECTED[phases]:
-        at = moments[owed.interval_s]
+    for one in owed(duty):
+        at = moments[one.interval_s]
         expected += len(at)
-        found = series[owed.interval_s].get((meter_id, owed.register))
+        found = series[one.interval_s].get((meter_id, one.register))
         if found is not None:
             _, there = _places(found, at)
             got += int(np.count_nonzero(there))
@@ -101,20 +106,14 @@ def _counts(
 
 
 def _energy(
-    meter_id: int,
-    series: Mapping[int, Mapping[SeriesKey, Series]],
-    limits: tuple[int, int],
-    now_s: int,
+    curve: Series, freeze: Series, limits: tuple[int, int], interval_s: int, *, over: bool
 ) -> DayEnergy:
     start_s, stop_s = limits
-    key = (meter_id, ENERGY)
-    curve = series[CURVE_INTERVAL_S].get(key, EMPTY)
-    if now_s < stop_s:
+    if not over:
         _, (micro,) = energy_so_far([curve.between(start_s, stop_s)], start_s)
         return DayEnergy(micro, "" if micro is None else SO_FAR, None)
-    freeze = series[DAY_INTERVAL_S].get(key, EMPTY)
     before, after = on_grid(freeze, np.array(limits, "<i8"))
-    grid = np.arange(start_s, stop_s + 1, CURVE_INTERVAL_S, dtype="<i8")
+    grid = np.arange(start_s, stop_s + 1, interval_s, dtype="<i8")
     return day_energy((before, after), on_grid(curve, grid))
 
 

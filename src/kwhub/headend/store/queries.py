@@ -233,8 +233,8 @@ class Queries:
     def _figures(
         self, reader: Reader, meters: Sequence[archive_rows.ArchiveMeter], span: tuple[date, date]
     ) -> dict[tuple[int, date], MeterFigures]:
-        phases = {meter.id: meter.phases for meter in meters}
-        return day_figures(reader, self._days, phases, span, self._now())
+        duties = {meter.id: meter.duty for meter in meters}
+        return day_figures(reader, self._days, duties, span, self._now())
 
     def _area(
         self,
@@ -281,10 +281,16 @@ class Queries:
         energies = [one.energy.micro for one in figures]
         until: int | None = stop_s
         if not self._over(day):
-            found = reader.series(
-                [meter.id for meter in meters], [ENERGY], CURVE_INTERVAL_S, (day, day)
-            )
-            curves = [found.get((meter.id, ENERGY), EMPTY) for meter in meters]
+            found = {
+                interval_s: reader.series(
+                    [meter.id for meter in meters], [ENERGY], interval_s, (day, day)
+                )
+                for interval_s in {meter.duty.energy_interval_s for meter in meters}
+            }
+            curves = [
+                found[meter.duty.energy_interval_s].get((meter.id, ENERGY), EMPTY)
+                for meter in meters
+            ]
             until, energies = energy_so_far(curves, start_s)
         loss = line_loss(
             [

@@ -165,6 +165,10 @@ meter = Table(
     Column("ratio", String(32), nullable=False),  # a decimal in text: exact in both databases
     Column("baud", Integer, nullable=False),
     Column("protocol", String(32), nullable=False),
+    Column("curve_minutes", SmallInteger, nullable=False),
+    Column("hourly", Boolean, nullable=False),
+    Column("day_freeze", Boolean, nullable=False),
+    Column("tariffs", SmallInteger, nullable=False),
     Column(
         "active", Boolean, nullable=False
     ),  # still in the archive; its readings stay in any case
