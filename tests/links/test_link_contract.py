@@ -38,6 +38,12 @@ async def memory() -> Ends:
 
 
 @asynccontextmanager
+async def named_memory() -> Ends:
+    one = await open_link("memory:contract", clock=CLOCK)
+    yield one, await open_link("memory:contract", clock=CLOCK)
+
+
+@asynccontextmanager
 async def bus() -> Ends:
     bus = Bus()
     yield bus.attach(), bus.attach()
@@ -45,6 +51,22 @@ async def bus() -> Ends:
 
 def test_memory_pair() -> None:
     hold(memory)
+
+
+def test_memory_by_name() -> None:
+    hold(named_memory)
+
+
+def test_a_name_whose_first_side_went_away_starts_anew() -> None:
+    async def main(clock: LoopClock) -> None:
+        gone = await open_link("memory:again", clock=clock)
+        await gone.aclose()
+        one = await open_link("memory:again", clock=clock)
+        two = await open_link("memory:again", clock=clock)
+        await one.write(b"hello")
+        assert await two.read() == b"hello"
+
+    run_virtual(main, start=START)
 
 
 def test_memory_bus() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeAlias, TypeVar
 
 from kwhub.domain.errors import LinkDown
-from kwhub.domain.machine import Conversation, Machine
+from kwhub.domain.machine import Conversation, Machine, converse
 from kwhub.links.base import Link
 from kwhub.runtime.clock import Clock
 
@@ -143,17 +143,7 @@ class Driver(_Pump):
             LinkDown: the link went away.
             Exception: whatever the conversation raises, such as Refusal or NoAnswer.
         """
-        event: Any = None  # what a generator must be sent first
-        try:
-            while True:
-                try:
-                    request = conversation.send(event)
-                except StopIteration as done:
-                    result: T = done.value
-                    return result
-                event = await self.ask(request)
-        finally:
-            conversation.close()
+        return await converse(conversation, self.ask)
 
     async def _attempt(self, request: Any) -> Any:
         self.machine.send(request, self._clock.monotonic())

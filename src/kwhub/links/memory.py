@@ -1,13 +1,16 @@
-"""Links inside the process: a pair of ends, and a bus on which everyone hears everyone else."""
+"""``memory:NAME``: inside the process: a pair of ends, and a bus on which everyone hears everyone."""
 
 import asyncio
 from dataclasses import dataclass, field
 from itertools import count
 
 from kwhub.domain.errors import LinkDown
+from kwhub.links.address import LinkAddress
 from kwhub.links.base import Inbox, Link, LinkFacts
+from kwhub.links.tcp import BAUD_RATES
+from kwhub.runtime.clock import Clock
 
-__all__ = ["Bus", "MemoryLink", "pair"]
+__all__ = ["Bus", "MemoryLink", "open_address", "pair"]
 
 _pair_numbers = count(1)
 
@@ -60,6 +63,11 @@ class MemoryLink:
         """Whether this end has so much unread that a talker must wait for it."""
         return self._inbox.full and self._open
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether one of the sides has closed."""
+        return self._inbox.closed
+
     def hear(self, data: bytes) -> None:
         """Bytes arrive at this end."""
         self._inbox.put(data)
@@ -107,6 +115,31 @@ def pair(*, baud: int | None = None) -> tuple[Link, Link]:
     facts = LinkFacts(address, baud=baud, half_duplex=baud is not None)
     medium = _Medium(facts, ends_together=True)
     return medium.attach(), medium.attach()
+
+
+_waiting: dict[str, MemoryLink] = {}
+"""The far ends of cables that were opened by name and whose other side has not come yet."""
+
+
+async def open_address(address: LinkAddress, clock: Clock) -> Link:  # noqa: ARG001 - as all schemes
+    """Open ``memory:NAME``: whoever opens the same name next in this process is the other side.
+
+    Raises:
+        ConfigError: there is no name, or an option is wrong.
+    """
+    address.allow("baud")
+    if not address.target:
+        raise address.wrong("memory: needs a name, such as memory:bus-1")
+    baud = address.integer("baud", None, BAUD_RATES)
+    waiting = _waiting.pop(address.target, None)
+    if waiting is not None and not waiting.is_cut:
+        return waiting
+    medium = _Medium(
+        LinkFacts(address.text, baud=baud, half_duplex=baud is not None),
+        ends_together=True,
+    )
+    _waiting[address.target] = medium.attach()
+    return medium.attach()
 
 
 class Bus:
