@@ -11,6 +11,7 @@ from kwhub.concentrator.database import open_file
 from kwhub.concentrator.outbox import Outbox
 from kwhub.domain.readings import Register
 from kwhub.links.layers.faulty import FaultRates
+from kwhub.protocols.dlt645.editions import Edition
 from kwhub.protocols.dlt645.frames import Frame645, parse
 from kwhub.protocols.gdw1376.afn_10 import Forward, ForwardAnswer
 from kwhub.protocols.gdw1376.typed import read_unit
@@ -345,6 +346,31 @@ def test_what_waited_of_the_old_meter_is_delivered_and_nothing_of_it_becomes_the
             assert value * 100 == meter.readout.total(meter.clock.moment(at + 28_800))
 
     play(story, tmp_path / "store.sqlite", history_days=1)
+
+
+def test_a_meter_of_1997_gives_its_energy_every_hour(tmp_path):
+    async def story(world):
+        with_meter(world, 2, edition=Edition.E1997)
+        bus = world.config.bus[0]
+        meters = tuple(
+            structs.replace(each, protocol="dlt645-1997") if each.point == 2 else each
+            for each in bus.meter
+        )
+        world.config = structs.replace(world.config, bus=(structs.replace(bus, meter=meters),))
+        world.start()
+        await world.until(hours=4, minutes=5)
+        await world.stop()
+        assert world.delivered() == world.planned(hours(4))
+        # Of anything else such a meter shows fewer digits.
+        assert [slot for slot, _ in world.invented() if slot.register == "1-0:1.8.0"] == []
+        energies = {
+            at
+            for point, register, _, at in world.station.values
+            if (point, register) == (2, "1-0:1.8.0")
+        }
+        assert energies == {START_S + hour * 3_600 for hour in range(5)}
+
+    play(story, tmp_path / "store.sqlite")
 
 
 def payload_of(event):

@@ -161,6 +161,16 @@ def test_only_what_was_delivered_is_forgotten(store):
     assert store.waiting(10)[-1].id > max(ids)  # a place in the outbox is never given twice
 
 
+def test_what_was_withheld_is_forgotten_by_its_age(store):
+    store.keep(batch_of(slot(0), slot(1), slot(2)))
+    ids = [entry.id for entry in store.waiting(10)]
+    store.withhold(ids[:2], "99.9999 kW at most")
+    store.keep(batch_of(slot(3), at=NOON + 86_400))
+    store.withhold([store.waiting(10)[-1].id], "99.9999 kW at most")
+    assert store.prune(NOON + 43_200) == 2
+    assert (store.counts().withheld, store.counts().waiting) == (1, 1)
+
+
 def test_latest_and_series(store):
     store.keep(batch_of(slot(0), slot(1), slot(2)))
     store.keep(batch_of(slot(0, interval_s=86_400), value="3.00"))

@@ -111,11 +111,23 @@ def test_a_meter_of_the_old_edition_has_live_values_only():
     plan = a_plan()
     meter = plan.meter(MeterSettings(ADDRESS, 1, protocol="dlt645-1997"))
     due = plan.due(meter, ledger(at(10)), at(12, 1))
-    assert due.live
+    assert [str(slot.register) for slot in due.live] == [
+        "1-0:1.8.0",
+        "1-0:16.7.0",
+        "1-0:32.7.0",
+        "1-0:31.7.0",
+        "1-0:13.7.0",
+    ]
     assert not due.record
     assert {reason for _, reason in due.lost} == {
         "the hour has passed, and the meter keeps no record"
     }
+
+
+def test_the_energy_of_an_hourly_curve_is_still_taken_from_the_load_record():
+    plan = a_plan(curve_minutes=60)
+    due = plan.due(plan.meter(METER), ledger(at(11)), at(12, 1))
+    assert due.record == {at(12): (Slot(1, ENERGY, 3_600, at(12)),)}
 
 
 def test_what_is_older_than_the_meter_keeps_is_lost():

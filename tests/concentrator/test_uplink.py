@@ -244,6 +244,18 @@ def test_what_cannot_be_said_does_not_stand_in_the_way(tmp_path):
     play(tmp_path, story)
 
 
+def test_what_cannot_be_said_is_withheld_in_one_transaction_for_each_reason(tmp_path):
+    async def story(world):
+        world.read(*["123.0000"] * 50, register="1-0:16.7.0", interval_s=3_600)
+        statements = []
+        world.outbox._database._connection.set_trace_callback(statements.append)
+        await world.clock.sleep(1)
+        assert world.outbox.counts().withheld == 50
+        assert len([each for each in statements if each.startswith("BEGIN")]) == 1
+
+    play(tmp_path, story)
+
+
 def answers_to(event, afn):
     assert isinstance(event, Answered)
     return [typed for unit in event.units for typed in read_unit(afn, unit, up=True)]

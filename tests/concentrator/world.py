@@ -22,7 +22,7 @@ from kwhub.concentrator.database import open_file
 from kwhub.concentrator.outbox import Slot
 from kwhub.concentrator.plan import Plan
 from kwhub.domain.errors import LinkDown
-from kwhub.domain.readings import Register
+from kwhub.domain.readings import HOUR_INTERVAL_S, Register
 from kwhub.links.layers import Faulty
 from kwhub.links.layers.faulty import FaultRates
 from kwhub.links.memory import pair
@@ -45,6 +45,11 @@ POWER_FACTORS = (":13", ":33", ":53", ":73")  # in percent on the uplink
 def shown(meter, register, at):
     """What a meter shows under a register at a moment (seconds since 1970)."""
     return meter.readout.values(to_dlt645(Register(register)), at)[0]
+
+
+def is_recorded(slot):
+    """Whether the meter itself keeps the value of the moment; others are read at present."""
+    return slot.register.startswith(ENERGY) and slot.interval_s != HOUR_INTERVAL_S
 
 
 @cache
@@ -149,7 +154,7 @@ class World:
             (slot, value)
             for slot, value in self._at_station()
             if not self._is_true(slot, value)
-            or (slot.register[:7] != ENERGY and not self._was_shown(slot, value))
+            or (not is_recorded(slot) and not self._was_shown(slot, value))
         ]
 
     def _at_station(self):
@@ -162,7 +167,7 @@ class World:
 
     def _is_true(self, slot, value):
         """Whether an energy is the register's at the moment; of anything else, whether it is there."""
-        if value is None or slot.register[:7] != ENERGY:
+        if value is None or not is_recorded(slot):
             return value is not None
         wall_s = slot.at + int(START.utcoffset().total_seconds())
         return any(

@@ -83,7 +83,7 @@ class PlanSettings(Settings, frozen=True):
     """What is read from every meter, and when."""
 
     curve_minutes: Literal[0, 15, 30, 60] = 15  #: spacing of the load record; 0: no curve
-    hourly: bool = True  #: voltage, current, power and power factor at each full hour
+    hourly: bool = True  #: power, voltage, current, power factor at full hours; of 1997 energy, too
     hourly_from: Literal["live", "record"] = "live"  #: read at present, or from the load record
     day_freeze: bool = True  #: the frozen energy of each midnight
     tariffs: Annotated[int, Meta(ge=0, le=14)] = 4  #: tariffs of the day freeze beside the total

@@ -86,5 +86,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             WHERE delivered_at IS NULL AND withheld IS NULL""",
         "CREATE INDEX reading_delivered ON reading (delivered_at) WHERE delivered_at IS NOT NULL",
     ),
+    ("CREATE INDEX reading_withheld ON reading (received_at) WHERE withheld IS NOT NULL",),
 )
 """Numbered from 1; a published one is never edited."""

@@ -299,12 +299,13 @@ class Outbox:
         return Counts(*self._database.rows(sql)[0])
 
     def prune(self, before: int) -> int:
-        """Forget readings that were delivered, and gaps that were lost, before a moment.
+        """Forget what is settled since before a moment: delivered or withheld readings, lost gaps.
 
-        What has not been delivered stays, however old it is.
+        What still waits to be delivered stays, however old it is.
 
         Returns:
-            How many readings were deleted; call again when it is ``ROWS_PER_PRUNE_MAX``.
+            How many readings of one kind were deleted at most; call again when it is
+            ``ROWS_PER_PRUNE_MAX``.
         """
         with self._database.transaction() as connection:
             done = connection.execute(
@@ -312,8 +313,13 @@ class Outbox:
                 " WHERE delivered_at IS NOT NULL AND delivered_at < ? AND at < ? LIMIT ?)",
                 (before, before, ROWS_PER_PRUNE_MAX),
             )
+            withheld = connection.execute(
+                "DELETE FROM reading WHERE id IN (SELECT id FROM reading"
+                " WHERE withheld IS NOT NULL AND received_at < ? AND at < ? LIMIT ?)",
+                (before, before, ROWS_PER_PRUNE_MAX),
+            )
             connection.execute("DELETE FROM gap WHERE state = 'lost' AND at < ?", (before,))
-        return done.rowcount
+        return max(done.rowcount, withheld.rowcount)
 
 
 def _total_changes(connection: Connection) -> int:

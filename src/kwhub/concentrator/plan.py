@@ -1,9 +1,10 @@
 """What is to be asked of which meter at which moment: pure calculation over the ledger.
 
 Three series: the curve (load record, read every hour), the hourly registers (read live soon after
-the full hour) and the day freeze. What a meter has answered for moves the ledger on; what it did
-not give stays behind as a gap, which is asked again while the meter still has it. An hourly value
-whose hour has passed is looked for in the load record.
+the full hour) and the day freeze. Meters of DL/T 645-1997 have hourly registers only, and their
+energy is one of them. What a meter has answered for moves the ledger on; what it did not give stays
+behind as a gap, which is asked again while the meter still has it. An hourly value whose hour has
+passed is looked for in the load record.
 
 A ledger that lies in the future was written while our clock was wrong. What it says is not believed,
 and its series begin anew.
@@ -161,7 +162,10 @@ class Plan:
         if plan.curve_minutes and has_history:
             series.append(Series(Kind.CURVE, plan.curve_minutes * 60, (ENERGY,)))
         if plan.hourly:
-            series.append(Series(Kind.HOURLY, HOUR_INTERVAL_S, _hourly_registers(meter.phases)))
+            registers = _hourly_registers(meter.phases)
+            if not has_history:
+                registers = (ENERGY, *registers)  # the present total is all the energy that it has
+            series.append(Series(Kind.HOURLY, HOUR_INTERVAL_S, registers))
         if plan.day_freeze and has_history:
             tariffs = (Register(f"1-0:1.8.{tariff}") for tariff in range(plan.tariffs + 1))
             series.append(Series(Kind.DAY, DAY_INTERVAL_S, tuple(tariffs)))
@@ -294,7 +298,7 @@ class Plan:
 
     def _is_live(self, meter: PlannedMeter, slot: Slot, now: int) -> bool:
         """Whether a present value may stand for the slot."""
-        if slot.interval_s != HOUR_INTERVAL_S or slot.register == ENERGY:
+        if slot.interval_s != HOUR_INTERVAL_S or (slot.register == ENERGY and meter.has_history):
             return False
         if self.settings.hourly_from == "record" and meter.has_history:
             return False
