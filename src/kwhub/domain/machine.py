@@ -1,9 +1,9 @@
 """The shape of every protocol machine and of every conversation: bytes in, events out, time as an argument."""
 
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
-__all__ = ["Conversation", "Event", "Machine", "MachineFactory"]
+__all__ = ["Conversation", "Event", "Machine", "MachineFactory", "converse"]
 
 T = TypeVar("T")
 
@@ -46,3 +46,29 @@ class MachineFactory(Protocol):
 
 Conversation: TypeAlias = Generator[Any, Any, T]
 """A task as a generator: yields requests, is sent the final event of each, returns its result."""
+
+
+async def converse(conversation: Conversation[T], ask: Callable[[Any], Awaitable[Any]]) -> T:
+    """Run a conversation to its end.
+
+    Args:
+        conversation: closed at the end, whatever happens.
+        ask: brings the final event of a request.
+
+    Returns:
+        What the conversation returns.
+
+    Raises:
+        Exception: whatever the conversation or ``ask`` raises.
+    """
+    event: Any = None  # what a generator must be sent first
+    try:
+        while True:
+            try:
+                request = conversation.send(event)
+            except StopIteration as done:
+                result: T = done.value
+                return result
+            event = await ask(request)
+    finally:
+        conversation.close()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from kwhub.domain.errors import KwhubError, LinkDown, NoAnswer, Refusal, RemoteError
-from kwhub.domain.machine import Conversation
+from kwhub.domain.machine import Conversation, converse
 from kwhub.protocols.dlt645.messages import TimedOut
 from kwhub.protocols.dlt645.session import Role, Session
 from kwhub.runtime.clock import Clock
@@ -45,17 +45,7 @@ class Relay:
 
     async def run(self, conversation: Conversation[T]) -> T:
         """Run a conversation to its end; raises what it raises."""
-        event: Any = None  # what a generator must be sent first
-        try:
-            while True:
-                try:
-                    request = conversation.send(event)
-                except StopIteration as done:
-                    result: T = done.value
-                    return result
-                event = await self._ask(request)
-        finally:
-            conversation.close()
+        return await converse(conversation, self._ask)
 
     async def _ask(self, request: Any) -> Any:
         event: Any = TimedOut(request)
