@@ -373,6 +373,23 @@ def test_a_meter_of_1997_gives_its_energy_every_hour(tmp_path):
     play(story, tmp_path / "store.sqlite")
 
 
+def test_what_the_head_end_denied_is_offered_again_the_next_day(tmp_path):
+    async def story(world):
+        world.station.denied = {2}
+        world.start()
+        await world.until(hours=3, minutes=30)
+        points = {slot.point for slot in world.planned(hours(3))}
+        assert {slot.point for slot in world.delivered()} == points - {2}
+        assert world.concentrator.outbox.counts().withheld > 0
+        world.station.denied = ()
+        await world.until(hours=24, minutes=10)
+        await world.stop()
+        assert world.delivered() == world.planned(hours(24))
+        assert world.station.repeated == []
+
+    play(story, tmp_path / "store.sqlite")
+
+
 def payload_of(event):
     ((answer,),) = [read_unit(0x10, unit, up=True) for unit in event.units]
     assert isinstance(answer, ForwardAnswer)

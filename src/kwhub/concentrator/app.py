@@ -11,6 +11,7 @@ from kwhub.concentrator.bus import Bus, OpenLink
 from kwhub.concentrator.config import Config
 from kwhub.concentrator.counters import BusCounters, Counters
 from kwhub.concentrator.database import Opener, open_file
+from kwhub.concentrator.denials import DENIED
 from kwhub.concentrator.outbox import ROWS_PER_PRUNE_MAX, Outbox
 from kwhub.concentrator.plan import Plan
 from kwhub.concentrator.uplink import Uplink
@@ -23,7 +24,7 @@ from kwhub.runtime.tasks import Backoff, supervise
 __all__ = ["PRUNE_PERIOD_S", "Concentrator"]
 
 PRUNE_PERIOD_S = 86_400
-"""How often old readings that were delivered are forgotten."""
+"""How often old readings are forgotten, and denied ones offered again."""
 
 BUS_REOPEN_MOST_S = 60.0
 """Longest pause before a bus whose link failed is opened again."""
@@ -131,7 +132,7 @@ class Concentrator:
         await supervise(work, clock=self._clock, chance=self._chance, backoff=backoff, told=told)
 
     async def _prune(self) -> None:
-        """Forget old readings that were delivered, once a day."""
+        """Once a day, forget what is old and settled, and offer again what was denied."""
         keep = timedelta(days=self.config.plan.keep_delivered_days)
         while True:
             # Not by our clock alone: it may have just started with a date far ahead.
@@ -139,6 +140,8 @@ class Concentrator:
             before = min(now, self.outbox.last_received(now)) - int(keep.total_seconds())
             while self.outbox.prune(before) == ROWS_PER_PRUNE_MAX:
                 await self._clock.sleep(0)
+            if self.outbox.offer_again(DENIED):
+                self.uplink.news.set()
             await self._clock.sleep(PRUNE_PERIOD_S)
 
     async def _open_address(self, address: str) -> Link:

@@ -1,7 +1,8 @@
 """Reports that the head-end denies: what is tried, so that one bad reading does not hold up the rest.
 
 A report is offered a few times, then in halves, down to single units. A unit that is denied although the
-head-end confirms others is withheld; as long as it confirms nothing, nothing is given up.
+head-end confirms others is withheld; as long as it confirms nothing, nothing is given up. What was withheld is offered again once a day: the head-end may know
+the point by then, or have room again.
 """
 
 from collections import Counter
@@ -9,7 +10,10 @@ from collections import Counter
 from kwhub.concentrator.report import Parcel
 from kwhub.domain.errors import Refusal
 
-__all__ = ["DENIALS_MAX", "UNITS_ASIDE_MAX", "Denials"]
+__all__ = ["DENIALS_MAX", "DENIED", "UNITS_ASIDE_MAX", "Denials"]
+
+DENIED = "the head-end denies it"
+"""Why such a reading is withheld; the word stands in the store."""
 
 DENIALS_MAX = 3
 """So often a whole report is offered, each time on a new connection, before it is split."""

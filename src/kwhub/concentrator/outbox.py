@@ -256,11 +256,20 @@ class Outbox:
             )
 
     def withhold(self, ids: Sequence[int], reason: str) -> None:
-        """Keep readings back for good: the uplink has no way to say them."""
+        """Keep readings back: the uplink has no way to say them, or the head-end denies them."""
         with self._database.transaction() as connection:
             connection.executemany(
                 "UPDATE reading SET withheld = ? WHERE id = ?", [(reason, each) for each in ids]
             )
+
+    def offer_again(self, reason: str) -> int:
+        """Let what was withheld for a reason wait again; how many readings."""
+        if not self._database.rows("SELECT 1 FROM reading WHERE withheld = ? LIMIT 1", (reason,)):
+            return 0
+        with self._database.transaction() as connection:
+            return connection.execute(
+                "UPDATE reading SET withheld = NULL WHERE withheld = ?", (reason,)
+            ).rowcount
 
     def last_received(self, default: int) -> int:
         """When the last reading was received (seconds since 1970 UTC), if there is any."""

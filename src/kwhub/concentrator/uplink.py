@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 from kwhub.concentrator.answers import Answers
 from kwhub.concentrator.config import Identity, UplinkSettings
 from kwhub.concentrator.counters import UplinkCounters
-from kwhub.concentrator.denials import DENIALS_MAX, Denials
+from kwhub.concentrator.denials import DENIALS_MAX, DENIED, Denials
 from kwhub.concentrator.outbox import Entry, Outbox
 from kwhub.concentrator.report import Parcel, pack
 from kwhub.domain.errors import KwhubError, LinkDown, Refusal
@@ -211,7 +211,7 @@ class _Connection:
         if halves:
             return
         if self._is_confirming:
-            self._withhold(parcel.ids, str(denial))
+            self._withhold(parcel.ids, DENIED)
         else:
             denials.put_aside(parcel, denial)
 
