@@ -11,41 +11,60 @@ from kwhub.domain.errors import ConfigError, KwhubError, LocalError, Refusal
 
 __all__ = ["app", "run"]
 
-app = App(
-    name="kwhub",
-    version=__version__,
-    help="Read meters, run concentrators and the head-end, decode what passes between them.",
-    help_format="markdown",
-    result_action="return_value",
-    suppress_keyboard_interrupt=False,
+COMMANDS: tuple[tuple[str, str, str], ...] = (
+    ("demo", "kwhub.cli.demo:demo", "Show the whole system on this computer."),
+    ("decode", "kwhub.cli.decode:decode_frames", "Decode frames and explain every byte."),
+    ("read", "kwhub.cli.read:read", "Read a meter and print its registers with units."),
+    ("scan", "kwhub.cli.scan:scan", "Find the meters on a line."),
+    ("clock", "kwhub.cli.clock:clock", "Show, adjust or set the clock of a meter."),
+    ("freeze", "kwhub.cli.freeze:freeze_command", "Have meters freeze their registers."),
+    ("relay", "kwhub.cli.relay:relay", "Show or switch the relay of a meter."),
+    ("write", "kwhub.cli.write:write", "Write a parameter of a meter and read it back."),
+    ("capture", "kwhub.cli.capture:capture", "Record the traffic of others on a line."),
+    ("explain", "kwhub.cli.explain:explain_capture", "Explain a recorded capture."),
 )
-app.command("kwhub.cli.demo:demo", name="demo")
-app.command("kwhub.cli.decode:decode_frames", name="decode")
-app.command("kwhub.cli.read:read", name="read")
-app.command("kwhub.cli.scan:scan", name="scan")
-app.command("kwhub.cli.write:write", name="write")
-app.command("kwhub.cli.clock:clock", name="clock")
-app.command("kwhub.cli.freeze:freeze_command", name="freeze")
-app.command("kwhub.cli.relay:relay", name="relay")
-app.command("kwhub.cli.capture:capture", name="capture")
-app.command("kwhub.cli.explain:explain_capture", name="explain")
+"""Name, function, and one line for the overview; a module is imported when its command is called."""
 
-meter = App(name="meter", help="Simulated meters.")
-meter.command("kwhub.cli.meter:simulate", name="simulate")
-app.command(meter)
-
-concentrator = App(
-    name="concentrator", help="The concentrator: reads meters, reports to the head-end."
+GROUPS: tuple[tuple[str, str, str, str], ...] = (
+    ("meter", "Simulated meters.", "simulate", "kwhub.cli.meter:simulate"),
+    (
+        "concentrator",
+        "The concentrator: reads meters, reports to the head-end.",
+        "run",
+        "kwhub.cli.concentrator:run_concentrator",
+    ),
+    (
+        "headend",
+        "The head-end: takes reports, stores readings, serves the pages.",
+        "run",
+        "kwhub.cli.headend:run_headend",
+    ),
 )
-concentrator.command("kwhub.cli.concentrator:run_concentrator", name="run")
-app.command(concentrator)
 
-headend = App(
-    name="headend", help="The head-end: takes reports, stores readings, serves the pages."
-)
-headend.command("kwhub.cli.headend:run_headend", name="run")
-app.command(headend)
 
+def _tree(*, overview: bool = False) -> App:
+    """The commands; for the overview with one line each, else with the help of their functions."""
+    tree = App(
+        name="kwhub",
+        version=__version__,
+        help="Read meters, run concentrators and the head-end, decode what passes between them.",
+        help_format="markdown",
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,
+    )
+    for name, function, line in COMMANDS:
+        tree.command(function, name=name, **({"help": line} if overview else {}))
+    for group, line, name, function in GROUPS:
+        inner = App(name=group, help=line)
+        inner.command(function, name=name)
+        tree.command(inner)
+    return tree
+
+
+app = _tree()
+
+
+HELP = ("--help", "-h")
 
 CODES: tuple[tuple[type[Exception], Exit], ...] = (
     (ConfigError, Exit.USAGE),
@@ -94,8 +113,9 @@ def _missing(error: ImportError) -> int:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; never shows a traceback for trouble that has a name."""
+    tree = app if arguments and arguments[0] not in HELP else _tree(overview=True)
     try:
-        return int(app(list(arguments), exit_on_error=False) or Exit.OK)
+        return int(tree(list(arguments), exit_on_error=False) or Exit.OK)
     except CycloptsError:
         return Exit.USAGE
     except (BrokenPipeError, KeyboardInterrupt, asyncio.CancelledError):
