@@ -243,15 +243,21 @@ def test_a_store_of_the_first_form_is_brought_up_to_date(address):
     assert "journal" in tables
     assert "orders" not in tables
     with old.write() as connection:
-        connection.execute(text("INSERT INTO area VALUES (1, 'A1', 'Old name', '旧名')"))
         connection.execute(
-            text("INSERT INTO terminal VALUES (1, 1, '4101', 7, 'Gone', :active, NULL)"),
+            text("INSERT INTO area (code, name, name_zh) VALUES ('A1', 'Old name', '旧名')")
+        )
+        connection.execute(
+            text(
+                "INSERT INTO terminal (area_id, region, number, name, active) "
+                "VALUES (1, '4101', 7, 'Gone', :active)"
+            ),
             {"active": True},
         )
         connection.execute(
             text(
-                "INSERT INTO meter VALUES "
-                "(1, 1, '000000000099', 1, 2, 'Gone', 'customer', 1, '1', 2400, 'dlt645-2007', :active)"
+                "INSERT INTO meter (terminal_id, address, point, port, name, kind, phases, ratio, "
+                "baud, protocol, active) VALUES "
+                "(1, '000000000099', 1, 2, 'Gone', 'customer', 1, '1', 2400, 'dlt645-2007', :active)"
             ),
             {"active": True},
         )

@@ -20,6 +20,9 @@ __all__ = ["PEERS_MAX", "ListenLink", "Server", "open_address", "serve"]
 PEERS_MAX = 20_000
 """Peers of one server at a time; who comes later is turned away."""
 
+ACCEPT_STEPS = 4
+"""Steps of the event loop from an accepted peer to its welcome, and one to spare."""
+
 BACKLOG = 1_024
 """Peers that may wait to be accepted: concentrators come back all at once after an outage."""
 
@@ -63,6 +66,12 @@ async def _listen(
     return server, f"tcp-listen:{_authority(host, true_port)}"
 
 
+async def _let_in() -> None:
+    """Let peers that were accepted in the moment of closing come through, so that they can be sent away."""
+    for _ in range(ACCEPT_STEPS):
+        await asyncio.sleep(0)
+
+
 class Server:
     """An open port; each peer is attended by a task of its own. Made by :func:`serve`."""
 
@@ -73,6 +82,7 @@ class Server:
         self._told = told
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._closed = False
         self.address = ""  #: with the true port, such as ``tcp-listen:127.0.0.1:40123``
 
     @property
@@ -92,7 +102,9 @@ class Server:
     async def aclose(self) -> None:
         """Close the port and end all peers; waits until their handlers have ended."""
         if self._server is not None:
+            self._closed = True
             self._server.close()
+            await _let_in()
             for task in self._tasks:
                 task.cancel()
             if self._tasks:
@@ -100,7 +112,7 @@ class Server:
             await self._server.wait_closed()
 
     def _welcome(self, link: _Accepted) -> None:
-        if self.peers >= PEERS_MAX:
+        if self._closed or self.peers >= PEERS_MAX:
             link.abort()
             return
         task = asyncio.get_running_loop().create_task(self._attend(link))
@@ -167,6 +179,7 @@ class ListenLink:
         self.facts = LinkFacts("tcp-listen:")
         self.unheard_bytes = 0  #: written while nobody was there
         self._server: asyncio.Server | None = None
+        self._closed = False
         self._peer: _Accepted | None = None
         self._changed = asyncio.Event()
 
@@ -207,13 +220,18 @@ class ListenLink:
         """See Link."""
         if self._server is not None:
             server, self._server = self._server, None
+            self._closed = True
             self._changed.set()
             server.close()
+            await _let_in()
             if self._peer is not None:
                 await self._peer.aclose()
             await server.wait_closed()
 
     def _welcome(self, link: _Accepted) -> None:
+        if self._closed:
+            link.abort()
+            return
         if self._peer is not None:
             self._peer.abort()
         self._peer = link
