@@ -236,6 +236,7 @@ def test_silence_makes_the_pause_longer_and_never_loses_a_value():
     for _ in range(2 * GAP_ATTEMPTS_MAX):
         gap = plan.missing(Slot(1, ENERGY, 900, at(9)), gap, at(12), Miss(Why.SILENT, "no answer"))
         pauses.append(gap.next_try - at(12))
+    assert gap is not None
     assert (gap.state, gap.attempts) == ("open", 0)
     assert pauses[:6] == [300, 600, 1200, 2400, 3600, 3600]
     assert set(pauses[6:]) == {3600}

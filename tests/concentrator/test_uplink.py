@@ -248,7 +248,7 @@ def test_what_cannot_be_said_does_not_stand_in_the_way(tmp_path):
 def test_what_cannot_be_said_is_withheld_in_one_transaction_for_each_reason(tmp_path):
     async def story(world):
         world.read(*["123.0000"] * 50, register="1-0:16.7.0", interval_s=3_600)
-        statements = []
+        statements: list[str] = []
         world.outbox._database._connection.set_trace_callback(statements.append)
         await world.clock.sleep(1)
         assert world.outbox.counts().withheld == 50

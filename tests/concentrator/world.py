@@ -32,6 +32,8 @@ from kwhub.sim.area import TransformerArea
 from kwhub.sim.device import serve_meters
 
 START = datetime(2026, 3, 2, tzinfo=SHANGHAI)
+ZONE_OFFSET_S = 8 * 3_600
+"""Of the wall time of the site in which the story plays."""
 BAUD: Final = 9_600
 QUIET = FaultRates()
 DEAF = FaultRates(loss=1.0)
@@ -169,7 +171,7 @@ class World:
         """Whether an energy is the register's at the moment; of anything else, whether it is there."""
         if value is None or not is_recorded(slot):
             return value is not None
-        wall_s = slot.at + int(START.utcoffset().total_seconds())
+        wall_s = slot.at + ZONE_OFFSET_S
         return any(
             value == shown(meter, slot.register, meter.clock.moment(wall_s))
             for meter in self._meters(slot.point)
@@ -178,7 +180,7 @@ class World:
     def _was_shown(self, slot, value):
         """Whether a meter showed this at the moment or at one for which a present value may stand."""
         present = range(slot.at, slot.at + self.config.plan.hourly_window_s + 1)
-        wall_s = slot.at + int(START.utcoffset().total_seconds())
+        wall_s = slot.at + ZONE_OFFSET_S
         unit = 100 if slot.register.split(".")[0].endswith(POWER_FACTORS) else 1
         return any(
             value == unit * shown(meter, slot.register, at)
