@@ -35,6 +35,7 @@ def reopened(world):
     return Outbox.open(world.config.concentrator.store)
 
 
+@pytest.mark.slow
 def test_a_day_arrives_whole_and_once(tmp_path):
     async def story(world):
         world.start()
@@ -65,6 +66,7 @@ def test_what_arrives_is_what_the_meters_count(tmp_path):
     play(story, tmp_path / "store.sqlite")
 
 
+@pytest.mark.slow
 def test_the_same_seed_tells_the_same_story(tmp_path):
     async def story(world):
         world.start()
@@ -222,6 +224,7 @@ def test_a_meter_that_was_dead_is_filled_up_when_it_lives_again(tmp_path):
     play(story, tmp_path / "store.sqlite")
 
 
+@pytest.mark.slow
 def test_what_the_meter_does_not_have_becomes_a_loss_with_a_reason_and_is_not_asked_for_ever(
     tmp_path,
 ):
@@ -348,6 +351,7 @@ def test_what_waited_of_the_old_meter_is_delivered_and_nothing_of_it_becomes_the
     play(story, tmp_path / "store.sqlite", history_days=1)
 
 
+@pytest.mark.slow
 def test_a_meter_of_1997_gives_its_energy_every_hour(tmp_path):
     async def story(world):
         with_meter(world, 2, edition=Edition.E1997)
@@ -373,6 +377,7 @@ def test_a_meter_of_1997_gives_its_energy_every_hour(tmp_path):
     play(story, tmp_path / "store.sqlite")
 
 
+@pytest.mark.slow
 def test_what_the_head_end_denied_is_offered_again_the_next_day(tmp_path):
     async def story(world):
         world.station.denied = {2}
@@ -396,6 +401,7 @@ def payload_of(event):
     return answer.payload
 
 
+@pytest.mark.slow
 def test_an_order_of_the_head_end_goes_before_the_work_of_the_plan(tmp_path):
     async def story(world):
         world.start()
@@ -420,6 +426,7 @@ def test_an_order_of_the_head_end_goes_before_the_work_of_the_plan(tmp_path):
     play(story, tmp_path / "store.sqlite", meters=40)
 
 
+@pytest.mark.slow
 def test_old_readings_that_were_delivered_are_forgotten(tmp_path):
     async def story(world):
         world.start()

@@ -225,6 +225,7 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path):
     outbox.close()
 
 
+@pytest.mark.slow
 def test_a_log_torn_at_any_byte_gives_the_store_of_an_earlier_commit(tmp_path):
     """The write-ahead log, cut short as by a power failure in the middle of a page."""
     path = tmp_path / "store.sqlite"

@@ -20,6 +20,7 @@ DOCS = ROOT / "docs"
 EXAMPLES = ROOT / "deploy" / "examples"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_generated_pages_are_what_the_tables_say(name):
     assert (DOCS / "reference" / name).read_text() == NOTE + PAGES[name](), "run 'make docs'"

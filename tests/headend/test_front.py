@@ -295,6 +295,7 @@ def test_who_is_cut_off_while_logging_in_is_not_online(tmp_path, delay_s):
     run_virtual(main, start=NOON)
 
 
+@pytest.mark.slow
 def test_data_of_a_point_that_is_named_later_is_not_lost(tmp_path):
     full = config(tmp_path / "headend.sqlite")
     (area,) = full.area

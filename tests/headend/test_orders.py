@@ -267,6 +267,7 @@ def two_terminals(path):
     return msgspec.structs.replace(full, area=(area,))
 
 
+@pytest.mark.slow
 def test_a_slow_terminal_holds_nobody_up_and_its_queue_is_bounded(tmp_path):
     async def script(headend, tasks):
         slow = connect(headend, tasks)

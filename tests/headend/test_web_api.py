@@ -32,6 +32,7 @@ def test_areas_of_a_day(api):
     assert second["loss_percent"] is None
 
 
+@pytest.mark.slow
 def test_lists_come_in_pages_and_every_item_once(api):
     seen, cursor = [], None
     while True:

@@ -89,6 +89,7 @@ def test_names_from_the_settings_cannot_become_markup(english):
     assert "&lt;Harbour &amp; East&gt;" in page
 
 
+@pytest.mark.slow
 def test_the_language_is_remembered_once_asked_for(headend):
     with client(headend, **{"Accept-Language": "en"}) as reader:
         asked = reader.get("/areas/1?lang=zh")
@@ -106,6 +107,7 @@ def test_the_language_switch_keeps_the_rest_of_the_address(english):
     assert 'href="/areas/1?search=Flat+5&amp;lang=zh"' in page
 
 
+@pytest.mark.slow
 def test_an_area_lists_its_meters_page_by_page(english):
     first = english.get("/areas/1").text
     assert "1–50 of 54" in words(first)
@@ -116,6 +118,7 @@ def test_an_area_lists_its_meters_page_by_page(english):
     assert address(50) not in second
 
 
+@pytest.mark.slow
 def test_meters_are_searched_by_address_and_by_name_in_parts(english):
     part = english.get("/areas/1?search=flat+54", headers={**FRAGMENT, "HX-Target": "meters"}).text
     assert part.lstrip().startswith('<div id="meters"')
@@ -124,6 +127,7 @@ def test_meters_are_searched_by_address_and_by_name_in_parts(english):
     assert "No meter matches “&lt;nothing&gt;”." in english.get("/areas/1?search=<nothing>").text
 
 
+@pytest.mark.slow
 def test_meters_are_sorted_by_a_column_both_ways(english):
     rising = english.get("/areas/1?sort=point").text
     falling = english.get("/areas/1?sort=point&desc=1").text
@@ -133,6 +137,7 @@ def test_meters_are_sorted_by_a_column_both_ways(english):
     assert english.get("/areas/1?sort=no_such_column").status_code == 200
 
 
+@pytest.mark.slow
 def test_the_list_is_exported_whole_as_csv(english):
     answer = english.get("/areas/1/meters.csv?day=2026-03-03&sort=point")
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
@@ -308,6 +313,7 @@ def test_static_files_are_cached_and_named_by_their_content(english):
         assert re.search(r"\?v=[0-9a-f]{10}$", path)
 
 
+@pytest.mark.slow
 def test_pages_hold_no_inline_script_and_no_foreign_address(english):
     for path in ("/", "/areas/1", "/meters/2", "/nothing"):
         html = english.get(path).text

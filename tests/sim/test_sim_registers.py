@@ -73,6 +73,7 @@ def test_a_wrong_number_of_initial_registers_is_refused():
         EnergyRegisters(LOAD, initial=(1, 2))
 
 
+@pytest.mark.slow
 @given(
     drift=st.integers(-500, 500),
     offset=st.integers(-300, 300),

@@ -68,6 +68,7 @@ def test_a_request_that_can_never_end_is_told() -> None:
         pair.ask(Question(b"x"))
 
 
+@pytest.mark.slow
 def test_machines_that_answer_each_other_for_ever_are_told() -> None:
     class Parrot(ToySession):
         def outgoing(self, now: float) -> bytes:

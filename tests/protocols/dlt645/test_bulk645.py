@@ -4,6 +4,7 @@ import subprocess
 import sys
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.protocols.dlt645.corpus645 import own, shared
@@ -94,6 +95,7 @@ def answers(draw):
     return Frame645(address, control, identifier + payload, preamble).to_bytes()
 
 
+@pytest.mark.slow
 @given(st.lists(st.one_of(answers(), NOISE), max_size=12).map(b"".join))
 def test_any_line_says_the_same_both_ways(data):
     same_both_ways(data)

@@ -48,6 +48,7 @@ def test_every_byte_is_explained_once(raw):
         assert len(explanation.render(language).splitlines()) >= len(explanation.parts)
 
 
+@pytest.mark.slow
 @given(st.builds(Frame645, st.just(METER), st.integers(0, 255), st.binary(max_size=200)))
 def test_any_data_field_is_explained_without_gaps(frame):
     at = 0
