@@ -1,10 +1,14 @@
 """Every link keeps the contract of links."""
 
 import asyncio
+import gc
+import socket
+import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -209,3 +213,29 @@ class Lossy(Layer):
 def test_a_broken_link_is_found() -> None:
     with pytest.raises(ContractBroken, match="bytes were lost"):
         hold(layered(lambda link, clock: Lossy(link)))
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_a_caller_that_comes_while_the_port_closes_leaves_nothing_open(steps: int) -> None:
+    """Callers who hang up at once, accepted any number of steps before the end."""
+    troubles: list[dict[str, Any]] = []
+
+    async def attend(link: Link) -> None:
+        await link.read()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: troubles.append(context))
+        server = await serve("tcp-listen:127.0.0.1:0", attend, CLOCK)
+        port = int(server.address.rpartition(":")[2])
+        for _ in range(5):
+            with socket.socket() as caller:
+                caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                caller.connect(("127.0.0.1", port))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await server.aclose()
+
+    asyncio.run(main())
+    gc.collect()  # a socket that was left open complains now, and warnings are errors
+    assert troubles == []

@@ -36,8 +36,12 @@ class _Accepted(TransportLink):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        if peer is None:  # it hung up before it was let in
+            self.abort()
+            return
         tune(transport)
-        host, port = transport.get_extra_info("peername")[:2]
+        host, port = peer[:2]
         self.facts = replace(self.facts, address=f"tcp:{_authority(host, port)}")
         self._welcome(self)
 
@@ -66,10 +70,17 @@ async def _listen(
     return server, f"tcp-listen:{_authority(host, true_port)}"
 
 
-async def _let_in() -> None:
-    """Let peers that were accepted in the moment of closing come through, so that they can be sent away."""
+async def _stop(server: asyncio.Server) -> None:
+    """Close a port, but first let in whoever was accepted a moment ago, to be sent away.
+
+    asyncio of Python 3.11 forgets to close a peer whose transport is made after ``Server.close``.
+    """
+    loop = asyncio.get_running_loop()
+    for listener in server.sockets:
+        loop.remove_reader(listener.fileno())
     for _ in range(ACCEPT_STEPS):
         await asyncio.sleep(0)
+    server.close()
 
 
 class Server:
@@ -103,8 +114,7 @@ class Server:
         """Close the port and end all peers; waits until their handlers have ended."""
         if self._server is not None:
             self._closed = True
-            self._server.close()
-            await _let_in()
+            await _stop(self._server)
             for task in self._tasks:
                 task.cancel()
             if self._tasks:
@@ -222,8 +232,7 @@ class ListenLink:
             server, self._server = self._server, None
             self._closed = True
             self._changed.set()
-            server.close()
-            await _let_in()
+            await _stop(server)
             if self._peer is not None:
                 await self._peer.aclose()
             await server.wait_closed()
