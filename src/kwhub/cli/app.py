@@ -25,21 +25,19 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
 )
 """Name, function, and one line for the overview; a module is imported when its command is called."""
 
-GROUPS: tuple[tuple[str, str, str, str], ...] = (
-    ("meter", "Simulated meters.", "simulate", "kwhub.cli.meter:simulate"),
-    (
-        "concentrator",
-        "The concentrator: reads meters, reports to the head-end.",
-        "run",
-        "kwhub.cli.concentrator:run_concentrator",
-    ),
-    (
-        "headend",
-        "The head-end: takes reports, stores readings, serves the pages.",
-        "run",
-        "kwhub.cli.headend:run_headend",
-    ),
+GROUPS: dict[str, str] = {
+    "meter": "Simulated meters.",
+    "concentrator": "The concentrator: reads meters, reports to the head-end.",
+    "headend": "The head-end: takes reports, stores readings, serves the pages.",
+}
+"""Name of a group of commands and one line for the overview."""
+
+GROUPED: tuple[tuple[str, str, str], ...] = (
+    ("meter", "simulate", "kwhub.cli.meter:simulate"),
+    ("concentrator", "run", "kwhub.cli.concentrator:run_concentrator"),
+    ("headend", "run", "kwhub.cli.headend:run_headend"),
 )
+"""Group, name of the command in it, and its function."""
 
 
 def _tree(*, overview: bool = False) -> App:
@@ -54,9 +52,10 @@ def _tree(*, overview: bool = False) -> App:
     )
     for name, function, line in COMMANDS:
         tree.command(function, name=name, **({"help": line} if overview else {}))
-    for group, line, name, function in GROUPS:
-        inner = App(name=group, help=line)
-        inner.command(function, name=name)
+    groups = {name: App(name=name, help=line) for name, line in GROUPS.items()}
+    for group, name, function in GROUPED:
+        groups[group].command(function, name=name)
+    for inner in groups.values():
         tree.command(inner)
     return tree
 
@@ -99,6 +98,19 @@ def _report(error: Exception) -> int:
     return next(code for kind, code in CODES if isinstance(leaf, kind))
 
 
+EXTRAS = {
+    "bumble": "ble",
+    "cryptography": "prepay",
+    "matplotlib": "bench",
+    "prometheus_client": "concentrator",
+    "psycopg": "postgres",
+    "segno": "handheld",
+    "textual": "concentrator",
+    "weasyprint": "bench",
+}
+"""The extra that brings a library; the head-end's brings every other."""
+
+
 def _missing(error: ImportError) -> int:
     """A library of an extra that is not installed; anything else is a bug."""
     cause: BaseException = error
@@ -107,7 +119,8 @@ def _missing(error: ImportError) -> int:
     name = getattr(cause, "name", None) or ""
     if not isinstance(cause, ModuleNotFoundError) or name.startswith("kwhub"):
         raise error
-    complain(f"this command needs {name}; it comes with: pip install 'kwhub[headend]'")
+    extra = EXTRAS.get(name.partition(".")[0], "headend")
+    complain(f"this command needs {name}; it comes with: pip install 'kwhub[{extra}]'")
     return Exit.USAGE
 
 
