@@ -29,6 +29,7 @@ GROUPS: dict[str, str] = {
     "meter": "Simulated meters.",
     "concentrator": "The concentrator: reads meters, reports to the head-end.",
     "headend": "The head-end: takes reports, stores readings, serves the pages.",
+    "token": "Prepayment tokens of twenty digits (STS).",
 }
 """Name of a group of commands and one line for the overview."""
 
@@ -36,6 +37,8 @@ GROUPED: tuple[tuple[str, str, str], ...] = (
     ("meter", "simulate", "kwhub.cli.meter:simulate"),
     ("concentrator", "run", "kwhub.cli.concentrator:run_concentrator"),
     ("headend", "run", "kwhub.cli.headend:run_headend"),
+    ("token", "decode", "kwhub.cli.token:decode_token"),
+    ("token", "issue", "kwhub.cli.token:issue_token"),
 )
 """Group, name of the command in it, and its function."""
 

@@ -1,0 +1,203 @@
+"""``kwhub token``: issue and decode prepayment tokens of twenty digits (STS)."""
+
+import os
+import secrets
+import sys
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from kwhub.cli.output import Exit, JsonFlag, complain, print_json, say
+from kwhub.domain.errors import DecodeError, LocalError
+from kwhub.prepay.sts.keys import DecoderKey, MeterKeyFacts, derive
+from kwhub.prepay.sts.meter import roll_over_in
+from kwhub.prepay.sts.tokens import CREDIT_STEP, Token, decode, identifier_at, issue
+from kwhub.runtime.clock import SystemClock
+
+__all__ = ["decode_token", "issue_token"]
+
+ROLL_OVER_WARNING_DAYS = 730
+
+UNITS = {
+    "TransferElectricityCredit": "kWh",
+    "TransferWaterCredit": "m3",
+    "TransferGasCredit": "m3",
+    "TransferTimeCredit": "min",
+    "SetMaximumPowerLimit": "W",
+    "SetMaximumPhasePowerUnbalanceLimit": "W",
+}
+
+KeyOption = Annotated[
+    str | None,
+    Parameter(
+        name="--decoder-key",
+        help="Key of the meter, 32 hexadecimal digits; '@FILE' reads it from a file. "
+        "Without it: the environment variable KWHUB_DECODER_KEY.",
+    ),
+]
+BaseOption = Annotated[
+    int, Parameter(name="--base-date", help="Year that identifiers count from: 1993, 2014, 2035.")
+]
+
+
+def decode_token(
+    token: str,
+    *,
+    decoder_key: KeyOption = None,
+    base_date: BaseOption = 1993,
+    json: JsonFlag = False,
+) -> int:
+    """Say what a token means; the exit code is 1 when it is not for this key.
+
+    It takes keys from files, so that they stand in no list of processes. Example:
+
+        kwhub token decode 01152921509036054672
+
+    Parameters
+    ----------
+    token
+        Twenty digits; blanks and hyphens between them do not matter.
+    """
+    key = _key(decoder_key, needed=False)
+    try:
+        meaning = decode(token, key, base_year=base_date)
+    except DecodeError as error:
+        if json:
+            print_json({"token": token, "error": error.kind, "detail": error.detail})
+        else:
+            complain(error.detail)
+        return Exit.NO
+    _tell(meaning, json=json)
+    return Exit.OK
+
+
+def issue_token(
+    kind: Annotated[str, Parameter(help="Such as TransferElectricityCredit.")],
+    value: Annotated[str, Parameter(help="Amount in the kind's unit: kWh, m3, minutes, W.")],
+    *,
+    decoder_key: KeyOption = None,
+    vending_key_file: Annotated[
+        Path | None, Parameter(help="File with the 40 hexadecimal digits of the vending key.")
+    ] = None,
+    pan: Annotated[
+        str | None, Parameter(help="18 digits of the meter, with --vending-key-file.")
+    ] = None,
+    supply_group: Annotated[str, Parameter(help="Six digits.")] = "",
+    tariff_index: Annotated[str, Parameter(help="Two digits.")] = "01",
+    key_type: int = 2,
+    key_revision: int = 1,
+    base_date: BaseOption = 2014,
+    issued: Annotated[
+        datetime | None, Parameter(help="Moment of issue, to the minute; otherwise now.")
+    ] = None,
+    random: Annotated[int | None, Parameter(help="Four bits, 0 to 15; otherwise drawn.")] = None,
+    json: JsonFlag = False,
+) -> int:
+    """Issue a token for one meter, with its key or from the vending key of its group.
+
+    It takes keys from files, so that they stand in no list of processes. Example:
+
+        kwhub token issue TransferElectricityCredit 25.6 --decoder-key @meter.key
+
+    This command keeps no record of what it issues: two tokens of one meter and the same minute are
+    one token to the meter. Sell through a vending ledger; issue here for tests and in the laboratory.
+    """
+    if vending_key_file is not None:
+        facts = MeterKeyFacts(
+            pan or "", supply_group, tariff_index, key_type, key_revision, base_date
+        )
+        key = derive(_hexadecimal(vending_key_file.read_text("ascii"), "the vending key"), facts)
+    else:
+        found = _key(decoder_key, needed=True)
+        assert found is not None  # noqa: S101 - for the type checker
+        key = found
+    moment = issued or SystemClock().now()
+    identifier = identifier_at(moment.replace(tzinfo=None), base_date)
+    drawn = secrets.randbelow(16) if random is None else random
+    digits = issue(key, kind, _number(value), identifier=identifier, random=drawn)
+    _tell(decode(digits, key, base_year=base_date), json=json)
+    _warn_of_roll_over(identifier, base_date)
+    return Exit.OK
+
+
+def _tell(token: Token, *, json: bool) -> None:
+    if json:
+        print_json(_as_json(token))
+    else:
+        _show(token)
+
+
+def _warn_of_roll_over(identifier: int, base_date: int) -> None:
+    left = roll_over_in(identifier).days
+    if left < ROLL_OVER_WARNING_DAYS:
+        complain(
+            f"the base date {base_date} ends in {left} days: meters need a key of the next one"
+        )
+
+
+def _key(text: str | None, *, needed: bool) -> DecoderKey | None:
+    text = text or os.environ.get("KWHUB_DECODER_KEY")
+    if text is None:
+        if needed:
+            raise LocalError("give --decoder-key, KWHUB_DECODER_KEY or --vending-key-file")
+        return None
+    if text == "-":
+        text = sys.stdin.readline()
+    elif text.startswith("@"):
+        text = Path(text[1:]).read_text("ascii")
+    return DecoderKey(_hexadecimal(text, "the decoder key"))
+
+
+def _hexadecimal(text: str, name: str) -> bytes:
+    try:
+        return bytes.fromhex(text.strip())
+    except ValueError:
+        raise LocalError(f"{name} is not hexadecimal") from None
+
+
+def _number(text: str) -> Decimal:
+    try:
+        number = Decimal(int(text, 16)) if text.lower().startswith("0x") else Decimal(text)
+    except (InvalidOperation, ValueError):
+        raise LocalError(f"{text!r} is not a number") from None
+    if not number.is_finite():
+        raise LocalError(f"{text!r} is not a number")
+    return number
+
+
+def _as_json(token: Token) -> dict[str, Any]:
+    value = token.value
+    return {
+        "token": token.digits,
+        "class": token.token_class,
+        "subclass": token.subclass,
+        "kind": token.kind,
+        "value": None if value is None else _plain(value),
+        "unit": UNITS.get(token.kind),
+        "identifier": token.identifier,
+        "issued": None if token.issued is None else token.issued.isoformat(),
+        "field16": token.field16,
+        "random": token.random,
+        **token.extra,
+    }
+
+
+def _plain(value: Decimal | str) -> str:
+    if isinstance(value, str):
+        return value
+    return str(value.quantize(CREDIT_STEP)) if value != int(value) else str(int(value))
+
+
+def _show(token: Token) -> None:
+    groups = [token.digits[place : place + 4] for place in range(0, len(token.digits), 4)]
+    say(" ".join(groups))
+    unit = UNITS.get(token.kind, "")
+    value = "" if token.value is None else f" {_plain(token.value)} {unit}"
+    say(f"{token.kind}{value.rstrip()}")
+    if token.issued is not None:
+        say(f"issued {token.issued:%Y-%m-%d %H:%M}, identifier {token.identifier}")
+    for name, content in token.extra.items():
+        say(f"{name.replace('_', ' ')}: {content}")

@@ -1,0 +1,3 @@
+"""Prepayment: tokens, secure elements, media and the vending ledger."""
+
+__all__: list[str] = []
