@@ -29,6 +29,7 @@ GROUPS: dict[str, str] = {
     "meter": "Simulated meters.",
     "concentrator": "The concentrator: reads meters, reports to the head-end.",
     "headend": "The head-end: takes reports, stores readings, serves the pages.",
+    "infrared": "Infrared: pulse trains, codes and light.",
     "token": "Prepayment tokens of twenty digits (STS).",
 }
 """Name of a group of commands and one line for the overview."""
