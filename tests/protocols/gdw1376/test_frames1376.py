@@ -10,14 +10,18 @@ from tests.protocols.gdw1376.corpus1376 import named
 from kwhub.domain.errors import DecodeError, LocalError
 from kwhub.protocols.gdw1376 import (
     afn_0a,
+    afn_0b,
     afn_0c,
     afn_0d,
     afn_0e,
+    afn_0f,
     afn_00,
     afn_01,
     afn_02,
     afn_04,
     afn_05,
+    afn_06,
+    afn_08,
     afn_09,
     afn_10,
 )
@@ -59,8 +63,8 @@ ADDRESS = TerminalAddress("4101", 2082)
 MODULES = {
     module.AFN: module
     for module in (
-        *(afn_00, afn_01, afn_02, afn_04, afn_05, afn_09),
-        *(afn_0a, afn_0c, afn_0d, afn_0e, afn_10),
+        *(afn_00, afn_01, afn_02, afn_04, afn_05, afn_06, afn_08, afn_09),
+        *(afn_0a, afn_0b, afn_0c, afn_0d, afn_0e, afn_0f, afn_10),
     )
 }
 

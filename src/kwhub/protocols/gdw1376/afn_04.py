@@ -22,6 +22,7 @@ from kwhub.protocols.gdw1376.formats import (
     text_format,
 )
 from kwhub.protocols.gdw1376.layouts import Field, Layout, Repeat, Row
+from kwhub.protocols.gdw1376.parameter_rows import ROWS as OTHER_ROWS
 from kwhub.protocols.gdw1376.units import Unit
 from kwhub.wire.codecs import U8, U16LE, bcd_text, raw_bytes
 from kwhub.wire.frame import Frame, frame_size
@@ -267,6 +268,7 @@ ROWS = (
         (Field("switch", "启动/停止", BIN1),),
         None,
     ),
+    *OTHER_ROWS,
 )
 
 

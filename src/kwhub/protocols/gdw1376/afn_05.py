@@ -6,7 +6,7 @@ contradicts the control loop of a firmware in production.
 
 from datetime import datetime
 
-from kwhub.protocols.gdw1376.formats import A1, BIN1
+from kwhub.protocols.gdw1376.formats import A1, BIN1, bytes_format
 from kwhub.protocols.gdw1376.layouts import Blob, Field, Row
 from kwhub.protocols.gdw1376.times import WallClock
 from kwhub.protocols.gdw1376.units import Unit
@@ -16,6 +16,11 @@ __all__ = ["AFN", "ROWS", "SET_CLOCK", "clock_unit"]
 AFN = 0x05
 SET_CLOCK = 31
 
+_SLOT_CONTROL = (
+    Field("slots", "时段功控投入标志", bytes_format(1)),
+    Field("scheme", "时段功控定值方案号", BIN1),
+)
+_LOWERING = Field("power lowering", "功率下浮控参数", bytes_format(8))
 _PORT = (Field("port", "终端通信端口号", BIN1),)
 _TEXT = (
     Field("kind and number", "信息种类及编号", BIN1),
@@ -32,6 +37,42 @@ ROWS = (
         None,
     ),
     Row(2, "allow close", "允许合闸", (), None),
+    Row(9, "slot control on", "时段功控投入", _SLOT_CONTROL, None),
+    Row(10, "days-off control on", "厂休功控投入", (), None),
+    Row(11, "out-of-business control on", "营业报停功控投入", (), None),
+    Row(12, "power lowering on", "当前功率下浮控投入", (_LOWERING,), None),
+    *(
+        Row(number, f"{name} {state}", f"{name_zh}{state_zh}", (), None)
+        for first, state, state_zh in ((15, "on", "投入"), (23, "off", "解除"))
+        for number, name, name_zh in (
+            (first, "monthly energy control", "月电控"),
+            (first + 1, "purchase control", "购电控"),
+        )
+    ),
+    *(
+        Row(number, f"{name} off", f"{name_zh}解除", (), None)
+        for number, name, name_zh in (
+            (17, "slot control", "时段功控"),
+            (18, "days-off control", "厂休功控"),
+            (19, "out-of-business control", "营业报停功控"),
+            (20, "power lowering", "当前功率下浮控"),
+        )
+    ),
+    Row(
+        41,
+        "capacitors on",
+        "电容器控制投入",
+        (Field("capacitors", "电容器组", bytes_format(2)),),
+        None,
+    ),
+    Row(
+        42,
+        "capacitors off",
+        "电容器控制切除",
+        (Field("capacitors", "电容器组", bytes_format(2)),),
+        None,
+    ),
+    Row(57, "delete event records", "删除指定事件记录", None, None, single_source=True),
     Row(
         25,
         "protection on",

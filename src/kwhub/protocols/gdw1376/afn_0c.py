@@ -20,6 +20,7 @@ from kwhub.protocols.gdw1376.common import (
 )
 from kwhub.protocols.gdw1376.formats import A1, A13, A15
 from kwhub.protocols.gdw1376.layouts import Field, Row, cells, measure
+from kwhub.protocols.gdw1376.more_rows import CLASS1_ROWS
 from kwhub.protocols.gdw1376.registers import CURRENT_REGISTERS
 from kwhub.protocols.gdw1376.times import WallClock
 from kwhub.protocols.gdw1376.units import Unit
@@ -164,6 +165,7 @@ ROWS = (
     Row(167, "prepayment", "电能表购、用电信息", (), layouts.PREPAY),
     Row(169, "relay path", "集中抄表电表中继路由信息", (), layouts.RELAY_PATH),
     Row(170, "reading state", "集中器抄读电表状态信息", (), layouts.READ_STATE),
+    *CLASS1_ROWS,
 )
 
 

@@ -19,8 +19,9 @@ from kwhub.protocols.gdw1376.common import (
     reading_list,
     tariff_list,
 )
-from kwhub.protocols.gdw1376.formats import A7, A13, A15, A20, A21, BIN1, Format
+from kwhub.protocols.gdw1376.formats import A2, A3, A7, A13, A15, A20, A21, BIN1, Format
 from kwhub.protocols.gdw1376.layouts import Field, Layout, Repeat, Row, measure
+from kwhub.protocols.gdw1376.more_rows import class2_day_rows, class2_month_rows
 from kwhub.protocols.gdw1376.registers import (
     CURVES,
     DAY_FREEZES,
@@ -186,6 +187,24 @@ ROWS = (
     *_demand_rows(185, _DAY, "day freeze,", "日冻结"),
     *_demand_rows(189, _DAY, "reading day,", "抄表日冻结"),
     *_demand_rows(193, _MONTH, "month freeze,", "月冻结"),
+    *class2_day_rows(_DAY),
+    *class2_month_rows(_MONTH),
+    *(
+        Row(
+            number,
+            f"curve: {name}",
+            zh,
+            _CURVE,
+            (*_CURVE, Repeat("n", (Field(name, zh, form, unit),))),
+        )
+        for number, name, zh, form, unit in (
+            (73, "active power of the group", "总加组有功功率曲线", A2, "kW"),
+            (74, "reactive power of the group", "总加组无功功率曲线", A2, "kvar"),
+            (75, "active energy of the group", "总加组有功电能量曲线", A3, "kWh"),
+            (76, "reactive energy of the group", "总加组无功电能量曲线", A3, "kvarh"),
+            (138, "DC input", "直流模拟量数据曲线", A2, ""),
+        )
+    ),
 )
 
 

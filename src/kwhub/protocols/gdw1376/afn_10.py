@@ -11,10 +11,23 @@ from kwhub.protocols.gdw1376.formats import A12, BIN1, BIN2, BIN4
 from kwhub.protocols.gdw1376.layouts import Blob, Field, Repeat, Row, measure
 from kwhub.protocols.gdw1376.units import Unit
 
-__all__ = ["AFN", "BAUDS", "ROWS", "TRANSPARENT", "Forward", "ForwardAnswer", "LineControl"]
+__all__ = [
+    "AFN",
+    "BAUDS",
+    "READ_DIRECT",
+    "READ_RESULTS",
+    "ROWS",
+    "TRANSPARENT",
+    "DirectRead",
+    "DirectReadAnswer",
+    "Forward",
+    "ForwardAnswer",
+    "LineControl",
+]
 
 AFN = 0x10
 TRANSPARENT = 1
+READ_DIRECT = 9
 PAYLOAD_BYTES_MAX = 16_000
 
 BAUDS = (300, 600, 1200, 2400, 4800, 7200, 9600, 19_200)
@@ -99,6 +112,29 @@ _READ_DIRECTLY = (
     Field("identifier", "转发直接抄读的数据标识", BIN4),
 )
 
+READ_RESULTS: dict[int, tuple[str, str]] = {
+    0: ("cannot forward", "不能执行转发"),
+    1: ("timeout", "转发接收超时"),
+    2: ("bad frame", "转发接收错误"),
+    3: ("confirmed", "转发接收确认"),
+    4: ("denied", "转发接收否认"),
+    5: ("data", "转发接收数据"),
+}
+"""Result byte of F9 (single source)."""
+
+
+def _result_words(code: int) -> tuple[str, str]:
+    return READ_RESULTS.get(code, (f"reserved ({code})", f"备用（{code}）"))
+
+
+_READ_RESULT = (
+    Field("port", "终端通信端口号", BIN1),
+    Field("meter address", "转发目标地址", A12),
+    Field("result", "转发结果标识", BIN1, tell=_result_words),
+    Field("length", "转发直接抄读数据内容字节数k", BIN1, "byte", key="k"),
+    Blob("identifier and data", "数据标识及内容", "k"),
+)
+
 ROWS = (
     Row(TRANSPARENT, "transparent forwarding", "透明转发", _DOWN, _UP, "clause 5.15, F1"),
     Row(
@@ -106,7 +142,7 @@ ROWS = (
         "read a meter directly",
         "转发主站直接对电表的抄读数据命令",
         _READ_DIRECTLY,
-        None,
+        _READ_RESULT,
         "clause 5.15, F9",
         single_source=True,
     ),
@@ -164,6 +200,70 @@ class ForwardAnswer:
         """Read F1 as it comes up. Raises DecodeError."""
         measure(_UP, unit.data)
         return cls(unit.data[0], _payload(unit.data, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class DirectRead:
+    """Ask the terminal to read an identifier of a meter (F9, down); single source."""
+
+    port: int
+    address: str  #: twelve digits
+    identifier: int  #: of DL/T 645
+    kind: int = 1  #: type of the identifier: 0 of 1997, 1 of 2007
+    relays: tuple[str, ...] = ()
+
+    def to_unit(self) -> Unit:
+        """The unit on the wire. Raises LocalError."""
+        relays = b"".join(map(A12.encode, self.relays))
+        head = BIN1.encode(self.port) + BIN1.encode(len(self.relays)) + relays
+        tail = A12.encode(self.address) + BIN1.encode(self.kind) + BIN4.encode(self.identifier)
+        return Unit((0,), (READ_DIRECT,), head + tail)
+
+    @classmethod
+    def from_unit(cls, unit: Unit) -> "DirectRead":
+        """Read F9 as it goes down. Raises DecodeError."""
+        data = unit.data
+        size = measure(_READ_DIRECTLY, data)
+        if size != len(data):
+            raise DecodeError("length", f"{len(data)} bytes where {size} belong")
+        stop = 2 + A12.size * data[1]
+        relays = tuple(_address(data[at : at + A12.size]) for at in range(2, stop, A12.size))
+        rest = data[stop:]
+        identifier = int.from_bytes(rest[-BIN4.size :], "little")
+        return cls(data[0], _address(rest[: A12.size]), identifier, rest[A12.size], relays)
+
+
+@dataclass(frozen=True, slots=True)
+class DirectReadAnswer:
+    """What became of a direct read (F9, up); single source."""
+
+    port: int
+    address: str
+    result: int  #: key of READ_RESULTS
+    content: bytes = b""  #: identifier (four bytes, low byte first) and data
+
+    def to_unit(self) -> Unit:
+        """The unit on the wire. Raises LocalError."""
+        if len(self.content) > 0xFF:
+            raise LocalError(f"{len(self.content)} bytes of content, at most 255")
+        head = BIN1.encode(self.port) + A12.encode(self.address) + BIN1.encode(self.result)
+        return Unit((0,), (READ_DIRECT,), head + bytes([len(self.content)]) + self.content)
+
+    @classmethod
+    def from_unit(cls, unit: Unit) -> "DirectReadAnswer":
+        """Read F9 as it comes up. Raises DecodeError."""
+        measure(_READ_RESULT, unit.data)
+        head = A12.size + 1
+        address = _address(unit.data[1:head])
+        return cls(unit.data[0], address, unit.data[head], unit.data[head + 2 :])
+
+
+def _address(raw: bytes) -> str:
+    """Twelve digits of an address. Raises DecodeError."""
+    found = A12.decode(raw)
+    if found is None:
+        raise DecodeError("not_bcd", "an address without digits")
+    return found
 
 
 def _payload(data: bytes, at: int) -> bytes:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from kwhub.domain.errors import DecodeError
-from kwhub.protocols.gdw1376 import afn_00
+from kwhub.protocols.gdw1376 import afn_0e, afn_00
+from kwhub.protocols.gdw1376.event_records import EventRecord
 from kwhub.protocols.gdw1376.frames import (
     COUNTER_BYTES,
     END,
@@ -149,7 +150,7 @@ def _user_parts(user: bytes, profile: Profile) -> Iterator[Part]:
         return
     yield from _fixed_parts(user, profile)
     for unit in frame.units:
-        yield from (_moved(part, at) for part in _unit_parts(frame, unit))
+        yield from (_moved(part, at) for part in _unit_parts(frame, unit, profile))
         at += len(unit.to_bytes())
     yield from _aux_parts(frame, at)
 
@@ -184,19 +185,19 @@ def _address_hint(user: bytes, profile: Profile) -> str:
     return "; with a terminal address of 4 bytes AFN would be " + f"{user[place]:02X}"
 
 
-def _unit_parts(frame: Frame1376, unit: Unit) -> Iterator[Part]:
+def _unit_parts(frame: Frame1376, unit: Unit, profile: Profile) -> Iterator[Part]:
     head = unit.mark_bytes()
     if len(head) < MARK_BYTES:
         words = ("too short for a data unit", "数据单元标识不完整")
         yield _part(0, len(head), ("data", "数据"), words, ok=False)
         return
     yield _part(0, 2, ("points DA", "信息点DA"), points_words(unit.points), ok=bool(unit.points))
-    yield _functions_part(frame.afn, unit)
+    yield _functions_part(frame.afn, unit, profile)
     at = MARK_BYTES
-    layouts = layout_of(frame.afn, up=frame.up)
+    layouts = layout_of(frame.afn, up=frame.up, edition=profile.edition)
     for item in items(unit, layouts):
         layout = layouts(item.function) or ()
-        found = cells(layout, item.data)
+        found = _with_records(frame.afn, cells(layout, item.data))
         yield from (_cell_part(item, cell, len(unit.points) > 1) for cell in found)
         done = found[-1].stop if found else 0
         at = MARK_BYTES + item.start + done
@@ -217,8 +218,8 @@ def _row_words(function: int, row: Row | None) -> Words:
     return english, chinese
 
 
-def _functions_part(afn: int, unit: Unit) -> Part:
-    rows = [(function, find(afn, function)) for function in unit.functions]
+def _functions_part(afn: int, unit: Unit, profile: Profile) -> Part:
+    rows = [(function, find(afn, function, profile.edition)) for function in unit.functions]
     names = [_row_words(number, row) for number, row in rows]
     english, chinese = ", ".join(name for name, _ in names), "、".join(name for _, name in names)
     right = len(rows) == 1 if afn == afn_00.AFN else bool(rows)
@@ -227,6 +228,18 @@ def _functions_part(afn: int, unit: Unit) -> Part:
         chinese += "：自相矛盾；按数据单元标识确认为F3（DT1=04）"
     words = (english or "no function", chinese or "无信息类")
     return _part(2, 4, ("functions DT", "信息类DT"), words, ok=right)
+
+
+def _with_records(afn: int, found: list[Cell]) -> list[Cell]:
+    """Cells with what event records say in words; the code stands two cells before each."""
+    if afn != afn_0e.AFN:
+        return found
+    return [
+        replace(cell, told=EventRecord(found[n - 2].value, cell.value).words())
+        if isinstance(cell.value, bytes) and cell.name.startswith("record [")
+        else cell
+        for n, cell in enumerate(found)
+    ]
 
 
 def _cell_part(item: Item, cell: Cell, many: bool) -> Part:  # noqa: FBT001  # one word of a name
@@ -239,7 +252,12 @@ def _cell_part(item: Item, cell: Cell, many: bool) -> Part:  # noqa: FBT001  # o
 def _aux_parts(frame: Frame1376, at: int) -> Iterator[Part]:
     if frame.password is not None:
         stop = at + len(frame.password)
-        yield _part(at, stop, ("password PW", "消息认证码PW"), ("16 bytes", "16字节"))
+        yield _part(
+            at,
+            stop,
+            ("password PW", "消息认证码PW"),
+            (f"{len(frame.password)} bytes", f"{len(frame.password)}字节"),
+        )
         at = stop
     if frame.event_counters is not None:
         important, normal = frame.event_counters

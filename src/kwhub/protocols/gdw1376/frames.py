@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from kwhub.domain.errors import DecodeError, LocalError
+from kwhub.protocols.gdw1376.editions import Edition
 from kwhub.protocols.gdw1376.formats import A16
 from kwhub.protocols.gdw1376.tables import PASSWORD_AFNS, layout_of
 from kwhub.protocols.gdw1376.times import PartialTime
@@ -45,6 +46,7 @@ USER_BYTES_MAX = 16_383
 TAG_BYTES = 6
 COUNTER_BYTES = 2
 PASSWORD_BYTES = 16
+PASSWORD_SIZES = frozenset({2, PASSWORD_BYTES})
 BROADCAST = 0xFFFF
 """Terminal address of a broadcast, with the group bit."""
 
@@ -55,6 +57,8 @@ class Profile:
 
     terminal_bytes: int = 2  #: width of A2; Jilin has 4 (single source)
     protocol_ids: frozenset[int] = frozenset({2})  #: 1 is Q/GDW 130-2005, 2 all since 2009
+    password_bytes: int = 16  #: of PW; 2 in Q/GDW 130-2005
+    edition: Edition = Edition.E2013  #: of the tables
 
     @property
     def address_bytes(self) -> int:
@@ -245,8 +249,8 @@ class Frame1376:
             raise LocalError("TpV and the time tag contradict")
         if self.control.events_wait != (self.event_counters is not None):
             raise LocalError("ACD and the event counters contradict")
-        if self.password is not None and len(self.password) != PASSWORD_BYTES:
-            raise LocalError(f"PW has {PASSWORD_BYTES} bytes")
+        if self.password is not None and len(self.password) not in PASSWORD_SIZES:
+            raise LocalError(f"PW has {PASSWORD_BYTES} bytes, or 2 in Q/GDW 130-2005")
         parts = (
             _byte_field(self.control.to_byte()),
             self.address.to_bytes(),
@@ -352,7 +356,7 @@ def parse_user_data(user: bytes, profile: Profile = STANDARD, *, protocol_id: in
     rest = user[at + 2 :]
     rest, tag = _cut(rest, TAG_BYTES if sequence.tagged else 0, "Tp")
     rest, counters = _cut(rest, COUNTER_BYTES if control.events_wait else 0, "EC")
-    password, units = _body(rest, afn, control)
+    password, units = _body(rest, afn, control, profile)
     return Frame1376(
         control,
         address,
@@ -372,13 +376,16 @@ def _cut(data: bytes, size: int, name: str) -> tuple[bytes, bytes]:
     return data[: len(data) - size], data[len(data) - size :]
 
 
-def _body(rest: bytes, afn: int, control: Control) -> tuple[bytes | None, tuple[Unit, ...]]:
+def _body(
+    rest: bytes, afn: int, control: Control, profile: Profile
+) -> tuple[bytes | None, tuple[Unit, ...]]:
     """Units and password; a frame that only makes sense without password has none."""
-    layouts = layout_of(afn, up=control.up)
+    layouts = layout_of(afn, up=control.up, edition=profile.edition)
+    size = profile.password_bytes
     whole, clean = split_units(rest, layouts)
-    if control.up or afn not in PASSWORD_AFNS or len(rest) < PASSWORD_BYTES:
+    if control.up or afn not in PASSWORD_AFNS or len(rest) < size:
         return None, whole
-    body, password = rest[:-PASSWORD_BYTES], rest[-PASSWORD_BYTES:]
+    body, password = rest[:-size], rest[-size:]
     units, clean_with = split_units(body, layouts)
     if clean and not clean_with:
         return None, whole

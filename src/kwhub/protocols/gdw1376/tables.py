@@ -9,18 +9,23 @@ from types import MappingProxyType
 
 from kwhub.protocols.gdw1376 import (
     afn_0a,
+    afn_0b,
     afn_0c,
     afn_0d,
     afn_0e,
+    afn_0f,
     afn_00,
     afn_01,
     afn_02,
     afn_04,
     afn_05,
+    afn_06,
+    afn_08,
     afn_09,
     afn_10,
 )
 from kwhub.protocols.gdw1376.common import PASSWORD_AFNS
+from kwhub.protocols.gdw1376.editions import DELTAS, Edition
 from kwhub.protocols.gdw1376.layouts import Layout, Row
 
 __all__ = ["AFN_NAMES", "PASSWORD_AFNS", "TABLES", "find", "layout_of"]
@@ -51,8 +56,8 @@ TABLES: MappingProxyType[int, MappingProxyType[int, Row]] = MappingProxyType(
     {
         module.AFN: MappingProxyType({row.function: row for row in module.ROWS})
         for module in (
-            *(afn_00, afn_01, afn_02, afn_04, afn_05, afn_09),
-            *(afn_0a, afn_0c, afn_0d, afn_0e, afn_10),
+            *(afn_00, afn_01, afn_02, afn_04, afn_05, afn_06, afn_08, afn_09),
+            *(afn_0a, afn_0b, afn_0c, afn_0d, afn_0e, afn_0f, afn_10),
         )
     }
 )
@@ -63,12 +68,13 @@ TABLES: MappingProxyType[int, MappingProxyType[int, Row]] = MappingProxyType(
 class _Way:
     """The layouts of one AFN in one direction."""
 
-    rows: "MappingProxyType[int, Row]"
+    afn: int
+    edition: Edition
     up: bool
     unknown: Layout | None  #: of functions without a row
 
     def __call__(self, function: int) -> Layout | None:
-        row = self.rows.get(function)
+        row = find(self.afn, function, self.edition)
         if row is None:
             return self.unknown
         return row.up if self.up else row.down
@@ -80,12 +86,15 @@ _BARE_REQUESTS = frozenset({0x09, 0x0A, 0x0C})
 _NOTHING: MappingProxyType[int, Row] = MappingProxyType({})
 
 
-def find(afn: int, function: int) -> Row | None:
-    """The row of a function, None when the tables do not know it."""
-    return TABLES.get(afn, _NOTHING).get(function)
+def find(afn: int, function: int, edition: Edition = Edition.E2013) -> Row | None:
+    """The row of a function in an edition, None when the tables do not know it."""
+    delta = DELTAS[edition].get((afn, function))
+    return delta or TABLES.get(afn, _NOTHING).get(function)
 
 
-def layout_of(afn: int, *, up: bool) -> Callable[[int], Layout | None]:
+def layout_of(
+    afn: int, *, up: bool, edition: Edition = Edition.E2013
+) -> Callable[[int], Layout | None]:
     """Layouts of the functions of an AFN, for units that come up or go down."""
     bare = not up and afn in _BARE_REQUESTS
-    return _Way(TABLES.get(afn, _NOTHING), up, () if bare else None)
+    return _Way(afn, edition, up, () if bare else None)
