@@ -4,6 +4,7 @@ import pytest
 
 from kwhub.concentrator.config import load, loads
 from kwhub.domain.errors import ConfigError
+from kwhub.protocols.dlt645.deviations import STANDARD
 
 GOOD = """\
 [concentrator]
@@ -84,6 +85,9 @@ def test_the_example_is_read(tmp_path):
         ("dlt645-2007", "dlt645", 26, "bus[0].meter[0].protocol", "'dlt645-2007'"),
         ("[[bus.meter]]", "[[bus.metre]]", 22, "bus[0].metre", "did you mean 'meter'?"),
         ("[uplink]", "[uplnk]", 8, "uplnk", "did you mean 'uplink'?"),
+        ("port = 3", 'port = 3\nquirk = "block-end"', 36, "bus[1].quirk", "mean 'block-end-aa'?"),
+        ("phases = 3", 'quirk = "Wild"', 30, "bus[0].meter[1].quirk", "names of quirks"),
+        ("phases = 3", 'quirk = "wild-left"', 30, "bus[0].meter[1].quirk", "'wildcard-left'?"),
         ("[plan]", "[plan", 12, "", "is not valid TOML"),
     ],
 )
@@ -100,3 +104,13 @@ def test_a_site_without_a_bus():
         loads(GOOD[: GOOD.index("[[bus]]")])
     with pytest.raises(ConfigError, match="at least one"):
         loads("bus = []\n" + GOOD[: GOOD.index("[[bus]]")])
+
+
+def test_quirks_of_a_bus_and_of_a_meter_hold_together():
+    text = GOOD.replace("port = 2", 'port = 2\nquirk = "baud-word-bcd"')
+    config = loads(text.replace("phases = 3", 'phases = 3\nquirk = "wildcard-left block-end-aa"'))
+    first, second = (config.bus[0].deviations(meter.address) for meter in config.bus[0].meter)
+    assert (first.rate_word(9600), first.keeps_wildcard) == (0x32, False)
+    assert (second.rate_word(9600), second.keeps_wildcard) == (0x32, True)
+    assert second.block_end == b"\xaa"
+    assert config.bus[1].deviations("000000000040") == STANDARD

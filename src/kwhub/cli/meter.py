@@ -1,11 +1,16 @@
 """``kwhub meter``: simulated meters on a real link."""
 
 import asyncio
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from kwhub.catalog.quirks import deviations_named
 from kwhub.cli.output import (
     EN,
     Exit,
@@ -21,9 +26,11 @@ from kwhub.cli.signals import cancel_on_terminate
 from kwhub.links.address import open_link, parse
 from kwhub.links.base import Link
 from kwhub.links.tcp_listen import serve
-from kwhub.runtime.clock import SystemClock
-from kwhub.sim.area import Place, TransformerArea
+from kwhub.runtime.clock import Clock, SystemClock
+from kwhub.sim.area import HISTORY_DAYS, Outfit, Place, TransformerArea
 from kwhub.sim.device import serve_meters
+from kwhub.sim.memory import StateFile
+from kwhub.sim.meter import KEY_S
 
 __all__ = ["simulate"]
 
@@ -38,6 +45,9 @@ async def simulate(
     *,
     count: Annotated[int, Parameter(validator=Number(gte=1, lte=METERS_MAX))] = 1,
     seed: int = 1,
+    state: Path | None = None,
+    programming_key: Annotated[bool, Parameter(negative=())] = False,
+    quirk: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     json: JsonFlag = False,
     language: LanguageOption = None,
 ) -> int:
@@ -47,6 +57,8 @@ async def simulate(
     at once. Example:
 
         kwhub meter simulate tcp-listen:127.0.0.1:6450 --count 3
+        kwhub meter simulate pty: --state meter.json --programming-key
+        kwhub meter simulate pty: --quirk baud-word-bcd --quirk wildcard-left
 
     Parameters
     ----------
@@ -56,13 +68,21 @@ async def simulate(
         How many meters.
     seed
         The same seed gives the same meters.
+    state
+        Keep parameters, passwords, records and switches in this file, over restarts (with the same
+        seed and count). Of several meters each has its own: meter.json becomes meter-1.json, meter-2.json ...
+    programming_key
+        The meters have a programming key, and refuse what needs it. Enter in this terminal presses
+        the key of all of them, for four hours.
+    quirk
+        What their maker does differently: a name of the reference's page on quirks; may be repeated.
     """
     cancel_on_terminate()
     clock = SystemClock()
-    area = TransformerArea(
-        seed, start=clock.now(), meters=max(count + 1, 3), concentrators=1, buses=1
-    )
-    places = [place for place in area.places if place.kind != "supply"][:count]
+    outfit = Outfit(programming_key, deviations_named(quirk), _Files(state, count).of)
+    places = _places(seed, count, outfit, clock)
+    if programming_key:
+        _press_at_enter(places, clock)
     meters = [place.meter for place in places]
 
     async def attend(peer: Link) -> None:
@@ -82,6 +102,54 @@ async def simulate(
     finally:
         await opened.aclose()
     return Exit.LINK
+
+
+class _Files:
+    """Where the meters, counted from 1, keep what they keep."""
+
+    def __init__(self, file: Path | None, count: int) -> None:
+        self._file = file
+        self._count = count
+
+    def of(self, number: int) -> Path | None:
+        """The file of a meter; None when it keeps nothing."""
+        file = self._file
+        if file is None or not 1 <= number <= self._count:
+            return None
+        return file if self._count == 1 else file.with_stem(f"{file.stem}-{number}")
+
+
+def _places(seed: int, count: int, outfit: Outfit, clock: Clock) -> list[Place]:
+    """The meters; those that have a state file go on where they were."""
+    start, first = clock.now(), outfit.state(1)
+    kept = None if first is None else StateFile(first).load()
+    if kept is not None and kept.since_s is not None:
+        start = datetime.fromtimestamp(kept.since_s, UTC) + timedelta(days=HISTORY_DAYS)
+    meters = max(count + 1, 3)
+    area = TransformerArea(
+        seed, start=start, meters=meters, concentrators=1, buses=1, outfit=outfit
+    )
+    places = [place for place in area.places if place.kind != "supply"][:count]
+    for place in places:
+        place.meter.keep()  # a file that cannot be written is told now
+    return places
+
+
+def _press_at_enter(places: Sequence[Place], clock: Clock) -> None:
+    """From now on a line on standard input presses the programming keys."""
+    loop = asyncio.get_running_loop()
+
+    def entered() -> None:
+        if not sys.stdin.readline():
+            loop.remove_reader(sys.stdin)
+            return
+        for place in places:
+            place.meter.press_programming_key(int(clock.now().timestamp()), KEY_S)
+
+    try:
+        loop.add_reader(sys.stdin, entered)
+    except (OSError, ValueError, NotImplementedError):
+        return  # no terminal and no pipe: nobody can press it
 
 
 def _announce(where: str, places: list[Place], *, json: bool, language: Language) -> None:

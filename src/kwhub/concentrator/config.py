@@ -8,8 +8,10 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from kwhub.domain.errors import ConfigError
+from kwhub.catalog.quirks import deviations_named
+from kwhub.domain.errors import ConfigError, LocalError
 from kwhub.links.address import parse
+from kwhub.protocols.dlt645.deviations import Deviations
 from kwhub.runtime.settings import Settings, WrongSetting, load_toml, parse_toml
 
 __all__ = [
@@ -34,6 +36,13 @@ Region: TypeAlias = Annotated[
 MeterAddress: TypeAlias = Annotated[
     str, Meta(pattern=r"^[0-9]{12}$", description="the twelve digits on the meter, in quotes")
 ]
+QuirkNames: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9 -]*$", description="names of quirks with a space between, or empty text"
+    ),
+]
+"""What makers do otherwise, see ``kwhub.catalog.quirks``; empty for the standard."""
 Terminal: TypeAlias = Annotated[int, Meta(ge=1, le=65_534)]
 """Source: Q/GDW 1376.1-2013, address field A2; 65535 is broadcast."""
 PointNumber: TypeAlias = Annotated[int, Meta(ge=1, le=2_040)]
@@ -107,6 +116,7 @@ class MeterSettings(Settings, frozen=True):
     phases: Literal[1, 3] = 1
     protocol: Literal["dlt645-2007", "dlt645-1997"] = "dlt645-2007"
     name: Name = ""
+    quirk: QuirkNames = ""  #: what it does otherwise, beside the quirks of its bus
 
 
 class BusSettings(Settings, frozen=True):
@@ -118,7 +128,18 @@ class BusSettings(Settings, frozen=True):
     baud: Literal[600, 1200, 2400, 4800, 9600, 19200] = 2400
     answer_timeout_s: Annotated[float, Meta(ge=0.1, le=60)] = 2.0
     attempts: Annotated[int, Meta(ge=1, le=10)] = 3
+    quirk: QuirkNames = ""  #: what all its meters do otherwise: "baud-word-bcd"
     meter: tuple[MeterSettings, ...] = ()
+
+    def __post_init__(self) -> None:
+        _known("quirk", self.quirk)
+        for number, meter in enumerate(self.meter):
+            _known(f"meter[{number}].quirk", f"{self.quirk} {meter.quirk}")
+
+    def deviations(self, address: str) -> Deviations:
+        """How the meter of an address differs from the standard."""
+        own = (meter.quirk for meter in self.meter if meter.address == address)
+        return deviations_named(f"{self.quirk} {' '.join(own)}".split())
 
 
 class Config(Settings, frozen=True):
@@ -162,6 +183,13 @@ def loads(text: str, *, file: str = "") -> Config:
         ConfigError: see :func:`load`.
     """
     return parse_toml(text, Config, file=file, check=_addresses_make_sense)
+
+
+def _known(key: str, names: str) -> None:
+    try:
+        deviations_named(names.split())
+    except LocalError as error:
+        raise WrongSetting(key, str(error)) from error
 
 
 def _unique(pairs: Iterable[tuple[str, object]]) -> None:

@@ -102,7 +102,12 @@ class Turn:
         line = self._line
         link = await self._claim.enter_async_context(line.shared.claim(self._address))
         settings = line.settings
-        session = Session(Role.MASTER, answer_times=line.answer_times, baud=settings.baud)
+        session = Session(
+            Role.MASTER,
+            answer_times=line.answer_times,
+            baud=settings.baud,
+            deviations=settings.deviations(self._address),
+        )
         return Driver(link, session, line.clock, attempts=settings.attempts)
 
     async def _give_up(self) -> None:

@@ -6,10 +6,13 @@ thief counts less than that customer draws. The line loss that a head-end works 
 registers is therefore the technical loss at first and grows on the day of the theft.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
 
+from kwhub.protocols.dlt645.deviations import STANDARD, Deviations
 from kwhub.sim.climate import DAY_S, Climate
 from kwhub.sim.clockwork import MeterClock
 from kwhub.sim.load import JOULES_PER_KWH, BypassedLoad, CustomerLoad, Load, SupplyLoad
@@ -17,7 +20,14 @@ from kwhub.sim.meter import SimulatedMeter
 from kwhub.sim.noise import mix, unit_permille
 from kwhub.sim.shapes import Kind
 
-__all__ = ["BYPASSED_PERMILLE", "HISTORY_DAYS", "THEFT_AFTER_DAYS", "Place", "TransformerArea"]
+__all__ = [
+    "BYPASSED_PERMILLE",
+    "HISTORY_DAYS",
+    "THEFT_AFTER_DAYS",
+    "Outfit",
+    "Place",
+    "TransformerArea",
+]
 
 HISTORY_DAYS = 75
 """Days that the meters have counted when the story starts; more than a meter keeps freezes for."""
@@ -48,6 +58,18 @@ _SHOPS = (
     ("Tailor", "裁缝店"),
 )
 _WORKSHOPS = (("Joinery", "木工坊"), ("Metal works", "五金加工厂"), ("Printing house", "印刷厂"))
+
+
+def _nowhere(_number: int) -> Path | None:
+    return None
+
+
+class Outfit(NamedTuple):
+    """How the meters of an area are made."""
+
+    has_programming_key: bool = False  #: nobody is there to press it
+    deviations: Deviations = STANDARD
+    state: Callable[[int], Path | None] = _nowhere  #: file of the n-th meter; 0 is the supply meter
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +104,7 @@ class TransformerArea:
         concentrators: they share the meters evenly; the supply meter hangs on the first.
         buses: RS-485 buses of each concentrator.
         thief: whether somebody steals.
+        outfit: of every meter.
 
     Attributes:
         places: every meter, concentrator by concentrator, in the order of the measuring points.
@@ -100,6 +123,7 @@ class TransformerArea:
         buses: int = 2,
         thief: bool = True,
         utc_offset_s: int = 28_800,
+        outfit: Outfit = Outfit(),  # noqa: B008 - a tuple
     ) -> None:
         if meters < 3 or not 0 < concentrators * buses <= meters:
             raise ValueError(
@@ -108,6 +132,7 @@ class TransformerArea:
         self.seed = seed
         self.utc_offset_s = utc_offset_s
         self.concentrators = concentrators
+        self._outfit = outfit
         self._buses = buses
         first_day = (_seconds(start) + utc_offset_s) // DAY_S
         self._climate = Climate(mix(seed, 1), first_day - HISTORY_DAYS)
@@ -240,7 +265,9 @@ class TransformerArea:
             ratio=ratio,
             clock=clock,
             initial=tuple(old * share // 100 for share in _INITIAL_SHARES),
-            has_programming_key=False,  # nobody is there to press it
+            has_programming_key=self._outfit.has_programming_key,
+            deviations=self._outfit.deviations,
+            state=self._outfit.state(number),
         )
 
 

@@ -19,6 +19,7 @@ from kwhub.protocols.dlt645.control import (
     WRITE_ADDRESS,
     WRITE_ADDRESS_1997,
 )
+from kwhub.protocols.dlt645.deviations import STANDARD, Deviations
 from kwhub.protocols.dlt645.frames import ABNORMAL, ANSWER, MORE, Frame645
 from kwhub.protocols.dlt645.messages import Asked, ReadData, Refused
 from kwhub.protocols.dlt645.session import Role, Session
@@ -68,8 +69,10 @@ class MeterBus:
         editions = {meter.edition for meter in meters}
         # Some codes mean different things in the two editions, so a line of one edition says which.
         edition = editions.pop() if len(editions) == 1 else None
-        self._session = Session(Role.METER, edition=edition, addresses=self._knows)
-        self._due: list[tuple[float, int, Any, Message | bytes]] = []
+        self._session = Session(
+            Role.METER, edition=edition, addresses=self._knows, deviations=self._deviations_of
+        )
+        self._due: list[tuple[float, int, Any, Message | bytes, Deviations]] = []
         self._events: list[Any] = []
         self._stray = bytearray()
 
@@ -109,11 +112,15 @@ class MeterBus:
             self._session.on_deadline(now)
             self._heard(now)
         while self._due and self._due[0][0] <= now:
-            _due_at, _number, request, message = heappop(self._due)
-            self._say(request, message, now)
+            _due_at, _number, request, message, deviations = heappop(self._due)
+            self._say(request, message, deviations, now)
 
     def _knows(self, address: str) -> bool:
         return address in self._meters or any(meter.is_meant(address) for meter in self._all)
+
+    def _deviations_of(self, address: str) -> Deviations:
+        meter = self._meters.get(address)
+        return STANDARD if meter is None else meter.deviations
 
     def _meant(self, address: str) -> list[SimulatedMeter]:
         if address == BROADCAST:
@@ -134,19 +141,22 @@ class MeterBus:
         for meter in self._meant(request.address):
             reply = meter.answer(request, at_s)
             if reply is not None:
-                replies.append(reply)
+                replies.append((reply, meter.deviations))
         if type(request) is not ReadData and request.function in _ADDRESS_CHANGING:
             self._meters = _by_address(self._all)
         if not replies or event.silent:
             return
         self.answers += 1
-        said: Message | bytes = replies[0].message
+        first = replies[0][0]
+        said: Message | bytes = first.message
         if len(replies) > 1:
-            said = _collision([_frame(request, reply.message) for reply in replies])
-        due_at = now + self._reply_delay_s + replies[0].extra_delay_s
-        heappush(self._due, (due_at, self.answers, request, said))
+            said = _collision([_frame(request, reply.message, each) for reply, each in replies])
+        due_at = now + self._reply_delay_s + first.extra_delay_s
+        heappush(self._due, (due_at, self.answers, request, said, replies[0][1]))
 
-    def _say(self, request: Any, message: Message | bytes, now: float) -> None:
+    def _say(
+        self, request: Any, message: Message | bytes, deviations: Deviations, now: float
+    ) -> None:
         if isinstance(message, bytes):
             self._stray += message
             return
@@ -155,7 +165,7 @@ class MeterBus:
         except LocalError:
             # Late, or under a wrong address: the session rightly does not take it for an answer to
             # anything that is open. A faulty meter speaks all the same.
-            self._stray += _frame(request, message)
+            self._stray += _frame(request, message, deviations)
 
 
 def _by_address(meters: Sequence[SimulatedMeter]) -> dict[str, SimulatedMeter]:
@@ -173,10 +183,12 @@ def _collision(frames: Sequence[bytes]) -> bytes:
     return bytes(heard)
 
 
-def _frame(request: Any, message: Message) -> bytes:
+def _frame(request: Any, message: Message, deviations: Deviations) -> bytes:
     control = request.function | ANSWER
     if isinstance(message, Refused):
         control |= ABNORMAL
     elif message.more:
         control |= MORE
-    return Frame645(message.address, control, message.data_for(request)).to_bytes()
+    data, preamble = message.data_for(request), deviations.answer_preamble
+    frame = Frame645(message.address, control, data, preamble)
+    return deviations.answer(request, frame).to_bytes()

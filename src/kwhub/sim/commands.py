@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 from kwhub.domain.errors import DecodeError
 from kwhub.protocols.dlt645.addresses import address_bytes, is_plain, is_wildcard
 from kwhub.protocols.dlt645.authority import CIPHER_LEVEL, Authority, RelayOrder
-from kwhub.protocols.dlt645.contents import OUTPUTS, RATES_2007
+from kwhub.protocols.dlt645.contents import OUTPUTS
 from kwhub.protocols.dlt645.editions import Edition
 from kwhub.protocols.dlt645.items import decode
 from kwhub.protocols.dlt645.obedience import Done
@@ -181,9 +181,12 @@ class Commands:
         self._body.freezes.order(request.pattern, at_s)
 
     def _change_rate(self, request: ChangeRate, _at_s: int) -> bytes | None:
-        if request.word not in RATES_2007:
-            bits = {Edition.E2007: Error2007.RATE_FIXED, Edition.E1997: Error2007.OTHER}
-            raise Denied(bits[request.edition], f"no rate {request.word:02X}")
+        try:
+            self._body.settings.check_rate(bytes([request.word]))
+        except Denied as denied:
+            if request.edition is Edition.E2007:
+                raise
+            raise other_error(str(denied)) from None  # 1997 has no bit for it
         self._body.settings.put(_RATE, bytes([request.word]))
         return None
 

@@ -82,6 +82,7 @@ class Memory(msgspec.Struct):
     output: int = 0  #: signal of the multi-function terminal
     settled: list[int] = []  #: settlement days from before the rule was changed, newest first
     settled_since_s: int | None = None
+    since_s: int | None = None  #: first moment of the load that the meter counts
 
 
 class StateFile:
@@ -98,22 +99,33 @@ class StateFile:
         """What was kept, or None when there is no such file.
 
         Raises:
-            ConfigError: the file is no memory of a meter.
+            ConfigError: the file cannot be read, or is no memory of a meter.
         """
         try:
             raw = self.path.read_bytes()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise ConfigError(f"cannot be read: {error.strerror}", file=str(self.path)) from error
         try:
             return msgspec.json.decode(raw, type=Memory)
         except msgspec.MsgspecError as error:
             raise ConfigError(str(error), file=str(self.path)) from None
 
     def save(self, memory: Memory) -> None:
-        """Keep a memory; it is on the disk when this returns."""
+        """Keep a memory; it is on the disk when this returns.
+
+        Raises:
+            ConfigError: the file cannot be written.
+        """
         beside = self.path.with_name(self.path.name + ".new")
-        with beside.open("wb") as file:
-            file.write(msgspec.json.encode(memory))
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self.path)
+        try:
+            with beside.open("wb") as file:
+                file.write(msgspec.json.encode(memory))
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(self.path)
+        except OSError as error:
+            raise ConfigError(
+                f"cannot be written: {error.strerror}", file=str(self.path)
+            ) from error

@@ -9,8 +9,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from kwhub.domain.errors import LocalError
 from kwhub.protocols.dlt645.addresses import matches
-from kwhub.protocols.dlt645.contents import RATES_2007
+from kwhub.protocols.dlt645.deviations import STANDARD, Deviations
 from kwhub.protocols.dlt645.editions import Edition
 from kwhub.protocols.dlt645.messages import (
     AddressFound,
@@ -69,6 +70,7 @@ class SimulatedMeter:
         edition: of the protocol that it speaks.
         has_programming_key: whether parameters are written only after a key on it was pressed.
         state: file in which it keeps everything that is not a function of the moment; None: nowhere.
+        deviations: what its maker does differently from the standard.
 
     Raises:
         ConfigError: the state file is none.
@@ -91,6 +93,7 @@ class SimulatedMeter:
         edition: Edition = Edition.E2007,
         has_programming_key: bool = True,
         state: Path | None = None,
+        deviations: Deviations = STANDARD,
     ) -> None:
         self.load = load
         self.seed = seed
@@ -98,9 +101,12 @@ class SimulatedMeter:
         self.ratio = ratio
         self.faults = faults or MeterFaults()
         self.edition = edition
+        self.deviations = deviations
         self._file = None if state is None else StateFile(state)
         memory = (self._file.load() if self._file else None) or Memory(address)
         self._memory = memory
+        if memory.since_s is None:
+            memory.since_s = load.first_s
         clock = clock or MeterClock()
         offset_s = clock.utc_offset_s
         self.registers = EnergyRegisters(load, ratio=ratio, initial=initial, utc_offset_s=offset_s)
@@ -116,7 +122,7 @@ class SimulatedMeter:
             self.registers,
             clock,
             memory=memory,
-            settings=Settings(memory, own),
+            settings=Settings(memory, own, deviations),
             reset_s=self.faults.reset_s,
         )
         self.body = Body(memory, connection, self.readout, edition)
@@ -137,8 +143,11 @@ class SimulatedMeter:
 
     @property
     def baud(self) -> int:
-        """The speed that it was last told to go to."""
-        return RATES_2007[self.body.settings.word(_RATE)]
+        """The speed that it was last told to go to. Raises LocalError: its word is none of its maker's."""
+        baud = self.deviations.baud(self.body.settings.word(_RATE))
+        if baud is None:
+            raise LocalError("its state file is from a meter with other words for the speed")
+        return baud
 
     def press_programming_key(self, at_s: int, for_s: int = KEY_S) -> None:
         """From this moment on parameters may be written for a while."""

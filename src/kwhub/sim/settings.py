@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from kwhub.domain.errors import DecodeError
-from kwhub.protocols.dlt645.contents import RATES_2007
+from kwhub.protocols.dlt645.deviations import STANDARD, Deviations
 from kwhub.protocols.dlt645.editions import Edition
 from kwhub.protocols.dlt645.items import encode, find
 from kwhub.protocols.dlt645.refusals import Error2007
@@ -132,6 +132,7 @@ _DEFAULTS: Final[Mapping[int, tuple[Plain, ...]]] = MappingProxyType(
     }
 )
 
+_RATES: Final = range(0x0400_0701, 0x0400_0706)
 _YEAR_ZONES: Final = Error2007.TOO_MANY_YEAR_ZONES
 _DAY_SLOTS: Final = Error2007.TOO_MANY_DAY_SLOTS
 _TARIFFS: Final = Error2007.TOO_MANY_TARIFFS
@@ -180,11 +181,15 @@ class Settings:
     Args:
         memory: keeps what was written.
         own: numbers that differ from meter to meter, by identifier.
+        deviations: the words that its maker has for the speeds.
     """
 
-    def __init__(self, memory: Memory, own: Mapping[int, Plain]) -> None:
+    def __init__(
+        self, memory: Memory, own: Mapping[int, Plain], deviations: Deviations = STANDARD
+    ) -> None:
         self._memory = memory
         self._own = own
+        self._deviations = deviations
 
     def raw(self, identifier: int) -> bytes:
         """Value bytes in the form of the wire. Raises NoSuchData."""
@@ -238,11 +243,16 @@ class Settings:
         limits = _LIMITS.get(identifier)
         if limits is not None:
             _within(int(Decimal(values[0] or 0)), *limits)
-        check = _CHECKS.get(identifier)
+        check = self.check_rate if identifier in _RATES else _CHECKS.get(identifier)
         if check is not None:
             check(payload)
         if is_table(identifier) and len(payload) > 1:
             self._check_rows(identifier, payload)
+
+    def check_rate(self, payload: bytes) -> None:
+        """Insist on a word for a speed that the meter has. Raises Denied."""
+        if self._deviations.baud(payload[0]) is None:
+            raise Denied(Error2007.RATE_FIXED, f"no rate {payload.hex()}")
 
     def _keeps(self, identifier: int) -> bool:
         return identifier in self._own or _default(identifier) is not None
@@ -288,11 +298,6 @@ def _check_switch_time(payload: bytes) -> None:
         _moment(payload[::-1].hex(), "%y%m%d%H%M")
 
 
-def _check_rate(payload: bytes) -> None:
-    if payload[0] not in RATES_2007:
-        raise Denied(Error2007.RATE_FIXED, f"no rate {payload[0]:02X}")
-
-
 def _check_settlement(payload: bytes, *, may_be_open: bool = True) -> None:
     hour, day = (int(f"{byte:02x}") for byte in payload)
     if may_be_open and hour == day == 99:
@@ -309,7 +314,6 @@ _CHECKS: Final[Mapping[int, Callable[[bytes], None]]] = MappingProxyType(
     {
         0x0400_0106: _check_switch_time,
         0x0400_0107: _check_switch_time,
-        **dict.fromkeys(range(0x0400_0701, 0x0400_0706), _check_rate),
         0x0400_0B01: lambda payload: _check_settlement(payload, may_be_open=False),
         0x0400_0B02: _check_settlement,
         0x0400_0B03: _check_settlement,

@@ -12,6 +12,7 @@ import pytest
 
 from kwhub.domain.errors import LocalError
 from kwhub.protocols.dlt645 import Frame645
+from kwhub.protocols.dlt645.deviations import STANDARD
 from kwhub.protocols.dlt645.messages import Data, ReadData, Refused, TimedOut
 from kwhub.protocols.dlt645.orders import Freeze, SetTime
 from kwhub.protocols.dlt645.session import Role, Session
@@ -201,3 +202,42 @@ def test_a_refused_call_leaves_the_outstanding_request_alive():
     (event,) = master.events()
     assert isinstance(event, Data)
     assert event.payload == VALUE
+
+
+@pytest.mark.parametrize(
+    "thing", [None, 7, "read", b"\x68", REQUEST, Data(METER, ENERGY, VALUE), Refused(METER, 2)]
+)
+@pytest.mark.parametrize("state", MASTER_STATES)
+def test_what_is_no_request_is_told_and_changes_nothing(state, thing):
+    master = IN[state]()
+    with pytest.raises(LocalError, match=f"a master cannot send {type(thing).__name__}: requests"):
+        master.send(thing, 1.0)
+    assert master.state is state
+    assert master.outgoing(1.0) == b""
+
+
+@pytest.mark.parametrize("thing", [None, 7, "read", READ, SetTime(NOON)])
+def test_what_is_no_answer_is_told_and_changes_nothing(thing):
+    meter = asked()
+    with pytest.raises(LocalError):
+        meter.send(thing, 1.0)
+    assert meter.state is State.ASKED
+    assert meter.outgoing(1.0) == b""
+
+
+def test_the_tables_of_what_is_tried_are_whole():
+    tried = {(state, happening) for state, happening, _ in CASES}
+    for state in State:
+        for happening in Happening:
+            in_table = happening in TRANSITIONS[state]
+            if state in MASTER_STATES and happening is Happening.ANSWER_TO_EARLIER:
+                assert not in_table
+                continue
+            assert (state, happening) in tried
+            if not in_table and happening is not Happening.ANSWER_TO_EARLIER:
+                assert (state, happening) in FORBIDDEN
+
+
+def test_a_master_has_one_way_of_asking():
+    with pytest.raises(LocalError, match="in one way"):
+        Session(Role.MASTER, deviations=lambda _address: STANDARD)

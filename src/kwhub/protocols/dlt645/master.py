@@ -10,6 +10,7 @@ from kwhub.domain.errors import DecodeError, LocalError
 from kwhub.protocols.dlt645.addresses import BROADCAST
 from kwhub.protocols.dlt645.checks import function_problem
 from kwhub.protocols.dlt645.control import Broadcast, Function, function_of
+from kwhub.protocols.dlt645.editions import Edition
 from kwhub.protocols.dlt645.frames import FRAME_BYTES_MAX, PREAMBLE, Frame645
 from kwhub.protocols.dlt645.messages import Refused, Sent, TimedOut
 from kwhub.protocols.dlt645.receiver import Received
@@ -21,10 +22,16 @@ __all__ = ["MasterEnd"]
 
 
 def _function(request: Any) -> Function:
-    row = function_of(request.function, request.edition)
-    if row is None:
-        raise LocalError(f"{request.edition.value} has no function {request.function:02X}")
-    return row
+    """The row of a request. Raises LocalError: this is no request, or its edition does not have it."""
+    function, edition = getattr(request, "function", None), getattr(request, "edition", None)
+    if isinstance(function, int) and isinstance(edition, Edition):
+        row = function_of(function, edition)
+        if row is None:
+            raise LocalError(f"{edition.value} has no function {function:02X}")
+        if hasattr(request, "accepts"):
+            return row
+    name = type(request).__name__
+    raise LocalError(f"a master cannot send {name}: requests are ReadData, WriteData and their like")
 
 
 def _is_silent(request: Any, row: Function) -> bool:

@@ -19,11 +19,14 @@ from kwhub.protocols.dlt645.services import request_in
 from kwhub.protocols.dlt645.states import START_STATES, Happening, Role, step
 from kwhub.wire.events import Discarded
 
-__all__ = ["Addresses", "MeterEnd"]
+__all__ = ["Addresses", "DeviationsOf", "MeterEnd"]
 
 Addresses = Callable[[str], bool] | Collection[str]
 """The meters behind this end: their addresses, or a function that is given the address of a request
 (perhaps with wildcard digits) and says whether one of them is meant."""
+
+DeviationsOf = Callable[[str], Deviations]
+"""How the meter of an address, which answers, differs from the standard."""
 
 _OPEN_MAX: Final = 8
 """Requests that may wait for their answer; a master that asks again has given up the older ones."""
@@ -56,8 +59,8 @@ class MeterEnd:
         self,
         addresses: Addresses,
         edition: Edition | None,
-        preamble: int,
-        deviations: Deviations = STANDARD,
+        preamble: int | None,
+        deviations: Deviations | DeviationsOf = STANDARD,
     ) -> None:
         self.state = START_STATES[Role.METER]
         self._is_mine = _predicate(addresses)
@@ -76,8 +79,11 @@ class MeterEnd:
             control |= ABNORMAL
         elif answer.more:
             control |= MORE
-        frame = Frame645(answer.address, control, data, self._preamble)
-        raw = self._deviations.answer(request, frame).to_bytes()
+        known = self._deviations
+        deviations = known if isinstance(known, Deviations) else known(answer.address)
+        preamble = deviations.answer_preamble if self._preamble is None else self._preamble
+        frame = Frame645(answer.address, control, data, preamble)
+        raw = deviations.answer(request, frame).to_bytes()
         while self._open.popleft() is not request:
             pass  # older requests, which the master has given up
         happening = Happening.REFUSAL if control & ABNORMAL else Happening.ANSWER
@@ -87,6 +93,11 @@ class MeterEnd:
 
     def _asked_by(self, answer: Any) -> tuple[Any, bytes]:
         """The open request that this answers, oldest first, and the data field."""
+        if not (hasattr(answer, "data_for") and hasattr(answer, "address")):
+            name = type(answer).__name__
+            raise LocalError(
+                f"a meter cannot send {name}: answers are Data, Refused and their like"
+            )
         unbound = getattr(answer, "function", 0) is None  # then it is meant for the newest
         for request in reversed(self._open) if unbound else self._open:
             if request.accepts(answer.address):

@@ -9,10 +9,11 @@ Source: DL/T 645-2007, clauses 5 and 5.1.
 from typing import Any
 
 from kwhub.domain.answer_times import ANSWER_TIMEOUT_FIRST_S, AnswerTimes
+from kwhub.domain.errors import LocalError
 from kwhub.protocols.dlt645.deviations import PREAMBLE_BYTES, STANDARD, Deviations
 from kwhub.protocols.dlt645.editions import Edition
 from kwhub.protocols.dlt645.master import MasterEnd
-from kwhub.protocols.dlt645.meter import Addresses, MeterEnd
+from kwhub.protocols.dlt645.meter import Addresses, DeviationsOf, MeterEnd
 from kwhub.protocols.dlt645.receiver import Received, Receiver
 from kwhub.protocols.dlt645.states import Role, State
 from kwhub.protocols.dlt645.timing import BYTE_GAP_S, Timing
@@ -37,7 +38,11 @@ class Session:
             writer returns only after the bytes are out.
         preamble: number of FE bytes sent first; None for what ``deviations`` say.
         addresses: METER only: addresses, or a function that knows them.
-        deviations: what the meters of the line, or this meter, do differently from the standard.
+        deviations: what the meters of the line, or this meter, do differently from the standard;
+            METER also: a function that says it of the meter with an address.
+
+    Raises:
+        LocalError: a master was given a function.
     """
 
     def __init__(  # noqa: PLR0913 - one knob each, all but the role by name
@@ -51,7 +56,7 @@ class Session:
         baud: int | None = None,
         preamble: int | None = None,
         addresses: Addresses = (),
-        deviations: Deviations = STANDARD,
+        deviations: Deviations | DeviationsOf = STANDARD,
     ) -> None:
         self.role = role
         self.answer_times = answer_times or AnswerTimes(answer_timeout_s)
@@ -61,11 +66,12 @@ class Session:
         self._last_byte = 0.0
         self._end: MasterEnd | MeterEnd
         if role is Role.MASTER:
+            if not isinstance(deviations, Deviations):
+                raise LocalError("a master asks all meters of its line in one way")
             front = deviations.request_preamble if preamble is None else preamble
             self._end = MasterEnd(self._timing, self.answer_times, front)
         else:
-            front = deviations.answer_preamble if preamble is None else preamble
-            self._end = MeterEnd(addresses, edition, front, deviations)
+            self._end = MeterEnd(addresses, edition, preamble, deviations)
 
     @property
     def state(self) -> State:
