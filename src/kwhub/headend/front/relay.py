@@ -15,7 +15,11 @@ __all__ = ["ATTEMPTS", "Exchange", "Relay"]
 T = TypeVar("T")
 
 ATTEMPTS = 3
-"""How often a request is carried before meter or terminal is believed to be silent; reading again is harmless."""
+"""How often a request is carried before meter or terminal is believed to be silent.
+
+Reading again is harmless. A request that is not ``repeatable`` is carried once: whether the meter obeyed it is
+not known when no answer comes back, and a second one would do something else.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,8 @@ class Relay:
     async def _ask(self, request: Any) -> Any:
         event: Any = TimedOut(request)
         silence: NoAnswer | None = None
-        for _ in range(ATTEMPTS):
+        attempts = ATTEMPTS if getattr(request, "repeatable", True) else 1
+        for _ in range(attempts):
             if self.trouble is not None or not getattr(event, "timed_out", False):
                 break
             try:
@@ -61,7 +66,7 @@ class Relay:
             except (LinkDown, Refusal, RemoteError) as error:
                 self.trouble = error
         if silence is not None:
-            self.trouble = NoAnswer(silence.detail, attempts=ATTEMPTS)
+            self.trouble = NoAnswer(silence.detail, attempts=attempts)
         return event
 
     async def _attempt(self, request: Any) -> Any:
