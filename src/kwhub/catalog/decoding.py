@@ -27,6 +27,11 @@ from kwhub.protocols.gdw1376 import explain as explain_1376
 from kwhub.protocols.gdw1376 import frames as frames_1376
 from kwhub.protocols.gdw1376 import receiver as receiver_1376
 from kwhub.protocols.gdw1376 import summary as summary_1376
+from kwhub.protocols.gdw1376_2 import explain as explain_13762
+from kwhub.protocols.gdw1376_2 import frames as frames_13762
+from kwhub.protocols.gdw1376_2 import receiver as receiver_13762
+from kwhub.protocols.gdw1376_2 import summary as summary_13762
+from kwhub.protocols.gdw1376_2.guess import looks_like as looks_like_13762
 from kwhub.wire.explain import Explanation
 
 __all__ = ["PROTOCOLS", "Decoded", "DecodedValue", "decode", "detect", "explain", "split"]
@@ -34,7 +39,8 @@ __all__ = ["PROTOCOLS", "Decoded", "DecodedValue", "decode", "detect", "explain"
 DLT645_2007 = Edition.E2007.value
 DLT645_1997 = Edition.E1997.value
 GDW1376 = "gdw1376.1"
-PROTOCOLS = (DLT645_2007, DLT645_1997, GDW1376)
+GDW13762 = "gdw1376.2"
+PROTOCOLS = (DLT645_2007, DLT645_1997, GDW1376, GDW13762)
 
 _AFN_DAY_DATA = 0x0D
 _FREEZES = {0x0C: range(129, 137), _AFN_DAY_DATA: range(161, 169)}
@@ -72,10 +78,13 @@ def detect(raw: bytes) -> str:
     """The protocol that bytes look like; a guess, DL/T 645-2007, when they look like none.
 
     The uplink has 68 at bytes 0 and 5 with the doubled length between; DL/T 645 has 68 at bytes 0
-    and 7 after any FE, and its function code tells the edition.
+    and 7 after any FE, and its function code tells the edition. The module interface has one 68 and
+    states its whole length; where that is right it is one, and else when the rest looks like it.
     """
     if raw[:1] == b"\x68" and raw[5:6] == b"\x68" and len(raw) >= 8 and raw[1:3] == raw[3:5]:
         return GDW1376
+    if looks_like_13762(raw):
+        return GDW13762
     frame = raw.lstrip(b"\xfe")
     if len(frame) > 8 and frame[7] == 0x68:
         return edition_of(frame[8]).value
@@ -85,9 +94,13 @@ def detect(raw: bytes) -> str:
 def split(raw: bytes) -> list[bytes]:
     """Cut bytes that are several whole frames in a row; anything else stays in one piece."""
     pieces: list[bytes]
-    if detect(raw) == GDW1376:
+    found = detect(raw)
+    if found == GDW1376:
         uplink = receiver_1376.Receiver().feed(raw)
         pieces = [item.raw for item in uplink if isinstance(item, receiver_1376.Received)]
+    elif found == GDW13762:
+        local = receiver_13762.Receiver().feed(raw)
+        pieces = [item.raw for item in local if isinstance(item, receiver_13762.Received)]
     else:
         pieces = [item.raw for item in Receiver645().feed(raw) if isinstance(item, Received645)]
     return pieces if len(pieces) > 1 and b"".join(pieces) == raw else [raw]
@@ -111,8 +124,11 @@ def decode(raw: bytes, protocol: str | None = None) -> Decoded:
 
 def explain(raw: bytes, protocol: str | None = None) -> Explanation:
     """Every byte beside its meaning. Never fails."""
-    if (protocol or detect(raw)) == GDW1376:
+    found = protocol or detect(raw)
+    if found == GDW1376:
         return explain_1376.explain(raw)
+    if found == GDW13762:
+        return explain_13762.explain(raw)
     return explain_645.explain(raw)
 
 
@@ -223,6 +239,45 @@ def _registers_1376(
             yield None
 
 
+def _decode_13762(raw: bytes, _forced: str | None) -> Decoded:
+    try:
+        frame = frames_13762.parse(raw)
+    except DecodeError as problem:
+        return Decoded(raw, GDW13762, valid=False, error=problem)
+    fields = summary_13762.summarise(frame)
+    values = [
+        DecodedValue(
+            None, f"{frame.afn:02X}-F{one.function}", one.name, one.name_zh, one.value, one.unit
+        )
+        for one in summary_13762.values(frame)
+    ]
+    protocol, carried = summary_13762.inner_frame(frame) or (0, b"")
+    if protocol in _CARRIED_645:
+        meter_frames = _decoded_inside(carried)
+        if meter_frames:
+            fields["inner_dlt645"] = b"".join(one.raw for one in meter_frames).hex().upper()
+            fields["inner"] = [
+                {"protocol": one.protocol, "frame": dict(one.frame)} for one in meter_frames
+            ]
+            values += [value for one in meter_frames for value in one.values]
+    return Decoded(raw, GDW13762, valid=True, frame=fields, values=tuple(values))
+
+
+_CARRIED_645 = frozenset({1, 2})
+"""Protocol types of the module interface that are DL/T 645."""
+
+
+def _decoded_inside(carried: bytes) -> list[Decoded]:
+    """The DL/T 645 frames that another frame carries."""
+    found = Receiver645().feed(carried)
+    return [_decode_645(one.raw, None) for one in found if isinstance(one, Received645)]
+
+
 _DECODERS: Mapping[str, Callable[[bytes, str | None], Decoded]] = MappingProxyType(
-    {DLT645_2007: _decode_645, DLT645_1997: _decode_645, GDW1376: _decode_1376}
+    {
+        DLT645_2007: _decode_645,
+        DLT645_1997: _decode_645,
+        GDW1376: _decode_1376,
+        GDW13762: _decode_13762,
+    }
 )
