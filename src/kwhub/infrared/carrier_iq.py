@@ -114,10 +114,11 @@ def _mix(signal: NDArray[np.float32], rate_hz: float, carrier_hz: float) -> _Mix
     step = 2 * math.pi * carrier_hz / rate_hz
     reference = np.exp(-1j * step * np.arange(block))
     reference -= reference.mean()
-    table = np.stack((reference.real, reference.imag), axis=1).astype(np.float32)
-    table /= block
-    products = signal[: rows * block].reshape(rows, block) @ table
-    blocks = products.view(np.complex64).ravel()
+    reference /= block
+    table = np.stack((reference.real, reference.imag)).astype(np.float32)
+    pieces = signal[: rows * block].reshape(rows, block)
+    blocks = np.empty(rows, np.complex64)
+    blocks.real, blocks.imag = table @ pieces.T
     turn = np.exp(-1j * ((step * block) * np.arange(rows) % (2 * math.pi)))
     return _Mixed(blocks * turn.astype(np.complex64), block, carrier_hz, rate_hz)
 
@@ -212,7 +213,8 @@ def _duty(signal: NDArray[np.float32], mixed: _Mixed, marks: NDArray[np.bool_]) 
     step = mixed.carrier_hz / mixed.rate_hz
     begins = rows * mixed.block * step
     phase = begins[:, None] + np.arange(mixed.block)[None, :] * step
-    smooth = np.convolve(np.where(marks, mixed.blocks, 0), np.ones(5), mode="same")[rows]
+    near = slice(0, rows[-1] + 3)
+    smooth = np.convolve(np.where(marks, mixed.blocks, 0)[near], np.ones(5), mode="same")[rows]
     phase += np.angle(-smooth)[:, None] / (2 * math.pi)
     places = (phase % 1.0 * FOLD_BINS).astype(np.int64).ravel()
     weight = np.bincount(places, minlength=FOLD_BINS)
