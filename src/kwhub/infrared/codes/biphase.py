@@ -32,7 +32,7 @@ RC6_HALF_US = 2666 / 6
 RC6_LEADER = (6 * RC6_HALF_US, 2 * RC6_HALF_US)
 RC6_HEAD_HALVES = 12  #: start bit, three bits of mode, the toggle of double length
 STRETCH_MAX = 0.45
-SPEED_ERROR_MAX = 0.15
+SPEED_ERROR_MAX = 0.2
 DARK, LIGHT = 0, 1
 
 

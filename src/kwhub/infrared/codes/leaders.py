@@ -32,6 +32,7 @@ __all__ = [
 
 BYTE = 0xFF
 REPEAT_LEADER = (9000.0, 2250.0)
+REPEAT_GAP_US = 15_000.0
 CONTRADICTED = 0.25
 """What is left of the confidence of a frame whose check bits do not fit."""
 SIRC_PARTS: Mapping[int, tuple[tuple[str, int], ...]] = {
@@ -82,14 +83,15 @@ def _nec_repeat(durations: Sequence[float], first: int) -> Decoded:
     end = first + 3
     if end > len(durations):
         raise Miss("the train ends within a repeat frame", first)
-    if end < len(durations) and durations[end] < NEC.gap_us:
-        raise Miss("no gap after a repeat frame", end)
+    around = [durations[place] for place in (first - 1, end) if 0 < place < len(durations)]
+    if min(around, default=REPEAT_GAP_US) < REPEAT_GAP_US:
+        raise Miss("no quiet around a repeat frame", end)
     mark, nominal = durations[first + 2], NEC.stop * scale
     stretch = durations[first] - REPEAT_LEADER[0] * scale
     off = abs(mark - nominal - stretch) / (2 * TOLERANCE * nominal)
     if off > 1:
         raise Miss("the last mark of a repeat frame has a wrong length", first + 2)
-    sure = confidence((off,), LEADER_CHECKS + LENGTH_CHECKS)
+    sure = confidence((off, stretch / nominal), LEADER_CHECKS + LENGTH_CHECKS)
     fields = {"address": None, "command": None, "repeat": True}
     return Decoded(NEC.name, fields, sure, 0, first=first, end=end)
 
