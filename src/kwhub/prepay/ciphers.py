@@ -24,8 +24,10 @@ __all__ = [
     "decrypt_block",
     "encrypt_block",
     "mac",
+    "open_key",
     "open_order",
     "same",
+    "seal_key",
     "seal_order",
     "session_key",
 ]
@@ -115,6 +117,29 @@ def open_order(session: bytes, nonce: bytes, header: bytes, sealed: bytes) -> by
         algorithms.SM4(session), modes.CBC(nonce + bytes(BLOCK_BYTES - NONCE_BYTES))
     ).decryptor()
     return decryptor.update(cipher) + decryptor.finalize()
+
+
+_KEY_HEAD_BYTES = 3
+
+
+def seal_key(session: bytes, nonce: bytes, head: bytes, key: bytes) -> bytes:
+    """Encipher a key of 16 bytes with three bytes about it; 32 bytes that cannot be changed."""
+    proof = encrypt_block(session, key)[: BLOCK_BYTES - _KEY_HEAD_BYTES]
+    encryptor = Cipher(
+        algorithms.SM4(session), modes.CBC(nonce + bytes(BLOCK_BYTES - NONCE_BYTES))
+    ).encryptor()
+    return encryptor.update(key + head + proof) + encryptor.finalize()
+
+
+def open_key(session: bytes, nonce: bytes, sealed: bytes) -> tuple[bytes, bytes] | None:
+    """Return the three bytes and the key of what ``seal_key`` made; None when it was changed."""
+    decryptor = Cipher(
+        algorithms.SM4(session), modes.CBC(nonce + bytes(BLOCK_BYTES - NONCE_BYTES))
+    ).decryptor()
+    plain = decryptor.update(sealed) + decryptor.finalize()
+    key, about = plain[:BLOCK_BYTES], plain[BLOCK_BYTES:]
+    proof = encrypt_block(session, key)[: BLOCK_BYTES - _KEY_HEAD_BYTES]
+    return (about[:_KEY_HEAD_BYTES], key) if same(proof, about[_KEY_HEAD_BYTES:]) else None
 
 
 def same(left: bytes, right: bytes) -> bool:

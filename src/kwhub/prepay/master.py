@@ -1,0 +1,209 @@
+"""The master crypto: what the vending side and the head-end ask, without ever holding a key.
+
+Behind ``MasterCrypto`` stands software, a PKCS#11 module or a utility's crypto machine; the cut is at
+whole operations, as with the real machines.
+
+Source: operations and their inputs follow the crypto machine interface of public master-station
+code (login, control, recharge, key package, read-back); the algorithms are those of ``ciphers``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from kwhub.domain.errors import LocalError
+from kwhub.prepay import ciphers
+from kwhub.prepay.element.files import CUSTOMER_OFFSET, PARAMETERS
+from kwhub.prepay.keys import MasterKeys, Purpose
+
+__all__ = ["ControlOrder", "Login", "MasterCrypto", "Recharge", "SoftwareMaster", "update_header"]
+
+AMOUNT_MAX = 0xFFFF_FFFF
+CONTROL_BYTES = 16
+NO_DEADLINE = b"\x99" * 6
+
+_CREDIT = bytes.fromhex("8432010C0C")
+_REFUND = bytes.fromhex("8430020C08")
+_CONTROL = bytes.fromhex("04D6880014")
+_WALLET_MONEY = bytes.fromhex("04DC010C08")
+_WALLET_COUNT = bytes.fromhex("04DC030C08")
+
+
+def update_header(file: int, offset: int, length: int) -> bytes:
+    """Return the header of a write of ``length`` bytes with MAC into a file."""
+    return bytes((0x04, 0xD6, 0x80 | file, offset, length + ciphers.MAC_BYTES))
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The opening of a session with one meter; holds no key."""
+
+    factor: bytes
+    version: int
+    first_random: bytes  #: eight bytes
+    cipher: bytes = field(repr=False)  #: shows the meter that we have its key
+
+
+@dataclass(frozen=True, slots=True)
+class Recharge:
+    """The data of a purchase for a meter."""
+
+    amount: int  #: hundredths of the currency
+    count: int
+    customer: bytes  #: six bytes
+    money_mac: bytes = field(repr=False)
+    customer_mac: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlOrder:
+    """A command for the relay before it is sealed.  Source: DL/T 645-2007, control code 1C."""
+
+    command: int
+    delay: int = 0
+    deadline: bytes = NO_DEADLINE  #: year, month, day, hour, minute, second in BCD
+
+    @property
+    def plain(self) -> bytes:
+        """Sixteen bytes, filled up with zeros."""
+        if len(self.deadline) != 6:
+            raise LocalError("a deadline has six bytes")
+        return (bytes((self.command, self.delay)) + self.deadline).ljust(CONTROL_BYTES, b"\x00")
+
+
+class MasterCrypto(Protocol):
+    """Operations of the side that has the root keys."""
+
+    def login(self, factor: bytes, version: int | None = None) -> Login:
+        """Open a session with the meter of a factor."""
+
+    def mac(
+        self, login: Login, nonce: bytes, purpose: Purpose, header: bytes, data: bytes
+    ) -> bytes:
+        """Return the MAC of a protected write; not for money, orders and keys."""
+
+    def control(self, login: Login, nonce: bytes, order: ControlOrder) -> bytes:
+        """Seal an order for the relay: 20 bytes."""
+
+    def recharge(
+        self, login: Login, nonce: bytes, amount: int, count: int, customer: bytes
+    ) -> Recharge:
+        """Sign a purchase."""
+
+    def refund(self, login: Login, nonce: bytes, amount: int) -> bytes:
+        """Return the MAC of a refund."""
+
+    def initialise_wallet(self, login: Login, nonce: bytes, amount: int) -> tuple[bytes, bytes]:
+        """Return the MACs over the money and over the count, which becomes zero."""
+
+    def key_package(
+        self, login: Login, nonce: bytes, purpose: Purpose, version: int, *, formal: bool
+    ) -> bytes:
+        """Seal the meter's key of a purpose and version: 32 bytes."""
+
+    def verify_read_back(self, login: Login, header: bytes, data: bytes, mac: bytes) -> bool:
+        """Say whether data that was read with MAC comes from the meter's element."""
+
+    def answer_infrared(self, factor: bytes, challenge: bytes) -> bytes:
+        """Return the eight bytes that open a meter's infrared port."""
+
+    def pair_key(self, factor: bytes, serial: bytes) -> bytes:
+        """Return the key of one medium with one meter, for the element of the medium only."""
+
+
+class SoftwareMaster:
+    """A master crypto in software: for simulation, development and small sites at their own risk."""
+
+    def __init__(self, keys: MasterKeys, draw: Callable[[int], bytes]) -> None:
+        """Take the root keys, after the known answers were computed.
+
+        Raises:
+            LocalError: the cryptography library computes wrong answers.
+        """
+        ciphers.check_known_answers()
+        self._keys = keys
+        self._draw = draw
+
+    def login(self, factor: bytes, version: int | None = None) -> Login:
+        """Open a session; see ``MasterCrypto``."""
+        wanted = self._keys.newest if version is None else version
+        random = self._draw(8)
+        child = self._keys.child(Purpose.IDENTITY, factor, wanted)
+        return Login(factor, wanted, random, ciphers.authentication(child, random))
+
+    def mac(
+        self, login: Login, nonce: bytes, purpose: Purpose, header: bytes, data: bytes
+    ) -> bytes:
+        """Sign a protected write; see ``MasterCrypto``.
+
+        Raises:
+            LocalError: the purpose has an operation of its own.
+        """
+        if purpose is not Purpose.PARAMETER:
+            raise LocalError(f"{purpose.name.lower()} has an operation of its own")
+        return ciphers.mac(self._session(login, purpose), nonce, header, data)
+
+    def control(self, login: Login, nonce: bytes, order: ControlOrder) -> bytes:
+        """Seal an order; see ``MasterCrypto``."""
+        session = self._session(login, Purpose.CONTROL)
+        return ciphers.seal_order(session, nonce, _CONTROL, order.plain)
+
+    def recharge(
+        self, login: Login, nonce: bytes, amount: int, count: int, customer: bytes
+    ) -> Recharge:
+        """Sign a purchase; see ``MasterCrypto``.
+
+        Raises:
+            LocalError: an amount or count that does not fit four bytes, or is not above zero.
+        """
+        if not (0 < amount <= AMOUNT_MAX and 0 < count <= AMOUNT_MAX):
+            raise LocalError("amount and count are above zero and fit four bytes")
+        session = self._session(login, Purpose.MONEY)
+        money = amount.to_bytes(4) + count.to_bytes(4)
+        header = update_header(PARAMETERS, CUSTOMER_OFFSET, len(customer))
+        return Recharge(
+            amount,
+            count,
+            customer,
+            ciphers.mac(session, nonce, _CREDIT, money),
+            ciphers.mac(session, nonce, header, customer),
+        )
+
+    def refund(self, login: Login, nonce: bytes, amount: int) -> bytes:
+        """Sign a refund; see ``MasterCrypto``."""
+        session = self._session(login, Purpose.MONEY)
+        return ciphers.mac(session, nonce, _REFUND, amount.to_bytes(4))
+
+    def initialise_wallet(self, login: Login, nonce: bytes, amount: int) -> tuple[bytes, bytes]:
+        """Sign the first money and a count of zero; see ``MasterCrypto``."""
+        session = self._session(login, Purpose.MONEY)
+        return (
+            ciphers.mac(session, nonce, _WALLET_MONEY, amount.to_bytes(4)),
+            ciphers.mac(session, nonce, _WALLET_COUNT, bytes(4)),
+        )
+
+    def key_package(
+        self, login: Login, nonce: bytes, purpose: Purpose, version: int, *, formal: bool
+    ) -> bytes:
+        """Seal a key; see ``MasterCrypto``."""
+        session = self._session(login, Purpose.KEY_UPDATE)
+        key = self._keys.child(purpose, login.factor, version)
+        return ciphers.seal_key(session, nonce, bytes((purpose, version, formal)), key)
+
+    def verify_read_back(self, login: Login, header: bytes, data: bytes, mac: bytes) -> bool:
+        """Check what was read; see ``MasterCrypto``."""
+        session = self._session(login, Purpose.READ_BACK)
+        nonce = login.first_random[-4:]
+        return ciphers.same(mac, ciphers.mac(session, nonce, header, data))
+
+    def answer_infrared(self, factor: bytes, challenge: bytes) -> bytes:
+        """Open an infrared port; see ``MasterCrypto``."""
+        return ciphers.authentication(self._keys.child(Purpose.INFRARED, factor), challenge)
+
+    def pair_key(self, factor: bytes, serial: bytes) -> bytes:
+        """Make the key of a medium; see ``MasterCrypto``."""
+        return ciphers.session_key(self._keys.child(Purpose.CARD, factor), serial)
+
+    def _session(self, login: Login, purpose: Purpose) -> bytes:
+        child = self._keys.child(purpose, login.factor, login.version)
+        return ciphers.session_key(child, login.first_random)
