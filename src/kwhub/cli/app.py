@@ -38,6 +38,8 @@ GROUPED: tuple[tuple[str, str, str], ...] = (
     ("meter", "simulate", "kwhub.cli.meter:simulate"),
     ("concentrator", "run", "kwhub.cli.concentrator:run_concentrator"),
     ("headend", "run", "kwhub.cli.headend:run_headend"),
+    ("infrared", "decode", "kwhub.cli.infrared:decode_pulses"),
+    ("infrared", "encode", "kwhub.cli.infrared:encode_frame"),
     ("token", "decode", "kwhub.cli.token:decode_token"),
     ("token", "issue", "kwhub.cli.token:issue_token"),
 )

@@ -25,7 +25,8 @@ class Decoded:
     its nominal length, in shares of what is tolerated: 1.0 when all are exact, about 0.67 when they
     are spread evenly over the whole window. *Proof* is 1 - 2**-n, where n counts the yes-or-no
     checks that chance would have had to pass: bits of a complement or a sum, parity and stop bits,
-    halves of a biphase bit, four for a leader, two for the number of bits. A frame whose check bits
+    biphase bits, four for a leader, two for the number of bits, one for two pulses that are whole
+    bits of a rate. A frame whose check bits
     contradict it keeps a quarter at most.
     """
 

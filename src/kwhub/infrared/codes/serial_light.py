@@ -135,8 +135,12 @@ def read_uart(
         if text.errors or not text.data:
             reason = f"{len(text.errors)} errors in {len(text.data)} bytes at {rate} baud"
             continue
-        checks = (1 + (parity != "none")) * len(text.data) - (RATE_CHECKS if baud is None else 0)
-        found.append((confidence(off, max(1, checks)), rate, text.data))
+        checks = (1 + (parity != "none")) * len(text.data) + len(off) // 2
+        checks -= RATE_CHECKS if baud is None else 0
+        if checks < 1:
+            reason = "too few pulses to tell a rate"
+            continue
+        found.append((confidence(off, checks), rate, text.data))
     if not found:
         raise Miss(reason, first)
     sure, rate, data = max(found, key=lambda item: (round(item[0], 1), -item[1]))
