@@ -35,6 +35,7 @@ class Scheme:
 
 SCHEMES: Mapping[str, Scheme] = MappingProxyType(
     {
+        "ir": Scheme("kwhub.infrared.link", "ir:serial:/dev/ttyUSB1"),
         "memory": Scheme("kwhub.links.memory", "memory:bus-1"),
         "paced": Scheme("kwhub.links.paced", "paced:pty:?baud=2400", wraps=True),
         "pty": Scheme("kwhub.links.pty", "pty:"),
