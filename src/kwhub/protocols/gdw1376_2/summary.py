@@ -13,7 +13,7 @@ from kwhub.protocols.gdw1376_2.routes import DownRoute
 from kwhub.protocols.gdw1376_2.tables import AFN_NAMES, carried, find, layout_of
 from kwhub.wire.checksums import sum8
 
-__all__ = ["FrameValue", "inner_frame", "summarise", "values"]
+__all__ = ["UNKNOWN", "FrameValue", "inner_frame", "plain", "summarise", "values"]
 
 UNKNOWN = ("reserved", "备用")
 

@@ -1,0 +1,270 @@
+"""The session of both roles: the whole table of transitions, pairing, waits, reports, hostile bytes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kwhub.domain.errors import DecodeError, LocalError
+from kwhub.protocols.gdw1376_2 import (
+    Answer,
+    Answered,
+    Asked,
+    Await,
+    Batch,
+    BatchEnded,
+    Confirm,
+    Confirmed,
+    Denied,
+    Deny,
+    Initiate,
+    Order,
+    Received,
+    Receiver,
+    Request,
+    Role,
+    Session,
+    State,
+    TimedOut,
+    Wait,
+    Waited,
+    order_of,
+    parse,
+)
+from kwhub.protocols.gdw1376_2.afn_06 import RouteReport
+from kwhub.protocols.gdw1376_2.afn_10 import Counts
+from kwhub.protocols.gdw1376_2.afn_13 import Monitor, Monitored
+from kwhub.protocols.gdw1376_2.explain import explain
+from kwhub.protocols.gdw1376_2.frames import Addresses, Control, Frame13762, mark_of
+from kwhub.protocols.gdw1376_2.layouts import cells
+from kwhub.protocols.gdw1376_2.receiver import FRAME_BYTES_MAX
+from kwhub.protocols.gdw1376_2.states import TRANSITIONS, step
+from kwhub.protocols.gdw1376_2.summary import summarise, values
+from kwhub.protocols.gdw1376_2.tables import TABLES, find, read_unit
+from kwhub.wire.events import Discarded
+
+SLAVE = "000000003304"
+FRAME = bytes.fromhex("6804330000000068110434343445FD16")
+COUNT = Request(Order(0x10, 1))
+MONITOR = Request(order_of(Monitor(FRAME), SLAVE), 90.0)
+ALL = (
+    *(Request, Batch, Wait, Await, Initiate, Answer, Confirm, Deny),
+    *(Answered, Confirmed, Denied, TimedOut, BatchEnded, Waited),
+)
+
+
+class Two:
+    """Both ends joined by hand."""
+
+    def __init__(self):
+        self.near = Session(Role.CONCENTRATOR, master="000000000001")
+        self.far = Session(Role.MODULE)
+
+    def across(self, now=0.0):
+        """Carry bytes both ways once; the events of the far and the near end."""
+        self.far.receive(self.near.outgoing(now), now)
+        far = self.far.events()
+        self.near.receive(self.far.outgoing(now), now)
+        return far, self.near.events()
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize("message", ALL)
+def test_every_cell_of_the_table(role, state, message):
+    following = TRANSITIONS[role][state].get(message)
+    if following is None:
+        with pytest.raises(LocalError):
+            step(role, state, message)
+    else:
+        assert step(role, state, message) is following
+
+
+def test_an_answer_ends_its_request():
+    two = Two()
+    two.near.send(COUNT, 0.0)
+    (asked,), _ = two.across()
+    assert isinstance(asked, Asked)
+    with pytest.raises(LocalError):
+        two.near.send(COUNT, 0.0)
+    two.far.send(Answer(asked.frame, order_of(Counts(7, 1024))), 1.0)
+    _, (answered,) = two.across(1.0)
+    assert answered.unit == Counts(7, 1024)
+    assert answered.request is COUNT
+    assert two.near.state is State.IDLE
+    assert two.near.deadline() is None
+
+
+def test_a_denial_has_words():
+    two = Two()
+    two.near.send(MONITOR, 0.0)
+    (asked,), _ = two.across()
+    assert asked.frame.addresses == Addresses("000000000001", SLAVE)
+    two.far.send(Deny(asked.frame, 9), 0.0)
+    _, (denied,) = two.across()
+    assert (denied.busy, denied.silent, denied.words) == (True, False, "master node busy")
+
+
+def test_a_confirmation_before_the_data_only_prolongs_the_wait():
+    two = Two()
+    two.near.send(MONITOR, 0.0)
+    (asked,), _ = two.across()
+    two.far.send(Confirm(asked.frame, 60), 80.0)
+    assert two.across(80.0)[1] == []
+    assert two.near.deadline() == pytest.approx(80 + 60 + 90)
+    two.far.send(Answer(asked.frame, order_of(Monitored(FRAME), SLAVE)), 100.0)
+    _, (answered,) = two.across(100.0)
+    assert answered.unit.frame == FRAME
+
+
+def test_a_late_answer_and_one_of_another_slave_are_no_answers():
+    two = Two()
+    two.near.send(MONITOR, 0.0)
+    (asked,), _ = two.across()
+    two.far.send(Answer(asked.frame, order_of(Monitored(FRAME), "000000000042")), 1.0)
+    _, (foreign,) = two.across(1.0)
+    assert isinstance(foreign, Discarded)
+    two.near.on_deadline(90.0)
+    (late,) = two.near.events()
+    assert late == TimedOut(MONITOR)
+    two.far.send(Answer(asked.frame, order_of(Monitored(FRAME), SLAVE)), 91.0)
+    _, (stray,) = two.across(91.0)
+    assert stray.kind == "unexpected"
+
+
+def test_reports_are_confirmed_and_repeated_ones_known():
+    two = Two()
+    two.near.send(Await(frozenset({(6, 3)}), 60.0), 0.0)
+    two.far.send(Initiate(order_of(RouteReport(2))), 0.0)
+    raw = two.far.outgoing(0.0)
+    two.near.receive(raw, 0.0)
+    reported, waited = two.near.events()
+    assert waited.reported is reported
+    assert reported.unit == RouteReport(2)
+    two.near.outgoing(0.0)  # the confirmation gets lost
+    two.far.on_deadline(6.0)
+    assert two.far.outgoing(6.0) == raw
+    two.near.receive(raw, 6.0)
+    (again,) = two.near.events()
+    assert again.repeated
+    two.far.receive(two.near.outgoing(6.0), 6.0)
+    (confirmed,) = two.far.events()
+    assert isinstance(confirmed, Confirmed)
+
+
+def test_a_report_that_nobody_confirms_is_given_up():
+    two = Two()
+    two.far.send(Initiate(order_of(RouteReport(1))), 0.0)
+    for now in (6.0, 12.0, 18.0):
+        two.far.on_deadline(now)
+    assert isinstance(two.far.events()[0], TimedOut)
+    assert two.far.state is State.IDLE
+
+
+def test_a_batch_ends_with_its_last_answer():
+    two = Two()
+    two.near.send(Batch((COUNT, Request(Order(0x12, 2)), Request(Order(0x10, 4)))), 0.0)
+    first, second, _third = two.across()[0]
+    two.far.send(Confirm(second.frame), 0.0)
+    two.far.send(Answer(first.frame, order_of(Counts(1, 2))), 0.0)
+    assert two.across()[1] == []
+    two.near.on_deadline(6.0)
+    (ended,) = two.near.events()
+    kinds = [type(result) for result in ended.results]
+    assert kinds == [Answered, Confirmed, TimedOut]
+
+
+def test_our_own_bytes_are_an_echo():
+    two = Two()
+    two.near.send(COUNT, 0.0)
+    two.near.receive(two.near.outgoing(0.0), 0.0)
+    assert two.near.events()[0].kind == "echo"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind"),
+    [
+        (lambda raw: raw[:-1], "truncated"),
+        (lambda raw: raw[:-1] + b"\x17", "end_missing"),
+        (lambda raw: raw[:-2] + bytes([raw[-2] ^ 1, 0x16]), "checksum_mismatch"),
+        (lambda raw: b"\x69" + raw[1:], "start_missing"),
+        (lambda raw: raw + b"\x00", "trailing_bytes"),
+        (lambda raw: raw[:1] + bytes([raw[1] + 2]) + raw[2:], "length_mismatch"),
+        (lambda raw: raw[:1] + b"\x05\x00" + raw[3:], "length_too_small"),
+    ],
+)
+def test_damage_has_a_name(spoil, kind):
+    raw = Frame13762(Control(up=False, primary=True), bytes(6), 3, mark_of(10)).to_bytes()
+    with pytest.raises(DecodeError) as damage:
+        parse(spoil(raw))
+    assert damage.value.kind == kind
+    assert not explain(spoil(raw)).ok
+
+
+def test_editions_are_a_view_of_one_table():
+    assert find(0x10, 21, "2013") is None
+    added = find(0x10, 21, "2019")
+    assert added is not None
+    assert added.name == "topology"
+    assert find(0x05, 80, "2019") is None
+    assert sum(map(len, TABLES.values())) > 70
+
+
+@given(st.binary(max_size=64), st.booleans())
+def test_no_data_makes_a_function_fail(data, up):
+    for afn, rows in TABLES.items():
+        for row in rows.values():
+            found = cells((row.up if up else row.down) or (), data)
+            assert all(cell.stop <= len(data) for cell in found)
+            unit = read_unit(afn, row.function, data, up=up)
+            if unit is not None:
+                assert read_unit(afn, row.function, unit.to_data(), up=up) == unit
+
+
+FRAMES = st.builds(
+    lambda control, info, afn, mark, data: Frame13762(
+        Control.from_byte(control), bytes([info[0] & 0xFB]) + info[1:], afn, mark, data
+    ),
+    st.integers(0, 255),
+    st.binary(min_size=6, max_size=6),
+    st.integers(0, 255),
+    st.binary(min_size=2, max_size=2),
+    st.binary(max_size=80),
+)
+
+
+@given(FRAMES)
+def test_any_frame_comes_back(frame):
+    raw = frame.to_bytes()
+    again = parse(raw)
+    assert again == frame
+    assert summarise(again)["len"] == len(raw)
+    values(again)
+    assert explain(raw).parts[-1].stop == len(raw)
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_explained(data):
+    parts = explain(data).parts
+    assert (parts[-1].stop if parts else 0) == len(data)
+
+
+@given(st.lists(st.one_of(FRAMES.map(Frame13762.to_bytes), st.binary(max_size=12)), max_size=5))
+def test_pieces_do_not_matter_and_no_byte_is_lost(parts):
+    stream = b"".join(parts)
+    whole, single = Receiver(), Receiver()
+    at_once = whole.feed(stream)
+    one_by_one = [item for byte in stream for item in single.feed(bytes([byte]))]
+    frames = [item.raw for item in at_once if isinstance(item, Received)]
+    assert frames == [item.raw for item in one_by_one if isinstance(item, Received)]
+    while whole.pending:
+        at_once += whole.give_up()
+    assert b"".join(item.raw for item in at_once) == stream
+
+
+@pytest.mark.slow
+def test_a_hostile_stream_costs_linear_work():
+    claim = b"\x68" + FRAME_BYTES_MAX.to_bytes(2, "little")
+    receiver = Receiver()
+    found = receiver.feed(claim * 60_000)
+    assert not any(isinstance(item, Received) for item in found)
+    assert receiver.pending <= FRAME_BYTES_MAX
