@@ -22,7 +22,7 @@ PART_BYTES_MAX = 195
 """Value bytes in one frame: 200 data bytes less four of the identifier and one of the sequence."""
 _PARTS_MAX = 256  #: the frame of the first answer and 255 follow-ups
 _EVENTS, _PARAMETERS, _FREEZES, _LOAD_RECORD = 0x03, 0x04, 0x05, 0x06
-_EVENT_CLASSES = frozenset({_EVENTS, 0x10, 0x11, 0x12, 0x13, 0x1D, 0x1E})
+_EVENT_CLASSES = frozenset({_EVENTS, *range(0x10, 0x14), 0x18, 0x19, 0x1A, 0x1C, 0x1D, 0x1E})
 _CLOCK_ITEMS: Final = frozenset({0x0400_0101, 0x0400_0102, 0x0400_010C})
 _TIMED_FREEZE: Final = 0x0400_1204
 
@@ -54,24 +54,26 @@ _OLD_ITEMS = MappingProxyType(
 class Answers:
     """What one meter tells."""
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: Body, part_bytes: int = PART_BYTES_MAX) -> None:
         self._body = body
+        self._part_bytes = part_bytes
         self._readout = body.readout
         self._memory = body.memory
         self._long: tuple[int, bytes] | None = None
+        self._told = 0  #: parts of it, for follow-ups without a number (1997)
 
     def read(self, request: ReadData, at_s: int) -> Data:
         """The first, mostly the only part of an item. Raises Denied."""
         identifier, address = request.identifier, self._memory.address
         if request.edition is Edition.E1997:
-            return Data(address, identifier, self._old_payload(identifier, at_s))
-        if identifier < _EVENTS << 24:
+            payload = self._old_payload(identifier, at_s)
+        elif identifier < _EVENTS << 24:
             payload = self._values(identifier, at_s)
         else:
             payload = self._payload(identifier, request.argument, at_s)
-        self._long = (identifier, payload) if len(payload) > PART_BYTES_MAX else None
-        more = self._long is not None
-        return Data(address, identifier, payload[:PART_BYTES_MAX], more)
+        more = len(payload) > self._part_bytes
+        self._long, self._told = (identifier, payload) if more else None, 1
+        return Data(address, identifier, payload[: self._part_bytes], more)
 
     def follow_up(self, request: ReadFollowUp) -> Data:
         """The next part of the last long answer; asking for the same part again gives it again.
@@ -79,23 +81,26 @@ class Answers:
         Raises:
             NoSuchData: nothing follows.
         """
-        if self._long is None or self._long[0] != request.identifier or not request.sequence:
+        is_numbered = request.edition is Edition.E2007
+        number = request.sequence if is_numbered else self._told
+        if self._long is None or self._long[0] != request.identifier or not number:
             raise NoSuchData(f"{request.identifier:08X}: nothing follows")
         payload = self._long[1]
-        start = request.sequence * PART_BYTES_MAX
+        start = number * self._part_bytes
         if start >= len(payload):
-            raise NoSuchData(f"{request.identifier:08X}: part {request.sequence}")
-        more = start + PART_BYTES_MAX < len(payload)
-        part = payload[start : start + PART_BYTES_MAX]
+            raise NoSuchData(f"{request.identifier:08X}: part {number}")
+        self._told = number + 1
+        more = start + self._part_bytes < len(payload)
+        part = payload[start : start + self._part_bytes]
         address = self._memory.address
-        return Data(address, request.identifier, part, more, request.sequence)
+        return Data(address, request.identifier, part, more, number if is_numbered else None)
 
     def _payload(self, identifier: int, argument: bytes, at_s: int) -> bytes:
         """Value bytes of an identifier of 2007 from class 03 on."""
         group = identifier >> 24
         if group == _LOAD_RECORD:
             payload = self._body.records.payload(identifier, argument, at_s)
-            return payload[: PART_BYTES_MAX * _PARTS_MAX]
+            return payload[: self._part_bytes * _PARTS_MAX]
         if group == _FREEZES:
             return self._body.freezes.payload(identifier, at_s)
         if group in _EVENT_CLASSES:

@@ -4,15 +4,21 @@ People push its keys and open its covers; the network takes its power away; time
 and ordered over the line is answered by ``answers`` and ``commands``.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
-from kwhub.domain.errors import LocalError
 from kwhub.protocols.dlt645.editions import Edition
 from kwhub.sim.clockwork import ClockStep, MeterClock, wall_datetime, wall_seconds
+from kwhub.sim.disturbances import Disturbances
 from kwhub.sim.electrical import Connection
 from kwhub.sim.eventbook import EventBook
-from kwhub.sim.freezes import RULES, SLOT_SWITCH, ZONE_SWITCH, Freezes
+from kwhub.sim.freezes import (
+    PRICE_SWITCH,
+    RULES,
+    SLOT_SWITCH,
+    TIER_SWITCH,
+    ZONE_SWITCH,
+    Freezes,
+)
 from kwhub.sim.happenings import Happenings
 from kwhub.sim.memory import Memory
 from kwhub.sim.passwords import Passwords
@@ -20,7 +26,7 @@ from kwhub.sim.power import Power
 from kwhub.sim.readout import Readout
 from kwhub.sim.records import LoadRecords
 from kwhub.sim.relay import RelayControl
-from kwhub.sim.settings import SETTLEMENT_DAYS, Settings
+from kwhub.sim.settings import PRICES, SETTLEMENT_DAYS, Settings
 from kwhub.sim.tariff_tables import TariffTables, is_table
 
 __all__ = ["CLOCK_STEPS_MAX", "DEMAND_CLEARS_MAX", "Body"]
@@ -31,7 +37,13 @@ DEMAND_CLEARS_MAX: Final = 64
 """Clearings of the demand that are remembered."""
 
 _ZONE_SWITCH_TIME, _SLOT_SWITCH_TIME = 0x0400_0106, 0x0400_0107
-_SWITCHES: Final = {_ZONE_SWITCH_TIME: ZONE_SWITCH, _SLOT_SWITCH_TIME: SLOT_SWITCH}
+_PRICE_SWITCH_TIME, _TIER_SWITCH_TIME = 0x0400_0108, 0x0400_0109
+_SWITCHES: Final = {
+    _ZONE_SWITCH_TIME: ZONE_SWITCH,
+    _SLOT_SWITCH_TIME: SLOT_SWITCH,
+    _PRICE_SWITCH_TIME: PRICE_SWITCH,
+    _TIER_SWITCH_TIME: TIER_SWITCH,
+}
 
 
 class Body:
@@ -62,6 +74,9 @@ class Body:
         self.tables = TariffTables(memory, self.settings.raw, offset_s)
         self._basic_clock = readout.clock
         self._place_clock()
+        self.disturbances = Disturbances(
+            memory, self.power, connection, self.happenings, self.advance
+        )
         if self.tables.changed:
             readout.registers.tables = self.tables.at
         self.due_s = self._due_s()
@@ -79,6 +94,7 @@ class Body:
             self.relay.advance(due_s)
             for identifier in self._switches_due(due_s):
                 self._switch_tables(identifier, due_s)
+            self.disturbances.advance(due_s)
             self.due_s = self._due_s()
 
     def refresh(self) -> None:
@@ -150,28 +166,16 @@ class Body:
         Raises:
             LocalError: the meter has no such phase.
         """
-        if not 0 <= phase < self.readout.connection.phases:
-            raise LocalError(f"there is no phase {phase}")
-        dark = self.power.last.dark
-        if phase not in dark:
-            self.happenings.voltage_lost(phase, at_s)
-            self._change_dark((*dark, phase), at_s)
+        self.disturbances.begin("voltage loss", phase, at_s)
 
     def regain_voltage(self, phase: int, at_s: int) -> None:
         """The voltage of a phase is back."""
-        dark = self.power.last.dark
-        if phase in dark:
-            self._change_dark([each for each in dark if each != phase], at_s)
-            self.happenings.voltage_back(phase, at_s)
+        self.disturbances.end("voltage loss", phase, at_s)
 
     def push_relay_key(self, at_s: int) -> bool:
         """The customer pushes the key that closes; False when that is not permitted."""
         self.advance(at_s)
         return self.relay.push_key(at_s)
-
-    def _change_dark(self, dark: Sequence[int], at_s: int) -> None:
-        self.advance(at_s)
-        self.power.change(at_s, dark=tuple(sorted(dark)))
 
     def _place_clock(self) -> None:
         basic = self._basic_clock
@@ -216,14 +220,17 @@ class Body:
         return [each for each in self.memory.armed if self._switch_moment(each) <= at_s]
 
     def _switch_tables(self, identifier: int, at_s: int) -> None:
-        """The other set of zones or of day tables comes into force, and a freeze is made."""
+        """The other set of zones, day tables, prices or tiers comes into force, and a freeze is made."""
         memory = self.memory
         memory.armed.remove(identifier)
         self.freezes.freeze(_SWITCHES[identifier], at_s)
         if identifier == _ZONE_SWITCH_TIME:
             memory.zone_set = 3 - memory.zone_set
-        else:
+        elif identifier == _SLOT_SWITCH_TIME:
             memory.slot_set = 3 - memory.slot_set
+        elif identifier == _PRICE_SWITCH_TIME:
+            for standby, present in PRICES.items():
+                self.settings.put(present, self.settings.raw(standby))
         self._keep_tables(at_s)
 
     def _keep_tables(self, at_s: int) -> None:
@@ -231,6 +238,6 @@ class Body:
         self.readout.registers.tables = self.tables.at
 
     def _due_s(self) -> int | None:
-        relay_s = self.relay.next_s()
         due = [self._switch_moment(each) for each in self.memory.armed]
-        return min([*due, *([] if relay_s is None else [relay_s])], default=None)
+        others = (self.relay.next_s(), self.disturbances.next_s())
+        return min([*due, *(each for each in others if each is not None)], default=None)

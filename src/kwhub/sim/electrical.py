@@ -7,6 +7,7 @@ P = U x I x PF true at the resolution of the display.
 Source: resolutions as in DL/T 645-2007, table A.3 (XXX.X V, XXX.XXX A, XX.XXXX kW, X.XXX, XX.XX Hz).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kwhub.sim.climate import DAY_S
@@ -54,6 +55,7 @@ class Connection:
     Attributes:
         load: what flows; may be replaced by a switched one.
         shares: permille of it on each phase.
+        odd_voltages: (from when, phase, 0.1 V or 0 for the usual), in order of time.
 
     Args:
         load: what flows.
@@ -74,8 +76,10 @@ class Connection:
         self._ratio = ratio
         self._offset_s = utc_offset_s
         weights = [800 + unit_permille(seed, 11, phase) * 2 // 5 for phase in range(phases)]
-        self.shares = tuple(weight * 1000 // sum(weights) for weight in weights)
+        others = [weight * 1000 // sum(weights) for weight in weights[1:]]
+        self.shares = (1000 - sum(others), *others)
         self._last: tuple[int, Instant] | None = None
+        self.odd_voltages: Sequence[tuple[int, int, int]] = ()
         self._place_v10 = unit_permille(seed, 12) * 60 // 1000
 
     def at(self, at_s: int) -> Instant:
@@ -134,6 +138,11 @@ class Connection:
         )
 
     def _voltage(self, at_s: int, phase: int) -> int:
+        for from_s, number, voltage_v10 in reversed(self.odd_voltages):
+            if number == phase and from_s <= at_s:
+                if voltage_v10:
+                    return voltage_v10
+                break
         hour = (at_s + self._offset_s) % DAY_S // 3600
         sag = _SAG_V10 * habit_of(Kind.HOUSEHOLD).workday[hour] // _BUSIEST
         flicker = mix(self._seed, 13, phase, at_s // 60) % 21 - 10

@@ -23,6 +23,11 @@ __all__ = [
     "CLEAR_METER",
     "CLOSE",
     "COVER",
+    "CURRENT_INTERRUPTION",
+    "CURRENT_LOSS",
+    "OVERCURRENT",
+    "OVERLOAD",
+    "OVERVOLTAGE",
     "PHASE_FAILURE",
     "POWER_DOWN",
     "PROGRAMMING",
@@ -30,6 +35,7 @@ __all__ = [
     "TERMINAL_COVER",
     "TIME_SET",
     "TRIP",
+    "UNDERVOLTAGE",
     "VOLTAGE_LOSS",
     "EventBook",
     "whole_record",
@@ -49,17 +55,37 @@ TRIP: Final = 0x1D00
 CLOSE: Final = 0x1E00
 VOLTAGE_LOSS: Final = 0x1000
 """Voltage loss; the phase (1 to 3) is added to it, and so for the next."""
+UNDERVOLTAGE: Final = 0x1100
+OVERVOLTAGE: Final = 0x1200
 PHASE_FAILURE: Final = 0x1300
+CURRENT_LOSS: Final = 0x1800
+OVERCURRENT: Final = 0x1900
+CURRENT_INTERRUPTION: Final = 0x1A00
+OVERLOAD: Final = 0x1C00
 
 _WRITING: Final = range(0x0330_00, 0x0330_0D)  #: programming, clearing and what was programmed
-_OF_PHASES: Final = {0x01: 0x1000, 0x02: 0x1100, 0x03: 0x1200, 0x04: 0x1300}
-"""DI2 of class 03: the same events in the classes 10 to 13."""
+_OF_PHASES: Final = {
+    0x01: VOLTAGE_LOSS,
+    0x02: UNDERVOLTAGE,
+    0x03: OVERVOLTAGE,
+    0x04: PHASE_FAILURE,
+    0x0B: CURRENT_LOSS,
+    0x0C: OVERCURRENT,
+    0x0D: CURRENT_INTERRUPTION,
+    0x0F: OVERLOAD,
+}
+"""DI2 of class 03: the same events in the classes 10 to 1C."""
 _SINGLE: Final = frozenset({POWER_DOWN, COVER, TERMINAL_COVER, *_WRITING})
 _SWITCHED: Final = frozenset({TRIP, CLOSE})
 _VOLTAGE: Final = frozenset(head + phase for head in _OF_PHASES.values() for phase in (1, 2, 3))
 KINDS: Final = _SINGLE | _SWITCHED | _VOLTAGE
 _KEPT: Final = frozenset({CLEAR_METER, CLEAR_EVENTS})
-_RECORD_03_BYTES: Final = 131  #: a record of class 10 without the energies at its end
+_RECORD_03_BYTES: Final = {
+    **dict.fromkeys((VOLTAGE_LOSS, UNDERVOLTAGE, OVERVOLTAGE, PHASE_FAILURE), 131),
+    **dict.fromkeys((CURRENT_LOSS, OVERCURRENT, CURRENT_INTERRUPTION), 115),
+    OVERLOAD: 76,
+}
+"""Bytes of a record in class 03: without the energies at its end."""
 _WHOLE: Final = 0xFF
 _COUNT, _TIME = 1, 2
 
@@ -166,7 +192,7 @@ class EventBook:
             return b"".join(_count(log.count) + _count(log.seconds // 60) for log in logs)
         if head + phase not in KINDS or not last:
             raise NoSuchData(f"{head + phase:04X}")
-        return self._record(head + phase, last)[:_RECORD_03_BYTES]
+        return self._record(head + phase, last)[: _RECORD_03_BYTES[head]]
 
     def _by_field(self, identifier: int) -> bytes:
         """The classes with an identifier for each field: DI1 = field, DI0 = which of the last ten."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kwhub.sim.noise import unit_permille
 
-__all__ = ["MeterFaults", "Span"]
+__all__ = ["MeterFaults", "PhaseEvent", "Span"]
 
 _SILENT, _LATE, _WRONG_ADDRESS = range(21, 24)  # streams of chance
 
@@ -26,6 +26,15 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseEvent:
+    """Something that goes wrong on a phase for a while; see ``kwhub.sim.disturbances``."""
+
+    event: str  #: such as "undervoltage"
+    phase: int  #: 0 to 2
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class MeterFaults:
     """Knobs of one meter.
 
@@ -38,6 +47,7 @@ class MeterFaults:
     silent_permille: int = 0  #: requests that are not answered
     late_permille: int = 0  #: requests that are answered late
     late_s: float = 3.0  #: how much later than usual
+    events: tuple[PhaseEvent, ...] = ()  #: what the event book and the status words tell of
     wrong_address_permille: int = 0  #: answers that carry the address of the next meter
 
     def silent(self, seed: int, number: int, at_s: int) -> bool:

@@ -1,7 +1,8 @@
 """Frozen data of every kind: which moments were frozen, and what the registers showed then.
 
 Source: DL/T 645-2007, annex A, table A.6, clause 7 (code 16), and the State Grid filings (number of records,
-mode words 04000902 to 06, hourly and daily freeze). A price or tier switch does not happen to this meter.
+mode words 04000902 to 06, hourly and daily freeze). Switches of prices and tiers follow the mode word of the
+other switches (04000904): the sheet has none of their own.
 """
 
 from collections.abc import Iterator
@@ -24,19 +25,29 @@ __all__ = [
     "DAILY",
     "HOURLY",
     "INSTANT",
+    "PRICE_SWITCH",
     "RECORDS",
     "RULES",
     "SLOT_SWITCH",
+    "TIER_SWITCH",
     "TIMED",
     "ZONE_SWITCH",
     "Freezes",
 ]
 
-TIMED, INSTANT, ZONE_SWITCH, SLOT_SWITCH, HOURLY = range(5)
-DAILY: Final = 6
+TIMED, INSTANT, ZONE_SWITCH, SLOT_SWITCH, HOURLY, PRICE_SWITCH, DAILY, TIER_SWITCH = range(8)
 
 RECORDS: Final = MappingProxyType(
-    {TIMED: 60, INSTANT: 3, ZONE_SWITCH: 2, SLOT_SWITCH: 2, HOURLY: 254, DAILY: 62}
+    {
+        TIMED: 60,
+        INSTANT: 3,
+        ZONE_SWITCH: 2,
+        SLOT_SWITCH: 2,
+        HOURLY: 254,
+        PRICE_SWITCH: 2,
+        DAILY: 62,
+        TIER_SWITCH: 2,
+    }
 )
 """Records that are kept of each kind."""
 

@@ -37,6 +37,9 @@ _PROGRAMMED: Final[tuple[tuple[int, tuple[int, ...]], ...]] = (
     (0x0330_0B, (0x0400_0603,)),
     (0x0330_0C, SETTLEMENT_DAYS),
 )
+_WITH_AMPERE_HOURS: Final = frozenset(
+    {kinds.VOLTAGE_LOSS, kinds.UNDERVOLTAGE, kinds.OVERVOLTAGE, kinds.PHASE_FAILURE}
+)
 _HOLIDAY_RECORD: Final = 0x0330_08
 
 
@@ -134,24 +137,44 @@ class Happenings:
         after = dict(enumerate(self._energies(at_s), 8))
         return self._book.end(kind, {1: self._time(at_s), **after}, at_s)
 
-    def voltage_lost(self, phase: int, at_s: int) -> None:
-        """A phase (0 to 2) loses its voltage."""
-        kind = kinds.VOLTAGE_LOSS + phase + 1
+    def phase_event(self, event: int, phase: int, at_s: int) -> bool:
+        """Something lasting begins on a phase (0 to 2); False when it lasts already.
+
+        Args:
+            event: VOLTAGE_LOSS, OVERCURRENT and their like of ``eventbook``.
+            phase: on which.
+            at_s: when.
+        """
+        values: list[Plain] = [self._time(at_s), *self._net_energies(at_s)]
+        if event == kinds.OVERLOAD:
+            values += self._all_phase_energies(at_s)
+        else:
+            values += self._snapshot(at_s)
+        if event in _WITH_AMPERE_HOURS:
+            values += [None] * 4  # ampere-hours are not kept
+        values += [_NOT_YET, *([None] * 16)]
+        kind = event + phase + 1
+        return self._book.begin(kind, encode(whole_record(kind), values), at_s)
+
+    def phase_event_over(self, event: int, phase: int, at_s: int) -> bool:
+        """It is over; False when it did not last."""
+        values = [self._time(at_s), *self._net_energies(at_s), *self._all_phase_energies(at_s)]
+        first = (17 if event == kinds.OVERLOAD else 32) + 4 * (event in _WITH_AMPERE_HOURS)
+        return self._book.end(event + phase + 1, dict(enumerate(values, first)), at_s)
+
+    def _all_phase_energies(self, at_s: int) -> list[Plain]:
+        return [each for phase in range(3) for each in self._readout.phase_energies(phase, at_s)]
+
+    def _snapshot(self, at_s: int) -> list[Plain]:
+        """Of each phase its energies, voltage, current, powers, power factor."""
         instant = self._readout.connection.at(at_s)
         columns = [voltages_of(instant), currents(instant)]
         columns += [each(instant)[1:] for each in (powers, reactive_powers, power_factors)]
-        values: list[Plain] = [self._time(at_s), *self._net_energies(at_s)]
+        values: list[Plain] = []
         for number in range(3):
-            values += [None] * 4  # energies of single phases are not kept
+            values += self._readout.phase_energies(number, at_s)
             values += [column[number] for column in columns]
-        values += [None] * 4  # nor are ampere-hours
-        values += [_NOT_YET, *([None] * 16)]
-        self._book.begin(kind, encode(whole_record(kind), values), at_s)
-
-    def voltage_back(self, phase: int, at_s: int) -> None:
-        """The voltage of a phase is back."""
-        places = dict(enumerate(self._net_energies(at_s), 37))
-        self._book.end(kinds.VOLTAGE_LOSS + phase + 1, {36: self._time(at_s), **places}, at_s)
+        return values
 
     def _by_hand(self, operator: str, at_s: int, unknown: int) -> list[Plain]:
         return [self._time(at_s), operator, *self._energies(at_s), *([None] * unknown)]

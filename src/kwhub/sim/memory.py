@@ -35,6 +35,7 @@ class Supply(NamedTuple):
     dark: tuple[int, ...]  #: phases without voltage
     relay_open: bool
     power_cut: bool
+    still: tuple[int, ...] = ()  #: phases with voltage through which nothing flows
 
 
 class Relay(msgspec.Struct):
@@ -75,6 +76,8 @@ class Memory(msgspec.Struct):
     logs: dict[int, Log] = {}
     relay: Relay = msgspec.field(default_factory=Relay)
     supply: list[Supply] = []
+    odd_voltages: list[tuple[int, int, int]] = []  #: (from when, phase, 0.1 V; 0 for as usual)
+    disturbed_until_s: int = 0  #: planned disturbances up to here have been made
     tariff_plans: list[tuple[int, dict[int, bytes]]] = []  #: (from when, tables)
     zone_set: int = 1
     slot_set: int = 1

@@ -71,9 +71,11 @@ class SimulatedMeter:
         has_programming_key: whether parameters are written only after a key on it was pressed.
         state: file in which it keeps everything that is not a function of the moment; None: nowhere.
         deviations: what its maker does differently from the standard.
+        part_bytes: value bytes in one frame of a long answer; the standard leaves it to the maker.
 
     Raises:
         ConfigError: the state file is none.
+        LocalError: ``part_bytes`` or an event of ``faults`` is impossible.
 
     Attributes:
         body: its parts; covers are opened, the power is cut and keys are pushed there.
@@ -94,7 +96,12 @@ class SimulatedMeter:
         has_programming_key: bool = True,
         state: Path | None = None,
         deviations: Deviations = STANDARD,
+        part_bytes: int = PART_BYTES_MAX,
     ) -> None:
+        if not 1 <= part_bytes <= PART_BYTES_MAX:
+            raise LocalError(
+                f"{part_bytes} value bytes in a frame: 1 to {PART_BYTES_MAX} are possible"
+            )
         self.load = load
         self.seed = seed
         self.phases = phases
@@ -126,7 +133,9 @@ class SimulatedMeter:
             reset_s=self.faults.reset_s,
         )
         self.body = Body(memory, connection, self.readout, edition)
-        self._answers = Answers(self.body)
+        self.body.disturbances.plan(self.faults.events)
+        self.body.refresh()
+        self._answers = Answers(self.body, part_bytes)
         self._commands = Commands(self.body, has_programming_key=has_programming_key)
         self._asked = 0
         self._last: Message | None = None

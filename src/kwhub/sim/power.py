@@ -56,6 +56,7 @@ class Power:
         dark: Sequence[int] | None = None,
         relay_open: bool | None = None,
         power_cut: bool | None = None,
+        still: Sequence[int] | None = None,
     ) -> None:
         """Something is switched; what is left out stays.
 
@@ -74,6 +75,7 @@ class Power:
                 last.dark if dark is None else tuple(dark),
                 relay_open=last.relay_open if relay_open is None else relay_open,
                 power_cut=last.power_cut if power_cut is None else power_cut,
+                still=last.still if still is None else tuple(still),
             )
         )
         self.is_cut = steps[-1].power_cut

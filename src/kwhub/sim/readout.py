@@ -40,6 +40,13 @@ NO_TIME = "2000-00-00 00:00"
 _ALL = 0xFF
 _ACTIVE_FORWARD = 1
 _NET_KINDS = (0, 3, 4)  #: combined energies, which have a sign
+_REACTIVE_KINDS = (3, 5)  #: combined reactive 1 is quadrant I here
+_PHASE_KINDS = {
+    first + kind: (phase, kind + 1)
+    for phase, first in enumerate((0x15, 0x29, 0x3D))
+    for kind in range(8)
+}
+"""Kinds of energy of one phase: which phase, and the kind of the whole meter that it is like."""
 
 
 class Readout:
@@ -126,7 +133,7 @@ class Readout:
         """00: kind, tariff, settlement."""
         kind, tariff, settlement = identifier.to_bytes(4)[1:]
         return [
-            counter(ticks, net=kind in _NET_KINDS)
+            counter(ticks, net=_PHASE_KINDS.get(kind, (0, kind))[1] in _NET_KINDS)
             for moment_s in self._settlement_moments(settlement, at_s)
             for ticks in _pick(self.energy_kind(kind, moment_s, whole=tariff == 0), tariff)
         ]
@@ -137,9 +144,28 @@ class Readout:
             return [self.total(at_s)] if whole else self.energies(at_s)
         if kind in (3, 5):  # combined reactive 1 is quadrant I here: nothing flows back
             return [self.reactive(at_s)]
+        if kind in _PHASE_KINDS:
+            return [self._phase_energy(*_PHASE_KINDS[kind], at_s)]
         if kind in (2, 4, 6, 7, 8):
             return [0] * (1 if kind != 2 else 1 + TARIFFS)
         raise NoSuchData(f"energy kind {kind:02X}")
+
+    def _phase_energy(self, phase: int, kind: int, at_s: int) -> int:
+        """Energy of one phase (from 0); kinds are numbered as those of the whole meter."""
+        shares = self.connection.shares
+        if phase >= len(shares):
+            raise NoSuchData(f"phase {phase}")
+        if kind not in (_ACTIVE_FORWARD, *_REACTIVE_KINDS):
+            return 0  # nothing flows back
+        active = self._since_zero(lambda moment: self.registers.phase(phase, shares, moment), at_s)
+        return active if kind == _ACTIVE_FORWARD else self.registers.reactive_of(active)
+
+    def phase_energies(self, phase: int, at_s: int) -> list[Plain]:
+        """Forward, reverse, combined reactive 1 and 2 of one phase (from 0); none that it does not have."""
+        if phase >= self.connection.phases:
+            return [None] * 4
+        ticks = [self._phase_energy(phase, kind, at_s) for kind in range(1, 5)]
+        return [counter(each, net=kind in _NET_KINDS) for kind, each in enumerate(ticks, 1)]
 
     def _settlement_moments(self, settlement: int, at_s: int) -> list[int]:
         """Now, or the end of the n-th last month by the meter's clock, or all of them."""

@@ -1,11 +1,13 @@
-"""Load records: what the meter stored every quarter of an hour, worked out when somebody asks.
+"""Load records: what the meter stored at the intervals of its classes, worked out when somebody asks.
 
 Source: DL/T 645-2007, annex B (class 06: 0000 the earliest N, 0001 N from a time on, 0002 the last).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
+from itertools import islice
+from math import gcd
 
 from kwhub.protocols.dlt645.load_record import CLASSES, encode_record
 from kwhub.sim.clockwork import wall_datetime, wall_seconds
@@ -22,13 +24,12 @@ from kwhub.sim.quantities import (
     voltages,
 )
 from kwhub.sim.readout import Readout
-from kwhub.sim.settings import LOAD_RECORD_MODE_WORD
+from kwhub.sim.settings import LOAD_RECORD_INTERVALS, LOAD_RECORD_MODE_WORD
 
-__all__ = ["RECORD_INTERVAL_S", "LoadRecords"]
+__all__ = ["RECORDS_S", "LoadRecords"]
 
-RECORD_INTERVAL_S = 900
-RECORDS_MAX = 5_952
-"""Records that are kept: 62 days of quarters."""
+RECORDS_S = 62 * 86_400
+"""How far back the records go."""
 
 _EARLIEST, _FROM_TIME, _LATEST = range(3)
 _TIME_BYTES = 5
@@ -37,9 +38,9 @@ _TIME_BYTES = 5
 class LoadRecords:
     """The records of one meter.
 
-    A record belongs to the moment at which the meter's own clock showed a whole quarter; a quarter
-    that a pushed clock jumped over, or in which the power was off, has no record. The mode word of
-    today decides what is told of every record.
+    A record belongs to a moment at which the meter's own clock showed a whole interval of a class; one that a
+    pushed clock jumped over, or in which the power was off, has no record. The mode word and the intervals
+    of today decide what is told of every record: it holds the classes whose interval was full then.
     """
 
     def __init__(self, readout: Readout, power: Power) -> None:
@@ -61,10 +62,25 @@ class LoadRecords:
         classes = self._classes(group)
         if high or which > _LATEST:
             raise NoSuchData(f"{identifier:08X}")
-        last = self._readout.clock.wall(at_s) // RECORD_INTERVAL_S
-        first = max(self._first(), last - RECORDS_MAX + 1)
-        numbers = self._chosen(which, argument, first, last)
-        return b"".join(self._records(numbers, classes))
+        if not classes:
+            return b""
+        spacing = {
+            each: 60 * self._readout.settings.number(LOAD_RECORD_INTERVALS[each])
+            for each in classes
+        }
+        step_s = gcd(*spacing.values())
+        last_s = self._readout.clock.wall(at_s)
+        last_s -= last_s % step_s
+        first_s = max(self._readout.clock.wall(self._power.first_s), last_s - RECORDS_S + step_s)
+        if which == _FROM_TIME:
+            first_s = max(first_s, wall_seconds(_time(argument[1:])))
+        walls = range(first_s + -first_s % step_s, last_s + 1, step_s)
+        wanted = 1
+        if which == _LATEST:
+            walls = range(last_s, last_s - max(spacing.values()), -step_s)
+        else:
+            wanted = _count(argument)
+        return b"".join(islice(self._records(walls, spacing), wanted))
 
     def _classes(self, group: int) -> tuple[int, ...]:
         mode = self._readout.settings.word(LOAD_RECORD_MODE_WORD)
@@ -75,29 +91,15 @@ class LoadRecords:
             raise NoSuchData(f"load record class {group}")
         return (group,)
 
-    def _first(self) -> int:
-        """Number of the first record: the first whole quarter after the meter began to count."""
-        return -(-self._readout.clock.wall(self._power.first_s) // RECORD_INTERVAL_S)
-
-    @staticmethod
-    def _chosen(which: int, argument: bytes, first: int, last: int) -> range:
-        """Numbers of the records that are asked for; the number times the interval is the time."""
-        wanted = 1 if which == _LATEST else _count(argument)
-        if which == _LATEST:
-            first = max(first, last)
-        if which == _FROM_TIME:
-            since = wall_seconds(_time(argument[1:]))
-            first = max(first, -(-since // RECORD_INTERVAL_S))
-        return range(first, min(last + 1, first + wanted))
-
-    def _records(self, numbers: range, classes: tuple[int, ...]) -> Iterator[bytes]:
+    def _records(self, walls: range, spacing: Mapping[int, int]) -> Iterator[bytes]:
+        """Records at wall seconds, of the classes whose interval (s) is full then."""
         readout = self._readout
-        for number in numbers:
-            wall_s = number * RECORD_INTERVAL_S
-            moment = readout.clock.moment(wall_s)
-            if moment is not None and self._power.is_on(moment):
+        for wall_s in walls:
+            due = [group for group, interval_s in spacing.items() if wall_s % interval_s == 0]
+            moment = readout.clock.moment(wall_s) if due else None
+            if moment is not None and moment >= self._power.first_s and self._power.is_on(moment):
                 yield encode_record(
-                    wall_datetime(wall_s), {each: self._values(each, moment) for each in classes}
+                    wall_datetime(wall_s), {each: self._values(each, moment) for each in due}
                 )
 
     def _values(self, group: int, at_s: int) -> list[Decimal | None]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from kwhub.sim.climate import DAY_S
 from kwhub.sim.load import JOULES_PER_KWH, Load
 from kwhub.sim.shapes import SLOT_S, SLOTS
+from kwhub.sim.switching import SwitchedLoad
 
 __all__ = [
     "TARIFFS",
@@ -123,6 +124,21 @@ class EnergyRegisters:
         """Forward active energy of all tariffs, in ticks."""
         return self._initial + self.load.joules(at_s) // self._tick_j
 
+    def phase(self, number: int, shares: Sequence[int], at_s: int) -> int:
+        """Forward active energy of one phase (from 0) in ticks; together they lag the total by 2 at most.
+
+        Args:
+            number: of the phase.
+            shares: permille of the load on each phase that there is.
+            at_s: the moment.
+        """
+        load, share = self.load, shares[number]
+        if isinstance(load, SwitchedLoad):
+            joules = load.phase_joules(number, at_s)
+        else:
+            joules = load.joules(at_s) * share // 1000
+        return (self._initial * share * self._tick_j // 1000 + joules) // self._tick_j
+
     def tariffs(self, at_s: int) -> tuple[int, ...]:
         """Forward active energy of tariffs 1 to 4, in ticks."""
         day = (at_s + self._offset_s) // DAY_S
@@ -139,6 +155,10 @@ class EnergyRegisters:
         """Reactive energy taken (quadrant I), in ticks of 0.01 kvarh."""
         drawn = self.load.joules(at_s) * self._reactive_permille // 1000
         return self._initial * self._reactive_permille // 1000 + drawn // self._tick_j
+
+    def reactive_of(self, ticks: int) -> int:
+        """Reactive energy that goes with an active one, ticks."""
+        return ticks * self._reactive_permille // 1000
 
     def demand(self, since_s: int, at_s: int) -> tuple[Demand, ...]:
         """Largest demands of the whole periods between two moments: all tariffs, then 1 to 4."""

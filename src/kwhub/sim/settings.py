@@ -29,14 +29,32 @@ from kwhub.sim.tariff_tables import (
     is_table,
 )
 
-__all__ = ["FREEZE_MODES", "LOAD_RECORD_MODE_WORD", "SETTLEMENT_DAYS", "Settings"]
+__all__ = [
+    "FREEZE_MODES",
+    "LOAD_RECORD_INTERVALS",
+    "LOAD_RECORD_MODE_WORD",
+    "PRICES",
+    "SETTLEMENT_DAYS",
+    "Settings",
+]
 
 LOAD_RECORD_MODE_WORD: Final = 0x0400_0901
+LOAD_RECORD_INTERVALS: Final = MappingProxyType(dict(enumerate(range(0x0400_0A02, 0x0400_0A08), 1)))
+"""Minutes between the records of each class."""
 SETTLEMENT_DAYS: Final = (0x0400_0B01, 0x0400_0B02, 0x0400_0B03)
 FREEZE_MODES: Final = MappingProxyType(
-    {0: 0x0400_0902, 1: 0x0400_0903, 2: 0x0400_0904, 3: 0x0400_0904, 4: 0x0400_0905, 6: 0x0400_0906}
+    {
+        0: 0x0400_0902,
+        1: 0x0400_0903,
+        **dict.fromkeys((2, 3, 5, 7), 0x0400_0904),
+        4: 0x0400_0905,
+        6: 0x0400_0906,
+    }
 )
 """Mode words by kind of freeze."""
+
+PRICES: Final = MappingProxyType({0x0405_0200 + n: 0x0405_0100 + n for n in range(1, TARIFFS + 1)})
+"""The price of each tariff: of the standby set, and where it comes into force."""
 
 _NEVER: Final = "2000-00-00 00:00"
 _HOLIDAYS: Final = 0x0403_0000
@@ -53,7 +71,7 @@ _DEFAULTS: Final[Mapping[int, tuple[Plain, ...]]] = MappingProxyType(
         0x0400_0104: _number(_MINUTES),  # as long as the period, so blocks
         0x0400_0105: _number(80),
         0x0400_0106: (_NEVER,),
-        0x0400_0107: (_NEVER,),
+        **dict.fromkeys(range(0x0400_0107, 0x0400_010A), (_NEVER,)),
         0x0400_0201: _number(1),
         0x0400_0202: _number(DAY_TABLES_MAX),
         0x0400_0203: _number(len(USUAL_TABLE.switches)),
@@ -102,6 +120,7 @@ _DEFAULTS: Final[Mapping[int, tuple[Plain, ...]]] = MappingProxyType(
         0x0400_1401: _number(0),
         0x0400_1402: _number("999.999"),  # no limit
         0x0400_1403: _number(0),
+        **dict.fromkeys((*PRICES, *PRICES.values()), _number("0.5000")),
         **dict.fromkeys(ZONES, ("01-01 01",) * ZONES_MAX),
         0xC020: ("00",),
         0xC022: ("00",),
@@ -148,7 +167,7 @@ _LIMITS: Final[Mapping[int, tuple[int, int, Error2007]]] = MappingProxyType(
         0x0400_0204: (TARIFFS, TARIFFS, _TARIFFS),
         0x0400_0205: (0, 254, _OTHER),
         0x0400_0802: (1, DAY_TABLES_MAX, _DAY_SLOTS),
-        **dict.fromkeys(range(0x0400_0A02, 0x0400_0A08), (_MINUTES, _MINUTES, _OTHER)),
+        **dict.fromkeys(LOAD_RECORD_INTERVALS.values(), (1, 60, _OTHER)),
         0x0400_1202: (1, 60, _OTHER),
         0xC111: (_MINUTES, _MINUTES, _OTHER),
         0xC112: (_MINUTES, _MINUTES, _OTHER),
@@ -313,7 +332,7 @@ def _check_minute(payload: bytes) -> None:
 _CHECKS: Final[Mapping[int, Callable[[bytes], None]]] = MappingProxyType(
     {
         0x0400_0106: _check_switch_time,
-        0x0400_0107: _check_switch_time,
+        **dict.fromkeys(range(0x0400_0107, 0x0400_010A), _check_switch_time),
         0x0400_0B01: lambda payload: _check_settlement(payload, may_be_open=False),
         0x0400_0B02: _check_settlement,
         0x0400_0B03: _check_settlement,

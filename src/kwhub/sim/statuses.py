@@ -5,6 +5,7 @@ Source: DL/T 645-2007, annex A, table A.5 (04000501 to 07), with the bits of the
 
 from typing import Final
 
+from kwhub.sim import eventbook as kinds
 from kwhub.sim.body import Body
 from kwhub.sim.denial import NoSuchData
 from kwhub.sim.eventbook import COVER, TERMINAL_COVER
@@ -15,6 +16,17 @@ STATUS_WORDS: Final = 0x0400_05
 """DI3 DI2 DI1 of the status words; DI0 is their number, FF for all seven."""
 _WORDS: Final = range(1, 8)
 _BLOCK: Final = 0xFF
+_PHASE_BITS: Final = {
+    kinds.VOLTAGE_LOSS: 0,
+    kinds.UNDERVOLTAGE: 1,
+    kinds.OVERVOLTAGE: 2,
+    kinds.CURRENT_LOSS: 3,
+    kinds.OVERCURRENT: 4,
+    kinds.OVERLOAD: 5,
+    kinds.PHASE_FAILURE: 7,
+    kinds.CURRENT_INTERRUPTION: 8,
+}
+"""Bits of the words 4 to 6 (phases A to C)."""
 
 
 def status_payload(body: Body, number: int, at_s: int) -> bytes:
@@ -29,7 +41,8 @@ def _word(body: Body, number: int, at_s: int) -> int:
     if number == 3:
         return _operation(body, at_s)
     if number in (4, 5, 6):
-        return int(number - 4 in body.power.last.dark)  # voltage loss of phase A, B, C
+        phase = number - 3  # A, B, C
+        return sum(body.book.is_running(event + phase) << bit for event, bit in _PHASE_BITS.items())
     if number == 7:
         return body.book.is_running(COVER) << 9 | body.book.is_running(TERMINAL_COVER) << 10
     return 0  # nothing that words 1 and 2 tell goes wrong here

@@ -45,7 +45,7 @@ class SwitchedLoad:
     def is_dead(self, phase: int, at_s: int) -> bool:
         """Whether nothing flows through a phase."""
         supply = self.at(at_s)
-        return supply is not None and (supply.relay_open or not self.has_voltage(phase, at_s))
+        return supply is not None and self._is_dead(phase, supply)
 
     def joules(self, at_s: int) -> int:
         """See Load."""
@@ -56,6 +56,22 @@ class SwitchedLoad:
         while len(self._lost) <= number:
             self._lost.append(self._lost_at(len(self._lost) - 1, self._steps[len(self._lost)].at_s))
         return whole - self._lost_at(number, at_s)
+
+    def phase_joules(self, phase: int, at_s: int) -> int:
+        """What flowed through one phase (from 0)."""
+        whole, stop = self.whole, self._number(at_s)
+        lost = 0
+        for number in range(stop + 1):
+            step = self._steps[number]
+            if self._is_dead(phase, step):
+                until_s = at_s if number == stop else self._steps[number + 1].at_s
+                lost += whole.joules(until_s) - whole.joules(step.at_s)
+        return (whole.joules(at_s) - lost) * self._shares[phase] // _WHOLE
+
+    @staticmethod
+    def _is_dead(phase: int, supply: Supply) -> bool:
+        cut = supply.relay_open or supply.power_cut
+        return cut or phase in supply.dark or phase in supply.still
 
     def watts10(self, at_s: int) -> int:
         """See Load."""
@@ -74,6 +90,5 @@ class SwitchedLoad:
 
     def _missing(self, supply: Supply) -> int:
         """Permille of the load that is not counted."""
-        if supply.relay_open or supply.power_cut or len(supply.dark) == len(self._shares):
-            return _WHOLE
-        return sum(self._shares[phase] for phase in supply.dark)
+        phases = range(len(self._shares))
+        return sum(self._shares[phase] for phase in phases if self._is_dead(phase, supply))
