@@ -40,6 +40,7 @@ GROUPED: tuple[tuple[str, str, str], ...] = (
     ("headend", "run", "kwhub.cli.headend:run_headend"),
     ("infrared", "decode", "kwhub.cli.infrared:decode_pulses"),
     ("infrared", "encode", "kwhub.cli.infrared:encode_frame"),
+    ("infrared", "plot", "kwhub.cli.infrared_plot:plot_pulses"),
     ("token", "decode", "kwhub.cli.token:decode_token"),
     ("token", "issue", "kwhub.cli.token:issue_token"),
 )
