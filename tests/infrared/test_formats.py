@@ -1,5 +1,6 @@
 """Pulse files: what is written is read, with the stated loss; what is damaged says where."""
 
+import contextlib
 import io
 import json
 import zipfile
@@ -244,3 +245,11 @@ def test_no_file_breaks_the_readers(content, form):
             read_trains(content, chosen)
         except DecodeError as problem:
             assert problem.detail
+
+
+@given(st.integers(0, 600), st.binary(min_size=1, max_size=4))
+def test_a_damaged_sigrok_file_is_read_or_refused(place, noise):
+    content = write(NEC, "sr")
+    assert isinstance(content, bytes)
+    with contextlib.suppress(DecodeError):
+        read(content[:place] + noise + content[place + len(noise) :], "sr")

@@ -1,7 +1,7 @@
 """Bytes as light: IrDA SIR, and the UART over a carrier as meters speak it.
 
 Source: IrDA serial infrared as in the data sheet of SMSC's FDC37B72x (a 0 is a pulse of 3/16 of a
-bit or of 1.63 us, a 1 is dark, 8N1, shortest pulse 1.41 us); meters: DL/T 645-2007, 5.1.
+bit or of 1.63 us, a 1 is dark, 8N1, shortest pulse 1.41 us); meters: DL/T 645-2007, clause 4.
 """
 
 from collections.abc import Mapping, Sequence

@@ -8,6 +8,7 @@ import configparser
 import io
 import re
 import zipfile
+import zlib
 from itertools import accumulate
 
 import numpy as np
@@ -106,7 +107,7 @@ def read_sr(
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             settings = _metadata(archive)
             samples = _samples(archive, settings.get("capturefile", "logic-1"))
-    except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, EOFError) as problem:
+    except (zipfile.BadZipFile, KeyError, RuntimeError, EOFError, zlib.error) as problem:
         raise bad(f"no sigrok file: {problem}") from None
     except (OSError, ValueError) as problem:
         raise bad(f"damaged sigrok file: {problem}") from None

@@ -32,7 +32,7 @@ MODE2_DARK = ("space", "timeout")
 CSV_TIMES = {"time_us": 1.0, "time": 1e6, "time_s": 1e6, "time_ms": 1e3, "time_ns": 1e-3}
 
 
-def plain(value: float) -> str:
+def _plain(value: float) -> str:
     """A duration with no more digits than it needs."""
     return f"{value:.3f}".rstrip("0").rstrip(".") if value >= 0.001 else repr(value)
 
@@ -206,7 +206,7 @@ def write_csv(pulses: Pulses) -> str:
     """A line a change: ``time_us,light``; carrier and duty are lost, times keep nanoseconds."""
     lines, at, level = ["time_us,light", "-1,0"], 0.0, 1
     for duration in pulses.durations_us:
-        lines.append(f"{plain(at) if at else 0},{level}")
+        lines.append(f"{_plain(at) if at else 0},{level}")
         at, level = at + duration, 1 - level
-    lines.append(f"{plain(at) if at else 0},{level}")
+    lines.append(f"{_plain(at) if at else 0},{level}")
     return "\n".join(lines) + "\n"
