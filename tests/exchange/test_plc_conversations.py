@@ -1,6 +1,7 @@
 """Conversations with a module and with the meters behind it, on a simulated network."""
 
-from datetime import datetime
+import asyncio
+from datetime import UTC, datetime
 
 import pytest
 from tests.sim.plc_world import EPOCH, MASTER, World, addresses, meters
@@ -20,10 +21,13 @@ from kwhub.exchange.plc_module import (
     sync_archive,
 )
 from kwhub.exchange.read import read_clock, read_registers
+from kwhub.links.drive import Driver, attend
+from kwhub.links.memory import pair
 from kwhub.protocols.dlt645 import Role as Role645
 from kwhub.protocols.dlt645 import Session as Session645
 from kwhub.protocols.dlt645.orders import SetTime
 from kwhub.protocols.gdw1376_2.afn_06 import EventReport
+from kwhub.runtime.virtual import run_virtual
 from kwhub.sim.bus import MeterBus
 from kwhub.sim.plc_network import PlcSettings
 from kwhub.testing import Pair
@@ -57,6 +61,49 @@ def test_sync_adds_deletes_and_ends_equal():
     assert set(world.run(read_archive())) == set(world.wanted)
     again = world.run(sync_archive(world.wanted))
     assert (again.added, again.deleted) == (0, 0)
+
+
+def test_sync_survives_a_lost_confirmation():
+    world = World(3)
+    world.module.archive |= {"000000000001": 2}
+
+    async def main(clock):
+        near, far = pair()
+        lost = Dropping(near, {2, 5})
+        async with asyncio.TaskGroup() as tasks:
+            serving = tasks.create_task(attend(far, world.module, clock, lambda _event: None))
+            done = await Driver(lost, world.session, clock).run(sync_archive(world.wanted))
+            await near.aclose()
+            await serving
+        return done, lost.dropped
+
+    done, dropped = run_virtual(main, start=datetime(2026, 3, 16, 2, 0, tzinfo=UTC))
+    assert dropped == 2
+    assert done.nodes == 3
+    assert world.module.archive == world.wanted
+
+
+class Dropping:
+    """A link that loses some of the reads."""
+
+    def __init__(self, link, lose):
+        self.facts = link.facts
+        self.dropped = 0
+        self._link, self._lose, self._reads = link, lose, 0
+
+    async def read(self):
+        data = await self._link.read()
+        self._reads += 1
+        if self._reads in self._lose:
+            self.dropped += 1
+            return await self.read()
+        return data
+
+    async def write(self, data):
+        await self._link.write(data)
+
+    async def aclose(self):
+        await self._link.aclose()
 
 
 def test_a_carried_reading_is_the_same_as_over_the_bus():

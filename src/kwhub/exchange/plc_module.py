@@ -57,6 +57,8 @@ PAGE_NODES = 20
 ADD_NODES_MAX = 20
 """Nodes of one 11-F1; 141 bytes."""
 SYNC_ROUNDS_MAX = 3
+_MADE_ALREADY = frozenset({6, 7})
+"""Denials: the meter exists already, there is no such meter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ def sync_archive(wanted: Mapping[str, int]) -> Conversation[Synced]:
         if not extra and not missing:
             return Synced(len(known), added, deleted)
         for part in _parts(extra):
-            yield from confirmed(Request(order_of(DeleteNodes(part))))
+            yield from _tolerant(Request(order_of(DeleteNodes(part))))
         for part in _parts(missing):
             nodes = tuple((where, wanted[where]) for where in part)
             yield from _tolerant(Request(order_of(AddNodes(nodes))))
@@ -160,9 +162,9 @@ def _parts(addresses: Sequence[str]) -> list[Sequence[str]]:
 
 
 def _tolerant(request: Request) -> Conversation[None]:
-    """Ask for something; a denial for a node that exists already (6) shows in the next round."""
+    """Ask for a change; that it was made already (a confirmation got lost) shows in the next round."""
     event = yield request
-    if isinstance(event, Denied) and event.reason != 6:
+    if isinstance(event, Denied) and event.reason not in _MADE_ALREADY:
         raise Refusal((event.words,), raw=event.raw)
     if getattr(event, "timed_out", False):
         raise NoAnswer("the module does not answer", attempts=event.attempts)
