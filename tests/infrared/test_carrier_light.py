@@ -15,6 +15,7 @@ from kwhub.infrared.carrier import (
     levels_to_pulses,
     synthesize,
 )
+from kwhub.infrared.codes import decode as decode_code
 from kwhub.infrared.pulses import Pulses
 from kwhub.infrared.uart import bytes_to_pulses, decode
 
@@ -142,6 +143,35 @@ def test_real_captures_have_the_carrier_that_was_counted():
         assert len(mixed.durations_us) == len(pulses.durations_us), capture["id"]
         ours, edges = mixed.durations_us[:-2], pulses.durations_us[:-2]  # the end is cut off
         assert np.allclose(ours, edges, atol=100), capture["id"]
+
+
+def chip_fields(capture: dict[str, Any]) -> dict[str, int]:
+    """Address and command of the first frame, as sigrok read them behind a receiver chip."""
+    names = {"Address": "address", "Command": "command", "Data": "command"}
+    found: dict[str, int] = {}
+    for _, _, text in capture["decode"]:
+        name, _, value = text.partition(": ")
+        base = 10 if capture["protocol"] == "RC5" else 16
+        if name in names:
+            found.setdefault(names[name], int(value.split()[0], base))
+    return found
+
+
+@pytest.mark.slow
+def test_real_captures_say_what_the_receiver_chip_said():
+    agreed = 0
+    for capture in captures():
+        pulses, _ = demodulate_edges(levels_of(capture), capture["samplerate_hz"])
+        first = decode_code(pulses)[0]
+        expected = chip_fields(capture)
+        if not expected:
+            assert first.protocol is None, capture["id"]
+            continue
+        assert first.protocol == capture["protocol"], capture["id"]
+        command = first.fields.get("data", first.fields["command"])
+        assert {"address": first.fields["address"], "command": command} == expected, capture["id"]
+        agreed += 1
+    assert agreed == 12
 
 
 def test_a_train_without_carrier_comes_back_as_it_was():
