@@ -83,6 +83,14 @@ async def simulate(
     places = _places(seed, count, outfit, clock)
     if programming_key:
         _press_at_enter(places, clock)
+    await _answer(link, places, clock, json=json, language=pick_language(language))
+    return Exit.LINK
+
+
+async def _answer(
+    link: str, places: list[Place], clock: Clock, *, json: bool, language: Language
+) -> None:
+    """Say where the meters are and have them answer there until the link is down."""
     meters = [place.meter for place in places]
 
     async def attend(peer: Link) -> None:
@@ -91,17 +99,16 @@ async def simulate(
     if parse(link).scheme == "tcp-listen":
         server = await serve(link, attend, clock)
         try:
-            _announce(server.call_address, places, json=json, language=pick_language(language))
+            _announce(server.call_address, places, json=json, language=language)
             await asyncio.get_running_loop().create_future()
         finally:
             await server.aclose()
     opened = await open_link(link, clock=clock)
     try:
-        _announce(opened.facts.address, places, json=json, language=pick_language(language))
+        _announce(opened.facts.address, places, json=json, language=language)
         await attend(opened)
     finally:
         await opened.aclose()
-    return Exit.LINK
 
 
 class _Files:
@@ -148,7 +155,7 @@ def _press_at_enter(places: Sequence[Place], clock: Clock) -> None:
 
     try:
         loop.add_reader(sys.stdin, entered)
-    except (OSError, ValueError, NotImplementedError):
+    except (OSError, ValueError, RuntimeError):
         return  # no terminal and no pipe: nobody can press it
 
 

@@ -8,6 +8,7 @@ from decimal import ROUND_DOWN, Decimal
 from types import MappingProxyType
 from typing import Final
 
+from kwhub.domain.errors import LocalError
 from kwhub.protocols.dlt645.editions import Edition
 from kwhub.protocols.dlt645.items import encode, find
 from kwhub.protocols.dlt645.messages import Data, ReadData, ReadFollowUp
@@ -52,9 +53,21 @@ _OLD_ITEMS = MappingProxyType(
 
 
 class Answers:
-    """What one meter tells."""
+    """What one meter tells.
+
+    Args:
+        body: of the meter.
+        part_bytes: value bytes in one frame of a long answer.
+
+    Raises:
+        LocalError: no frame can carry so many.
+    """
 
     def __init__(self, body: Body, part_bytes: int = PART_BYTES_MAX) -> None:
+        if not 1 <= part_bytes <= PART_BYTES_MAX:
+            raise LocalError(
+                f"{part_bytes} value bytes in a frame: 1 to {PART_BYTES_MAX} are possible"
+            )
         self._body = body
         self._part_bytes = part_bytes
         self._readout = body.readout

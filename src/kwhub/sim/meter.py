@@ -55,6 +55,12 @@ class Reply:
     extra_delay_s: float = 0.0  #: later than usual
 
 
+def _own(address: str, ratio: int) -> dict[int, Plain]:
+    """Parameters that differ from meter to meter."""
+    numbers = dict.fromkeys((0x0400_0401, 0x0400_0402, 0xC032), address)
+    return {0x0400_0306: Decimal(ratio), **numbers}
+
+
 class SimulatedMeter:
     """One meter of one edition.
 
@@ -98,10 +104,6 @@ class SimulatedMeter:
         deviations: Deviations = STANDARD,
         part_bytes: int = PART_BYTES_MAX,
     ) -> None:
-        if not 1 <= part_bytes <= PART_BYTES_MAX:
-            raise LocalError(
-                f"{part_bytes} value bytes in a frame: 1 to {PART_BYTES_MAX} are possible"
-            )
         self.load = load
         self.seed = seed
         self.phases = phases
@@ -118,18 +120,12 @@ class SimulatedMeter:
         offset_s = clock.utc_offset_s
         self.registers = EnergyRegisters(load, ratio=ratio, initial=initial, utc_offset_s=offset_s)
         connection = Connection(load, phases=phases, seed=seed, ratio=ratio, utc_offset_s=offset_s)
-        own: dict[int, Plain] = {
-            0x0400_0306: Decimal(ratio),
-            0x0400_0401: address,
-            0x0400_0402: address,
-            0xC032: address,
-        }
         self.readout = Readout(
             connection,
             self.registers,
             clock,
             memory=memory,
-            settings=Settings(memory, own, deviations),
+            settings=Settings(memory, _own(address, ratio), deviations),
             reset_s=self.faults.reset_s,
         )
         self.body = Body(memory, connection, self.readout, edition)
