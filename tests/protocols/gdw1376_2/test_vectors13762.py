@@ -57,3 +57,17 @@ def test_every_frame_is_explained_without_a_gap():
         assert [part.start for part in parts] == [0, *(part.stop for part in parts[:-1])]
         assert parts[-1].stop == len(raw)
         assert all(part.meaning and part.meaning_zh for part in parts if part.stop > part.start)
+
+
+def test_damaged_frames_are_still_known_and_others_are_not():
+    raw = bytes.fromhex("680F00430000000000001001005416")
+    assert detect(raw[:-2] + b"\x00\x16") == "gdw1376.2"
+    assert detect(raw[:1] + b"\x0e" + raw[2:]) == "gdw1376.2"
+    assert detect(raw * 2) == "gdw1376.2"
+    assert detect(raw[:-1]) != "gdw1376.1"
+    for other in (
+        "6838000000000068910833333433333333339A16",
+        "683200320068C97101220800027800000100E016",
+        "681700430543434343434300A50905010340020200007D1B16",
+    ):
+        assert detect(bytes.fromhex(other)) != "gdw1376.2"

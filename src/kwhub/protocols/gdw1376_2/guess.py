@@ -23,7 +23,8 @@ def looks_like(raw: bytes) -> bool:
     ends = FRAME_BYTES_MIN <= size <= len(raw) and raw[size - 1] == END
     if ends and sum8(raw[3 : size - 2]) == raw[size - 2]:
         return True
-    if raw[7] == START or raw[3] & 0x3F not in _MODES:
+    is_698 = size + 2 == len(raw)  # DL/T 698.45 counts without its delimiters
+    if is_698 or raw[7] == START or raw[3] & 0x3F not in _MODES:
         return False
     level = 0 if raw[3] & 0x80 else raw[4] >> 4
     at = 10 + (6 * (2 + level) if raw[4] & 4 else 0)
