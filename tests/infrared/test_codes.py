@@ -131,6 +131,14 @@ def test_meters_bytes_come_back(data, baud):
     assert answer.fields["bytes"] == data.hex().upper()
 
 
+def test_a_flash_before_or_within_a_meters_frame_does_no_harm():
+    train = encode("UART", {"bytes": "FEFE6838000000000068110433333433EA16"}).durations_us
+    flashed = (20.0, 9000.0, *train[:5], train[5] - 300, 20.0, 280.0, *train[6:])
+    (answer,) = decode(Pulses(flashed))
+    assert answer.fields["bytes"] == "FEFE6838000000000068110433333433EA16"
+    assert (answer.first, answer.end) == (0, len(flashed))
+
+
 @given(st.binary(min_size=1, max_size=40), st.sampled_from([2400, 9600, 115_200]))
 def test_infrared_serial_comes_back(data, baud):
     pulses = encode("IRDA_SIR", {"bytes": data.hex(), "baud": baud})

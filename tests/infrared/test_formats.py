@@ -219,9 +219,10 @@ def test_json_lines_bear_other_keys_and_other_spellings(extra):
 
 def test_json_lines_that_begin_in_the_dark():
     shifted = {"durations_us": [1e6, 100, 50, 60], "polarity": "space first"}
+    begins = {**shifted, "polarity": "begins with a space"}
     signed = {"durations_us": [-1e6, 100, -50, 60]}
     edges = {"edge_samples": [0, 100, 150, 210], "samplerate_hz": 1e6}
-    for line in (shifted, signed, edges):
+    for line in (shifted, begins, signed, edges):
         assert read(json.dumps(line)) == [Pulses((100.0, 50.0, 60.0))]
 
 

@@ -5,6 +5,7 @@ bit or of 1.63 us, a 1 is dark, 8N1, shortest pulse 1.41 us); meters: DL/T 645-2
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
@@ -35,6 +36,9 @@ SIR_SHORTEST_US = 1.41
 SIR_SHORT_US = 1.63
 SIR_SHORT_MAX_US = 2.71
 BYTES_MAX = 65_536
+FLASH_BITS_MAX = 0.25
+FLASH_SHARE = 10
+"""A train in which more than one mark in so many is a flash is no train of bits at that rate."""
 RATE_CHECKS = 3
 """What choosing among eight rates takes from the proof."""
 
@@ -128,10 +132,11 @@ def read_uart(
     found: list[tuple[float, int, bytes]] = []
     reason = "pulses are no whole numbers of bits at any rate"
     for rate in uart.BAUDS if baud is None else (baud,):
-        off = _off_grid(pulses.durations_us, 1e6 / rate)
+        clean = _without_flashes(pulses.durations_us, FLASH_BITS_MAX * 1e6 / rate)
+        off = _off_grid(clean, 1e6 / rate)
         if max(off, default=2.0) > 1:
             continue
-        text = uart.decode(pulses, baud=rate, parity=parity)
+        text = uart.decode(replace(pulses, durations_us=clean), baud=rate, parity=parity)
         if text.errors or not text.data:
             reason = f"{len(text.errors)} errors in {len(text.data)} bytes at {rate} baud"
             continue
@@ -148,6 +153,21 @@ def read_uart(
     fields = {"bytes": data.hex().upper(), "baud": rate, "parity": letter}
     size, end = (8 + (parity != "none")) * len(data), first + len(pulses.durations_us)
     return Decoded(f"UART_8{letter}1", fields, sure, size, first=first, end=end)
+
+
+def _without_flashes(durations: Sequence[float], shortest: float) -> tuple[float, ...]:
+    """The train without the few marks that are too short for a bit; the dark goes on there."""
+    flashes = sum(mark < shortest for mark in durations[::2])
+    if flashes * FLASH_SHARE > len(durations[::2]):
+        return tuple(durations)
+    kept: list[float] = []
+    for place in range(0, len(durations), 2):
+        space = sum(durations[place + 1 : place + 2])
+        if durations[place] >= shortest:
+            kept += durations[place : place + 2]
+        elif kept:
+            kept[-1] += durations[place] + space
+    return tuple(kept)
 
 
 def _off_grid(durations: Sequence[float], bit_us: float) -> list[float]:

@@ -5,6 +5,7 @@ Source: our own, after the shape of published collections of captures.
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
@@ -18,7 +19,10 @@ __all__ = ["read_jsonl", "write_jsonl"]
 DURATIONS = ("durations_us", "durations", "pulses", "raw")
 CARRIERS = ("carrier_hz", "frequency_hz", "frequency")
 DUTIES = ("duty", "duty_cycle")
-DARK_FIRST = ("space first", "dark first", "begins with a space", "begins with dark", "space-first")
+DARK_FIRST = re.compile(
+    r"(space|dark)[ _-]*first|(begin|start)\w*[ _-]+(with[ _-]+)?(a[ _-]+)?(space|dark)",
+    re.IGNORECASE,
+)
 
 
 def read_jsonl(text: str) -> list[Train]:
@@ -72,7 +76,7 @@ def _durations(found: Mapping[str, Any], place: int) -> tuple[float, ...]:
             raise bad("no durations_us", place)
         values = [number(value, place) for value in _list(found[key], place)]
     signed = any(value < 0 for value in values)
-    dark_first = any(word in str(found.get("polarity", "")).lower() for word in DARK_FIRST)
+    dark_first = DARK_FIRST.search(str(found.get("polarity", ""))) is not None
     return from_runs(
         (value > 0 if signed else (number_in + dark_first) % 2 == 0, abs(value))
         for number_in, value in enumerate(values)

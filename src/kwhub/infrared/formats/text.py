@@ -6,7 +6,6 @@ raw lists and CSV (time in microseconds, level) are customs, not standards.
 """
 
 import csv
-import io
 import re
 from collections.abc import Iterator
 
@@ -153,11 +152,7 @@ def write_pronto(pulses: Pulses) -> str:
 
 def read_csv(text: str, *, inverted: bool | None = None) -> list[Train]:
     """Columns time and level (a line a change, or a line a sample), or one column of durations."""
-    rows = [
-        (place, row)
-        for place, row in enumerate(csv.reader(io.StringIO(text), delimiter=_delimiter(text)), 1)
-        if row and not row[0].lstrip().startswith(("#", ";"))
-    ]
+    rows = _csv_rows(text)
     if not rows:
         return [Train(Pulses(()))]
     head = [word.strip().strip('"').lower() for word in rows[0][1]]
@@ -182,6 +177,20 @@ def read_csv(text: str, *, inverted: bool | None = None) -> list[Train]:
         end_us = edges.pop()[0]
         edges = edges or [(end_us, False)]
     return [Train(Pulses(_settled(from_edges(edges, end_us, inverted=inverted))))]
+
+
+def _csv_rows(text: str) -> list[tuple[int, list[str]]]:
+    """Lines that are no comments, with their numbers."""
+    try:
+        return [
+            (place, row)
+            for place, row in enumerate(
+                csv.reader(text.splitlines(), delimiter=_delimiter(text)), 1
+            )
+            if row and not row[0].lstrip().startswith(("#", ";"))
+        ]
+    except csv.Error as problem:
+        raise bad(f"no CSV: {problem}") from None
 
 
 def _settled(durations: tuple[float, ...]) -> tuple[float, ...]:
