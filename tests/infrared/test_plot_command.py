@@ -29,6 +29,13 @@ def test_a_remote_control_in_characters(remote, capsys):
         assert f" {byte} ─" in out
 
 
+def test_standard_input(remote, monkeypatch, capsys):
+    with remote.open() as file:
+        monkeypatch.setattr("sys.stdin", file)
+        assert run(["infrared", "plot", "-", "--width", "200"]) == 0
+    assert "NEC address=0x04" in capsys.readouterr().out
+
+
 def test_a_recording_of_a_carrier_is_demodulated_first(tmp_path, capsys):
     file = tmp_path / "meter.sr"
     write_sr(file, synthesize(bytes_to_pulses(FRAME), RATE_HZ, lead_us=5e3, tail_us=5e3), RATE_HZ)
@@ -48,7 +55,7 @@ def test_a_picture_in_a_file(remote, tmp_path, capsys, name, begin):
     picture = tmp_path / name
     arguments = ["infrared", "plot", str(remote), "--output", str(picture), "--language", "zh"]
     assert run(arguments) == 0
-    assert capsys.readouterr().out.strip() == str(picture)
+    assert capsys.readouterr().out == ""
     assert picture.read_bytes().startswith(begin)
 
 

@@ -8,7 +8,15 @@ from typing import Annotated, Any, Final, Literal
 
 from cyclopts import Parameter
 
-from kwhub.cli.output import Exit, JsonFlag, LanguageOption, pick_language, print_json, say
+from kwhub.cli.output import (
+    Exit,
+    JsonFlag,
+    Language,
+    LanguageOption,
+    pick_language,
+    print_json,
+    say,
+)
 from kwhub.domain.errors import LocalError
 from kwhub.infrared.codes import AUTO, CODES, Decoded, decode
 from kwhub.infrared.formats import FORMATS, Train, read_trains
@@ -25,15 +33,10 @@ KINDS: Final[dict[str, Literal["png", "svg"]]] = {".png": "png", ".svg": "svg"}
 
 
 def plot_pulses(
-    file: str,
+    file: Annotated[str, Parameter(allow_leading_hyphen=True)],
     *,
-    output: Annotated[
-        Path | None,
-        Parameter(name=["--output", "-o"], help="Write a picture, .png or .svg, instead of text."),
-    ] = None,
-    train: Annotated[
-        int | None, Parameter(help="Which train of the file, from 1; otherwise all of them.")
-    ] = None,
+    output: Annotated[Path | None, Parameter(help="Write a picture, .png or .svg.")] = None,
+    train: Annotated[int | None, Parameter(help="From 1; otherwise all of the file.")] = None,
     form: Annotated[
         str | None,
         Parameter(name="--format", help=f"One of {', '.join(FORMATS)}; otherwise it is found."),
@@ -41,9 +44,7 @@ def plot_pulses(
     code: Annotated[str, Parameter(help=f"auto, or one of {', '.join(CODES)}.")] = AUTO,
     baud: Annotated[int | None, Parameter(help="Of meters' bytes; otherwise found.")] = None,
     parity: Annotated[Parity, Parameter(help="Of meters' bytes.")] = "even",
-    width: Annotated[
-        int | None, Parameter(help="Characters in a line; otherwise those of the terminal.")
-    ] = None,
+    width: Annotated[int | None, Parameter(help="Of a line; otherwise the terminal's.")] = None,
     json: JsonFlag = False,
     language: LanguageOption = None,
 ) -> int:
@@ -59,26 +60,33 @@ def plot_pulses(
         A pulse file of any format that "kwhub infrared decode" reads; "-" reads standard input
     """
     kind = _kind(output)
+    chosen = _chosen(_trains(file, form), train, alone=output is not None)
     drawn = []
-    for number, found in _chosen(_trains(file, form), train, alone=output is not None):
+    for number, found in chosen:
         pulses, answers = _read(found, code, baud, parity)
         drawn.append(_facts(number, found, pulses, answers))
         if output is not None and kind is not None:
-            from kwhub.infrared.plot import draw  # noqa: PLC0415 - only pictures need matplotlib
-
             title = found.name or Path(file).name
-            spoken = pick_language(language)
-            picture = draw(pulses, answers, kind=kind, title=title, language=spoken)
-            output.write_bytes(picture)
+            _write(output, kind, title, (pulses, answers), pick_language(language))
         elif not json:
             columns = width or shutil.get_terminal_size((100, 24)).columns
             _show(found, draw_text(pulses, answers, width=columns))
     if json:
         where = {} if output is None else {"output": str(output)}
         print_json({"file": file, **where, "trains": drawn})
-    elif output is not None:
-        say(str(output))
     return Exit.OK if any(one["frames"] for one in drawn) else Exit.NO
+
+
+def _write(
+    output: Path,
+    kind: Literal["png", "svg"],
+    title: str,
+    what: tuple[Pulses, list[Decoded]],
+    language: Language,
+) -> None:
+    from kwhub.infrared.plot import draw  # noqa: PLC0415 - only pictures need matplotlib
+
+    output.write_bytes(draw(*what, kind=kind, title=title, language=language))
 
 
 def _kind(output: Path | None) -> Literal["png", "svg"] | None:
