@@ -40,7 +40,9 @@ GROUPED: tuple[tuple[str, str, str], ...] = (
     ("headend", "run", "kwhub.cli.headend:run_headend"),
     ("infrared", "decode", "kwhub.cli.infrared:decode_pulses"),
     ("infrared", "encode", "kwhub.cli.infrared:encode_frame"),
+    ("infrared", "listen", "kwhub.cli.infrared_listen:listen"),
     ("infrared", "plot", "kwhub.cli.infrared_plot:plot_pulses"),
+    ("infrared", "simulate", "kwhub.cli.infrared_simulate:simulate_infrared"),
     ("token", "decode", "kwhub.cli.token:decode_token"),
     ("token", "issue", "kwhub.cli.token:issue_token"),
 )
