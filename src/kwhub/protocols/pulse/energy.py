@@ -29,7 +29,7 @@ class PulseMeter:
 
     def __post_init__(self) -> None:
         """Check the bounds."""
-        if min(map(Decimal, (self.constant, self.phases, self.current_max_a, self.voltage_v))) <= 0:
+        if self.constant <= 0 or self.phases <= 0 or not self._largest_load_w > 0:
             raise LocalError("constant, phases, current_max_a and voltage_v are above zero")
         if self.initial < 0 or not 0 <= self.decimals <= 6:
             raise LocalError("initial is not below zero, decimals are 0 to 6")
@@ -40,10 +40,15 @@ class PulseMeter:
         return exact.quantize(Decimal(1).scaleb(-self.decimals), ROUND_DOWN)
 
     @property
+    def _largest_load_w(self) -> Decimal:
+        if min(self.current_max_a, self.voltage_v) <= 0:
+            return Decimal(0)
+        return self.phases * self.voltage_v * self.current_max_a * MARGIN
+
+    @property
     def apart_us(self) -> int:
         """The shortest time between two pulses at the largest load, in microseconds."""
-        power_kw = self.phases * self.voltage_v * self.current_max_a * MARGIN / 1000
-        per_hour = power_kw * self.constant
+        per_hour = self._largest_load_w / 1000 * self.constant
         return int(SECONDS_PER_HOUR * US_PER_S / per_hour)
 
     def power_kw(self, between_us: int) -> Decimal:
