@@ -12,6 +12,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
+from kwhub.catalog.mbus import register_of
 from kwhub.catalog.names import from_gdw_curve, from_gdw_day_freeze
 from kwhub.domain.errors import DecodeError, LocalError
 from kwhub.domain.readings import Register
@@ -32,6 +33,11 @@ from kwhub.protocols.gdw1376_2 import frames as frames_13762
 from kwhub.protocols.gdw1376_2 import receiver as receiver_13762
 from kwhub.protocols.gdw1376_2 import summary as summary_13762
 from kwhub.protocols.gdw1376_2.guess import looks_like as looks_like_13762
+from kwhub.protocols.mbus import explain as explain_mbus
+from kwhub.protocols.mbus import frames as frames_mbus
+from kwhub.protocols.mbus import receiver as receiver_mbus
+from kwhub.protocols.mbus import summary as summary_mbus
+from kwhub.protocols.mbus.telegrams import read_telegram
 from kwhub.wire.explain import Explanation
 
 __all__ = ["PROTOCOLS", "Decoded", "DecodedValue", "decode", "detect", "explain", "split"]
@@ -40,7 +46,8 @@ DLT645_2007 = Edition.E2007.value
 DLT645_1997 = Edition.E1997.value
 GDW1376 = "gdw1376.1"
 GDW13762 = "gdw1376.2"
-PROTOCOLS = (DLT645_2007, DLT645_1997, GDW1376, GDW13762)
+MBUS = "mbus"
+PROTOCOLS = (DLT645_2007, DLT645_1997, GDW1376, GDW13762, MBUS)
 
 _AFN_DAY_DATA = 0x0D
 _FREEZES = {0x0C: range(129, 137), _AFN_DAY_DATA: range(161, 169)}
@@ -60,6 +67,7 @@ class DecodedValue:
     unit: str
     point: int | None = None  #: of the uplink: which measuring point
     time: str | None = None  #: of the uplink: wall time of a point of a curve
+    details: Mapping[str, Any] = field(default_factory=dict)  #: what else the protocol says of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +87,11 @@ def detect(raw: bytes) -> str:
 
     The uplink has 68 at bytes 0 and 5 with the doubled length between; DL/T 645 has 68 at bytes 0
     and 7 after any FE, and its function code tells the edition. The module interface has one 68 and
-    states its whole length; where that is right it is one, and else when the rest looks like it.
+    states its whole length; where that is right it is one, and else when the rest looks like it. M-Bus
+    has 68 at bytes 0 and 3 with the doubled length between, or is a short frame or E5.
     """
+    if explain_mbus.is_whole(raw):
+        return MBUS
     if raw[:1] == b"\x68" and raw[5:6] == b"\x68" and len(raw) >= 8 and raw[1:3] == raw[3:5]:
         return GDW1376
     if looks_like_13762(raw):
@@ -88,7 +99,7 @@ def detect(raw: bytes) -> str:
     frame = raw.lstrip(b"\xfe")
     if len(frame) > 8 and frame[7] == 0x68:
         return edition_of(frame[8]).value
-    return DLT645_2007
+    return MBUS if explain_mbus.looks_like(raw) else DLT645_2007
 
 
 def split(raw: bytes) -> list[bytes]:
@@ -101,6 +112,9 @@ def split(raw: bytes) -> list[bytes]:
     elif found == GDW13762:
         local = receiver_13762.Receiver().feed(raw)
         pieces = [item.raw for item in local if isinstance(item, receiver_13762.Received)]
+    elif found == MBUS:
+        bus = receiver_mbus.Receiver().feed(raw)
+        pieces = [item.raw for item in bus if isinstance(item, receiver_mbus.Received)]
     else:
         pieces = [item.raw for item in Receiver645().feed(raw) if isinstance(item, Received645)]
     return pieces if len(pieces) > 1 and b"".join(pieces) == raw else [raw]
@@ -129,6 +143,8 @@ def explain(raw: bytes, protocol: str | None = None) -> Explanation:
         return explain_1376.explain(raw)
     if found == GDW13762:
         return explain_13762.explain(raw)
+    if found == MBUS:
+        return explain_mbus.explain(raw)
     return explain_645.explain(raw)
 
 
@@ -273,11 +289,34 @@ def _decoded_inside(carried: bytes) -> list[Decoded]:
     return [_decode_645(one.raw, None) for one in found if isinstance(one, Received645)]
 
 
+def _decode_mbus(raw: bytes, _forced: str | None) -> Decoded:
+    try:
+        frame = frames_mbus.parse(raw)
+    except DecodeError as problem:
+        return Decoded(raw, MBUS, valid=False, error=problem)
+    telegram = read_telegram(frame)
+    values = tuple(
+        DecodedValue(
+            register_of(telegram.medium, record),
+            one.identifier,
+            one.name,
+            one.name_zh,
+            one.value,
+            one.unit,
+            details=one.details,
+        )
+        for one, record in zip(summary_mbus.values(telegram), telegram.records, strict=True)
+    )
+    fields = summary_mbus.summarise(telegram)
+    return Decoded(raw, MBUS, valid=True, error=telegram.error, frame=fields, values=values)
+
+
 _DECODERS: Mapping[str, Callable[[bytes, str | None], Decoded]] = MappingProxyType(
     {
         DLT645_2007: _decode_645,
         DLT645_1997: _decode_645,
         GDW1376: _decode_1376,
         GDW13762: _decode_13762,
+        MBUS: _decode_mbus,
     }
 )

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -94,11 +95,14 @@ def _as_json(result: Decoded, language: Language) -> dict[str, Any]:
                 "register": value.register,
                 "identifier": value.identifier,
                 "name": value.name if language == EN else value.name_zh,
-                "value": None if value.value is None else str(value.value),
+                "value": format(value.value, "f")
+                if isinstance(value.value, Decimal)
+                else value.value,
                 "unit": value.unit,
             }
             | ({} if value.point is None else {"point": value.point})
             | ({} if value.time is None else {"time": value.time})
+            | dict(value.details)
             for value in result.values
         ],
     }

@@ -1,0 +1,189 @@
+"""One end of a bus: bytes in, events out, time as an argument.
+
+Source: EN 13757-2: frame count bit for each address, answer between 11 bit times and 330 bit times + 50 ms.
+"""
+
+from enum import Enum
+from typing import Any
+
+from kwhub.domain.errors import LocalError
+from kwhub.protocols.mbus import control as c
+from kwhub.protocols.mbus.frames import FrameMbus, Kind
+from kwhub.protocols.mbus.messages import (
+    Acknowledged,
+    Answered,
+    Asked,
+    Read,
+    Reply,
+    Reset,
+    Send,
+    Sent,
+    TimedOut,
+)
+from kwhub.protocols.mbus.receiver import Received, Receiver
+from kwhub.wire.events import Discarded
+
+__all__ = [
+    "ANSWER_BITS",
+    "ANSWER_EXTRA_S",
+    "BITS_A_BYTE",
+    "GAP_BITS",
+    "LATENCY_S",
+    "Role",
+    "Session",
+]
+
+BITS_A_BYTE = 11
+ANSWER_BITS = 330
+ANSWER_EXTRA_S = 0.05
+GAP_BITS = 33
+LATENCY_S = 0.1
+"""Of a USB adapter; gateways need more."""
+
+
+class Role(Enum):
+    """Which end."""
+
+    MASTER = "master"
+    SLAVE = "slave"
+
+
+class Session:
+    """A `kwhub.domain.machine.Machine`. ``now`` is monotonic seconds.
+
+    Args:
+        role: which end.
+        baud: speed of the line; every wait follows from it.
+        latency_s: what adapters and gateways add to every wait.
+    """
+
+    def __init__(self, role: Role, *, baud: int = 2400, latency_s: float = LATENCY_S) -> None:
+        if baud not in c.CI_BY_BAUD:
+            raise LocalError(f"M-Bus has no speed of {baud} baud")
+        self.role = role
+        self.baud = baud
+        self.latency_s = latency_s
+        self._receiver = Receiver()
+        self._bits: dict[int, bool] = {}
+        self._request: Any = None
+        self._deadline: float | None = None
+        self._heard = bytearray()
+        self._last = b""
+        self._out = bytearray()
+        self._events: list[Any] = []
+
+    def send(self, request: Any, now: float) -> None:
+        """Queue a request, or a slave's answer. Raises LocalError when not allowed now."""
+        if self.role is Role.SLAVE:
+            if not isinstance(request, Reply):
+                raise LocalError(f"a slave does not send {type(request).__name__}")
+            self._out += request.frame.to_bytes()
+            return
+        if self._request is not None:
+            raise LocalError("the last request has not ended")
+        raw = self._frame(request).to_bytes()
+        self._request, self._last = request, raw
+        self._heard.clear()
+        self._out += raw
+        bits = len(raw) * BITS_A_BYTE + ANSWER_BITS
+        self._deadline = now + bits / self.baud + ANSWER_EXTRA_S + self.latency_s
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Take any number of received bytes."""
+        self._take(self._receiver.feed(data))
+        if self.role is Role.MASTER and self._request is None and not self._receiver.pending:
+            self._deadline = None
+        elif self._receiver.pending:
+            bits = self._receiver.missing * BITS_A_BYTE + GAP_BITS
+            at = now + bits / self.baud + self.latency_s
+            self._deadline = at if self.role is Role.SLAVE else max(at, self._deadline or at)
+        elif self.role is Role.SLAVE:
+            self._deadline = None
+
+    def events(self) -> list[Any]:
+        """Take what has happened since the last call."""
+        taken, self._events = self._events, []
+        return taken
+
+    def outgoing(self, now: float) -> bytes:  # noqa: ARG002 - the verb has the same shape everywhere
+        """Take the bytes to be written."""
+        taken = bytes(self._out)
+        self._out.clear()
+        return taken
+
+    def deadline(self) -> float | None:
+        """When the answer or the rest of a frame is no longer expected."""
+        return self._deadline
+
+    def on_deadline(self, now: float) -> None:
+        """Give up what is due."""
+        if self._deadline is None or now < self._deadline:
+            return
+        self._deadline = None
+        self._take(self._receiver.give_up())
+        if self._request is None:
+            return
+        request = self._request
+        if request.address == c.ADDRESS_ALL:
+            self._succeed(Sent(request))
+        else:
+            self._request = None
+            self._events.append(TimedOut(request, bytes(self._heard)))
+
+    def _frame(self, request: Any) -> FrameMbus:
+        bit = c.FCB if self._bits.get(request.address, True) else 0
+        match request:
+            case Reset():
+                return FrameMbus.short(c.SND_NKE, request.address)
+            case Read():
+                service = c.REQ_UD1 if request.alarms else c.REQ_UD2
+                return FrameMbus.short(service | bit, request.address)
+            case Send():
+                return FrameMbus.long(c.SND_UD | bit, request.address, request.ci, request.data)
+            case _:
+                raise LocalError(f"a master does not send {type(request).__name__}")
+
+    def _succeed(self, event: Any) -> None:
+        """The exchange went well: the frame count bit goes on."""
+        address = self._request.address
+        if isinstance(self._request, Reset):
+            self._bits[address] = True
+            if address == c.ADDRESS_ALL:
+                self._bits.clear()
+        else:
+            self._bits[address] = not self._bits.get(address, True)
+        self._request = None
+        self._events.append(event)
+
+    def _take(self, found: list[Received | Discarded]) -> None:
+        for one in found:
+            if isinstance(one, Discarded):
+                self._heard += one.raw
+                self._events.append(one)
+            elif self.role is Role.SLAVE:
+                if one.frame.from_master:
+                    self._events.append(Asked(one.frame, one.raw))
+                else:
+                    self._events.append(Discarded(one.raw, "foreign", "a slave's frame"))
+            else:
+                self._hear(one)
+
+    def _hear(self, one: Received) -> None:
+        frame, request = one.frame, self._request
+        if frame.from_master:
+            kind = "echo" if one.raw == self._last else "foreign"
+            self._events.append(Discarded(one.raw, kind, "a master's frame"))
+        elif request is None:
+            self._events.append(Discarded(one.raw, "unexpected", "nothing was asked"))
+        elif frame.kind is Kind.ACK and (not isinstance(request, Read) or request.alarms):
+            self._succeed(Acknowledged(request))
+        elif isinstance(request, Read) and frame.kind is not Kind.ACK and _from(frame, request):
+            self._succeed(Answered(request, frame, one.raw))
+        else:
+            self._heard += one.raw
+            self._events.append(Discarded(one.raw, "unexpected", "no answer to what was asked"))
+
+
+def _from(frame: FrameMbus, request: Read) -> bool:
+    """Whether an answer is of the slave that was asked; behind FD and FE it gives its own address."""
+    return request.address > c.ADDRESS_MAX or frame.address == request.address
