@@ -17,6 +17,7 @@ from kwhub.protocols.gdw1376.messages import (
     Answered,
     Beat,
     Confirm,
+    Confirmed,
     Denied,
     Deny,
     LoggedIn,
@@ -88,7 +89,7 @@ class Station:
             return [Confirm(event.frame)]
         if isinstance(event, Reported):
             return self._reported(event)
-        if isinstance(event, Answered | Denied | TimedOut):
+        if isinstance(event, Answered | Confirmed | Denied | TimedOut):
             self._ended.pop(id(event.request)).set_result(event)
         return []
 

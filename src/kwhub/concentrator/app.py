@@ -7,13 +7,19 @@ from datetime import timedelta
 import structlog
 
 from kwhub.concentrator.answers import Answers
+from kwhub.concentrator.archive import Archive
 from kwhub.concentrator.bus import Bus, OpenLink
 from kwhub.concentrator.config import Config
 from kwhub.concentrator.counters import BusCounters, Counters
 from kwhub.concentrator.database import Opener, open_file
 from kwhub.concentrator.denials import DENIED
+from kwhub.concentrator.events import Events
 from kwhub.concentrator.outbox import ROWS_PER_PRUNE_MAX, Outbox
-from kwhub.concentrator.plan import Plan
+from kwhub.concentrator.served_desk import Desk, Parts
+from kwhub.concentrator.served_files import Files
+from kwhub.concentrator.served_rights import Rights, load_rights
+from kwhub.concentrator.served_site import CLOCK_OFFSET, RunningSite, plan_of
+from kwhub.concentrator.site_clock import SiteClock
 from kwhub.concentrator.uplink import Uplink
 from kwhub.links.address import open_link as open_address
 from kwhub.links.base import Link
@@ -46,6 +52,7 @@ class Concentrator:
         chance: Random,
         open_link: OpenLink | None = None,
         opener: Opener = open_file,
+        rights: Rights | None = None,
     ) -> None:
         """Open the store; nothing is asked and nobody is called before ``run``.
 
@@ -55,14 +62,20 @@ class Concentrator:
             chance: jitter of the pauses before reconnecting.
             open_link: opens a link by its address; by default those of ``kwhub.links``.
             opener: opens the file of the store.
+            rights: what the head-end may order; by default what the settings say.
 
         Raises:
             StoreError: the store cannot be opened.
+            ConfigError: a secret that the settings name cannot be read.
         """
         self.config = config
         self.counters = Counters()
         self.outbox = Outbox.open(config.concentrator.store, opener=opener)
-        self._clock = clock
+        self.archive = Archive(self.outbox.database)
+        self.archive.seed(config)
+        self._clock = SiteClock(clock)
+        self._clock.offset_s = self.archive.state(CLOCK_OFFSET)
+        clock = self._clock
         self._chance = chance
         self._log = structlog.get_logger("kwhub.concentrator").bind(
             terminal=f"{config.concentrator.region}-{config.concentrator.terminal:05d}"
@@ -74,21 +87,35 @@ class Concentrator:
             ((meter.point, meter.settings.address) for meter in meters),
             int(clock.now().timestamp()),
         )
-        self.uplink = Uplink(
+        self.events = Events(self.outbox.database)
+        self.uplink = self._make_uplink(open_link, rights or load_rights(config.head_end))
+
+    def _make_uplink(self, open_link: OpenLink, rights: Rights) -> Uplink:
+        config, clock = self.config, self._clock
+        meters = [meter for bus in self.buses for meter in bus.meters]
+        zone = config.concentrator.tzinfo
+        answers = Answers(self.outbox, meters, zone, archive=self.archive, events=self.events)
+        site = RunningSite(config, self.archive, self.outbox, clock, self.buses)
+        parts = Parts(self.archive, self.events, Files(self.outbox.database))
+        uplink = Uplink(
             config.concentrator,
             config.uplink,
             self.outbox,
-            Answers(self.outbox, meters, config.concentrator.tzinfo),
+            answers,
+            desk=Desk(config, parts, answers, site, rights),
             clock=clock,
             open_link=open_link,
             ports={bus.settings.port: bus for bus in self.buses},
             counters=self.counters.uplink,
         )
+        site.attach(uplink, answers.shelf)
+        return uplink
 
     def _make_buses(self, open_link: OpenLink) -> list[Bus]:
-        plan = Plan(self.config.plan, self.config.concentrator.tzinfo)
-        return [
-            Bus(
+        buses = []
+        for settings in self.config.bus:
+            plan = plan_of(self.config, self.archive, settings.port)
+            bus = Bus(
                 settings,
                 plan,
                 self.outbox,
@@ -97,8 +124,9 @@ class Concentrator:
                 counters=self.counters.buses.setdefault(settings.name, BusCounters()),
                 on_readings=self._on_readings,
             )
-            for settings in self.config.bus
-        ]
+            bus.assign(plan, self.archive.meters(settings))
+            buses.append(bus)
+        return buses
 
     async def run(self) -> None:
         """Work until cancelled; links that fail are opened again after a pause.

@@ -1,22 +1,26 @@
 """One bus with its meters: works through the plan, and lets orders of the head-end go first."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from kwhub.concentrator.collect import MeterTalk
-from kwhub.concentrator.config import BusSettings
+from kwhub.concentrator.config import BusSettings, MeterSettings
 from kwhub.concentrator.counters import BusCounters
 from kwhub.concentrator.forward import Forwarded, RawRequest
 from kwhub.concentrator.line import Line
 from kwhub.concentrator.outbox import Batch, Gap, MeterState, Outbox
 from kwhub.concentrator.plan import Ledger, Plan, PlannedMeter
 from kwhub.domain.errors import LinkDown
+from kwhub.domain.machine import Conversation
 from kwhub.links.base import Link
 from kwhub.protocols.gdw1376.afn_10 import Forward
 from kwhub.runtime.clock import Clock
 
 __all__ = ["Bus", "OpenLink"]
+
+T = TypeVar("T")
 
 COMMIT_AFTER_S = 30
 """What was read is kept at the latest so long after it was read."""
@@ -52,6 +56,36 @@ class Bus:
         self._on_readings = on_readings
         self._line: Line | None = None
         self._batch: Batch | None = None
+        self._wake = asyncio.Event()  # look at the plan before the moment that was planned
+        self._is_stale = False  # archive or schedule have changed
+        self.reload: Callable[[], None] | None = None  #: takes over the new archive, between rounds
+        self.held_until: Callable[[int], int] | None = None  #: when reading is allowed again
+
+    def assign(self, plan: Plan, meters: Sequence[MeterSettings]) -> None:
+        """Make these the plan and the meters; between rounds only."""
+        self._plan = plan
+        self.meters = [plan.meter(meter) for meter in meters]
+
+    @property
+    def is_down(self) -> bool:
+        """Whether its link is down."""
+        return self._line is None
+
+    def renew(self) -> None:
+        """Archive, schedule or clock have changed: end the round and look at the plan anew."""
+        self._is_stale = True
+        self._wake.set()
+
+    async def talk(self, conversation: Conversation[T]) -> T:
+        """Run a conversation for the head-end, before the work of the plan.
+
+        Raises:
+            LinkDown: the bus is down.
+            Exception: whatever the conversation raises.
+        """
+        if self._line is None:
+            raise LinkDown(f"{self.settings.name} is down")
+        return await self._line.talk(conversation)
 
     async def serve(self) -> None:
         """Open the link and read by the plan until the link is down.
@@ -71,10 +105,17 @@ class Bus:
             line = self._line = Line(link, self.settings, self._clock, self.counters)
             while True:
                 moment = await self._round(line)
-                await self._clock.sleep(moment - self._clock.now().timestamp())
+                await self._rest(moment - self._clock.now().timestamp())
         finally:
             self._line = None
             await link.aclose()
+
+    async def _rest(self, seconds: float) -> None:
+        """Sleep until the next round, or until something has changed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._wake.wait()
+        self._wake.clear()
 
     async def forward(self, order: Forward) -> bytes:
         """Send raw bytes once, before the work of the plan; the raw answer, empty when silent."""
@@ -97,14 +138,31 @@ class Bus:
             The moment of the next round, seconds since 1970 UTC.
         """
         self._keep()
+        self._take_over()
         ledgers = self._ledgers()
         try:
             for meter in self.meters:
+                if self._is_stale or self._held() > self._now():
+                    break
                 await self._talk_to(line, meter, ledgers[meter.point])
         finally:
             self._keep()
+        if self._is_stale:
+            return self._now()
+        if (held := self._held()) > self._now():
+            return held
         self.counters.rounds += 1
         return self._plan.next_moment(self._ledgers().values(), self._now())
+
+    def _take_over(self) -> None:
+        """Read archive and schedule when they have changed."""
+        self._wake.clear()
+        if self._is_stale and self.reload is not None:
+            self.reload()
+        self._is_stale = False
+
+    def _held(self) -> int:
+        return self.held_until(self._now()) if self.held_until else 0
 
     async def _talk_to(self, line: Line, meter: PlannedMeter, ledger: Ledger) -> None:
         due = self._plan.due(meter, ledger, self._now())

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from kwhub.catalog.quirks import deviations_named
+from kwhub.concentrator.served_rights import HeadEndSettings
 from kwhub.domain.errors import ConfigError, LocalError
 from kwhub.links.address import parse
 from kwhub.protocols.dlt645.deviations import Deviations
@@ -149,6 +150,7 @@ class Config(Settings, frozen=True):
     uplink: UplinkSettings
     bus: tuple[BusSettings, ...]
     plan: PlanSettings = PlanSettings()
+    head_end: HeadEndSettings = HeadEndSettings()
 
     def __post_init__(self) -> None:
         if not self.bus:
@@ -173,7 +175,9 @@ def load(path: str | Path) -> Config:
     config = load_toml(path, Config, check=_addresses_make_sense)
     store = Path(path).parent / config.concentrator.store
     identity = msgspec.structs.replace(config.concentrator, store=str(store))
-    return msgspec.structs.replace(config, concentrator=identity)
+    return msgspec.structs.replace(
+        config, concentrator=identity, head_end=config.head_end.within(Path(path).parent)
+    )
 
 
 def loads(text: str, *, file: str = "") -> Config:

@@ -42,6 +42,8 @@ class UplinkCounters:
     heartbeats: int = 0
     requests_answered: int = 0
     requests_denied: int = 0
+    requests_stale: int = 0  #: older than their time tag permits; not answered
+    events_reported: int = 0  #: confirmed by the head-end
 
 
 @dataclass(slots=True)

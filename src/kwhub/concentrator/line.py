@@ -60,6 +60,21 @@ class Line:
             finally:
                 self.count(driver)
 
+    async def talk(self, conversation: Conversation[T]) -> T:
+        """Run a conversation of the head-end, as soon as the present one is over.
+
+        Raises:
+            LinkDown: the bus is down.
+            Exception: whatever the conversation raises.
+        """
+        async with self.shared.claim("order", priority=PRIORITY_ORDER) as link:
+            session = Session(Role.MASTER, answer_times=self.answer_times, baud=self.settings.baud)
+            driver = Driver(link, session, self.clock, attempts=self.settings.attempts)
+            try:
+                return await driver.run(conversation)
+            finally:
+                self.count(driver)
+
     def count(self, driver: Driver) -> None:
         """Add what a driver has done."""
         counters = self.counters

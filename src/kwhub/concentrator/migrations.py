@@ -87,5 +87,49 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX reading_delivered ON reading (delivered_at) WHERE delivered_at IS NOT NULL",
     ),
     ("CREATE INDEX reading_withheld ON reading (received_at) WHERE withheld IS NOT NULL",),
+    (
+        """CREATE TABLE archive (                   -- 04-F10: which meter is at which point
+            place INTEGER PRIMARY KEY,            -- the index of F10
+            point INTEGER NOT NULL UNIQUE,
+            record BLOB NOT NULL                  -- 27 bytes as on the wire
+        ) STRICT""",
+        """CREATE TABLE archive_seed (              -- what the settings file said last
+            point INTEGER PRIMARY KEY,
+            record BLOB NOT NULL
+        ) STRICT""",
+        """CREATE TABLE parameter (                 -- everything else that AFN 04 sets
+            function INTEGER NOT NULL,
+            point INTEGER NOT NULL,
+            item INTEGER NOT NULL,                -- port, index or class in a list; else 0
+            data BLOB NOT NULL,
+            PRIMARY KEY (function, point, item)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE state (                     -- what AFN 05 orders and a restart must not forget
+            name TEXT PRIMARY KEY,
+            value INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE event (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            important INTEGER NOT NULL,
+            number INTEGER NOT NULL,              -- counted from 0 within its class; EC is modulo 256
+            code INTEGER NOT NULL,                -- ERC
+            at INTEGER NOT NULL,                  -- seconds since 1970 UTC
+            body BLOB NOT NULL,
+            reported_at INTEGER,
+            UNIQUE (important, number)
+        ) STRICT""",
+        """CREATE TABLE file_segment (
+            file INTEGER NOT NULL,
+            segment INTEGER NOT NULL,
+            data BLOB NOT NULL,
+            PRIMARY KEY (file, segment)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE file (
+            file INTEGER PRIMARY KEY,
+            segments INTEGER NOT NULL,
+            sha256 TEXT,                          -- NULL: not complete yet
+            completed_at INTEGER
+        ) STRICT""",
+    ),
 )
 """Numbered from 1; a published one is never edited."""

@@ -124,6 +124,11 @@ class Outbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @property
+    def database(self) -> Database:
+        """The file itself, for what else is kept in it."""
+        return self._database
+
     @classmethod
     def open(cls, path: str, *, opener: Opener = open_file) -> Self:
         """Open or create the file. Raises StoreError."""

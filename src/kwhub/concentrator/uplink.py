@@ -15,11 +15,13 @@ from kwhub.concentrator.counters import UplinkCounters
 from kwhub.concentrator.denials import DENIALS_MAX, DENIED, Denials
 from kwhub.concentrator.outbox import Entry, Outbox
 from kwhub.concentrator.report import Parcel, pack
+from kwhub.concentrator.served_desk import Desk, event_units
+from kwhub.concentrator.served_reception import FORWARD, Later, Reception
 from kwhub.domain.errors import KwhubError, LinkDown, Refusal
 from kwhub.domain.readings import DAY_INTERVAL_S
 from kwhub.links.base import Link
 from kwhub.links.drive import Attendant
-from kwhub.protocols.gdw1376 import afn_10
+from kwhub.protocols.gdw1376 import afn_0e, afn_10
 from kwhub.protocols.gdw1376.afn_10 import Forward, ForwardAnswer
 from kwhub.protocols.gdw1376.frames import Frame1376, TerminalAddress
 from kwhub.protocols.gdw1376.messages import (
@@ -76,6 +78,7 @@ class Uplink:
         open_link: OpenLink,
         ports: Mapping[int, Forwards],
         counters: UplinkCounters,
+        desk: Desk | None = None,
     ) -> None:
         self.address = TerminalAddress(identity.region, identity.terminal)
         self.zone = identity.tzinfo
@@ -86,6 +89,11 @@ class Uplink:
         self.ports = ports
         self.counters = counters
         self.denials = Denials()
+        self.desk = desk
+        self.stations = [settings.address]  #: link addresses of the head-end by priority
+        self.reports_allowed = True  #: 05-F37 forbids them, 05-F29 allows them again
+        self.reception = Reception(clock, counters)
+        self._station = 0
         self.news = asyncio.Event()  #: the outbox has got something
         self._open_link = open_link
         self._confirmed: list[int] = []  # places that the store does not know to be delivered yet
@@ -98,7 +106,9 @@ class Uplink:
             Refusal: the head-end does not know this terminal, or denies reports.
             StoreError: the store cannot be read or written.
         """
-        link = await self._open_link(self.settings.address)
+        station = self.stations[self._station % len(self.stations)]
+        self._station += 1  # the next one, should this one fail before the login
+        link = await self._open_link(station)
         try:
             self.counters.connects += 1
             await _Connection(self, link).run()
@@ -119,6 +129,10 @@ class Uplink:
             self.outbox.delivered(self._confirmed, int(self.clock.now().timestamp()))
             self.counters.readings_delivered += len(self._confirmed)
             self._confirmed.clear()
+
+    def logged_in(self) -> None:
+        """The head-end knows us; the next connection begins with the first address again."""
+        self._station = 0
 
     def wall_now(self) -> datetime:
         """The site's naive wall time."""
@@ -166,8 +180,13 @@ class _Connection:
         if not isinstance(login, Confirmed):
             raise _failure(login, "login")
         self._counters.logged_in = True
+        self._uplink.logged_in()
         while True:
             self._uplink.news.clear()
+            if not self._uplink.reports_allowed:
+                await self._uplink.news.wait()
+                continue
+            await self._report_events()
             self._uplink.settle()
             entries = self._fetch()
             if not entries:
@@ -179,7 +198,20 @@ class _Connection:
             for reason, places in _by_reason(packed.unsayable).items():
                 self._withhold(places, reason)
             for parcel in packed.parcels:
-                await self._deliver(parcel)
+                if self._uplink.reports_allowed:
+                    await self._deliver(parcel)
+
+    async def _report_events(self) -> None:
+        """Report important events before the readings; what is denied is not offered again."""
+        desk = self._uplink.desk
+        while desk is not None and (waiting := desk.parts.events.unreported()):
+            units = event_units(waiting, desk.parts.events.counters(), important=True)
+            event = await self._send(Report(tuple(units), afn_0e.AFN))
+            if isinstance(event, TimedOut):
+                raise _failure(event, "report of events")
+            self._counters.events_reported += len(waiting) * isinstance(event, Confirmed)
+            now = int(self._uplink.clock.now().timestamp())
+            desk.parts.events.reported([each.id for each in waiting], now)
 
     def _fetch(self) -> list[Entry]:
         """The oldest readings that wait and are not put aside; of a day freeze all tariffs or none."""
@@ -263,10 +295,23 @@ class _Connection:
 
     def _asked(self, event: Asked) -> Iterable[Any]:
         frame = event.frame
-        if frame.afn == afn_10.AFN:
+        desk = self._uplink.desk
+        if desk is None:
+            if frame.afn == afn_10.AFN:
+                return self._forward(event)
+            units = self._uplink.answers.of(frame, self._uplink.wall_now())
+            return [self._answer(frame, units)]
+        taken = self._uplink.reception.take(event, desk, self._uplink.wall_now())
+        if taken is FORWARD:
             return self._forward(event)
-        units = self._uplink.answers.of(frame, self._uplink.wall_now())
-        return [self._answer(frame, units)]
+        if isinstance(taken, Later):
+            self._tasks.create_task(self._later(taken))
+            return []
+        return taken
+
+    async def _later(self, work: Later) -> None:
+        for reply in await work.finish():
+            await self._attendant.send(reply)
 
     def _answer(self, frame: Frame1376, units: Sequence[Unit]) -> Answer | Deny:
         self._counters.requests_answered += bool(units)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from kwhub.domain.errors import LocalError
 from kwhub.protocols.gdw1376 import afn_00, afn_02
 from kwhub.protocols.gdw1376.frames import (
+    COUNTER_BYTES,
     PASSWORD_BYTES,
     STANDARD,
     TAG_BYTES,
@@ -45,6 +46,7 @@ REPORT_USER_BYTES_MAX = 1000
 _LINK = Control.from_byte(0xC9)
 _REPORT = Control.from_byte(0xC4)
 _ANSWER = Control.from_byte(0x88)
+_ANSWER_WITH_EVENTS = Control.from_byte(0xA8)
 _UP_CONFIRM = Control.from_byte(0x80)
 _DOWN_CONFIRM = Control.from_byte(0x00)
 _REQUEST_CLASS_2 = Control.from_byte(0x4B)
@@ -153,17 +155,19 @@ def answer_frames(
     address: TerminalAddress,
     *,
     user_bytes_max: int = REPORT_USER_BYTES_MAX,
+    event_counters: tuple[int, int] | None = None,
 ) -> list[Frame1376]:
     """The frames of an answer: FIR and FIN mark its ends, RSEQ counts up. Raises LocalError."""
     tagged = asked.time_tag is not None
     room = user_bytes_max - STANDARD.user_bytes_min - (TAG_BYTES if tagged else 0)
+    room -= COUNTER_BYTES if event_counters else 0
     groups = group_units(units, room)
     if not groups:
         raise LocalError("an answer without units; deny instead")
     own = replace(address, msa=asked.address.msa, group=False)
     return [
         Frame1376(
-            _ANSWER,
+            _ANSWER_WITH_EVENTS if event_counters else _ANSWER,
             own,
             asked.afn,
             Sequence(
@@ -173,6 +177,7 @@ def answer_frames(
                 tagged=tagged,
             ),
             group,
+            event_counters=event_counters,
             time_tag=asked.time_tag,
         )
         for place, group in enumerate(groups)

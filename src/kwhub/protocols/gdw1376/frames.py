@@ -20,6 +20,7 @@ from kwhub.wire.checksums import sum8
 
 __all__ = [
     "BROADCAST",
+    "COUNTER_BYTES",
     "END",
     "HEAD_BYTES",
     "PASSWORD_BYTES",

@@ -93,6 +93,7 @@ class Answer:
 
     frame: Frame1376  #: the request
     units: Units
+    event_counters: tuple[int, int] | None = None  #: EC, when important events wait (ACD = 1)
 
 
 @dataclass(frozen=True, slots=True)

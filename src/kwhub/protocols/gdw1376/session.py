@@ -191,7 +191,13 @@ class Session:
         address = answer.frame.address if station else self._known_address()
         if isinstance(answer, Answer):
             limit = REPORT_USER_BYTES_MAX
-            frames = answer_frames(answer.frame, answer.units, address, user_bytes_max=limit)
+            frames = answer_frames(
+                answer.frame,
+                answer.units,
+                address,
+                user_bytes_max=limit,
+                event_counters=answer.event_counters,
+            )
             raw = b"".join(frame.to_bytes() for frame in frames)
         elif isinstance(answer, Confirm):
             raw = confirm_frame(answer, address).to_bytes()

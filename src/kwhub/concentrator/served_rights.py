@@ -1,0 +1,95 @@
+"""What the head-end may order, and by which secrets; the secrets stand in files of their own.
+
+Source: Q/GDW 1376.1-2013, clause 4.3.4.5 (PW) and 04-F5; DL/T 645-2007, clause 7 (relay orders).
+"""
+
+import hmac
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from msgspec import Meta
+from msgspec.structs import replace
+
+from kwhub.domain.errors import ConfigError
+from kwhub.protocols.dlt645.authority import Authority, Key
+from kwhub.protocols.gdw1376.common import PASSWORD_AFNS
+from kwhub.protocols.gdw1376.frames import Frame1376
+from kwhub.runtime.settings import Settings
+
+__all__ = ["HeadEndSettings", "Rights", "load_rights"]
+
+SECRET_BYTES_MAX = 1_000
+_PASSWORD_SIZES = (2, 16)
+_DIGITS = 6
+
+Operator: TypeAlias = Annotated[
+    str, Meta(pattern=r"^[0-9A-F]{8}$", description="eight hexadecimal digits in quotes")
+]
+
+
+class HeadEndSettings(Settings, frozen=True):
+    """What the head-end must show, and what it may do."""
+
+    password_file: str = ""  #: PW as hexadecimal digits; without it PW is not looked at
+    relay_password_file: str = ""  #: six digits; without it no relay is switched
+    relay_level: Annotated[int, Meta(ge=0, le=9)] = 2
+    relay_operator: Operator = "00000000"
+    direct_reads: bool = True  #: 10-F9
+
+    def within(self, folder: Path) -> "HeadEndSettings":
+        """The same with its relative files in a folder."""
+        files = (self.password_file, self.relay_password_file)
+        password, relay = (str(folder / each) if each else "" for each in files)
+        return replace(self, password_file=password, relay_password_file=relay)
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """The same with its secrets, which never show."""
+
+    password: bytes | None = field(default=None, repr=False)
+    relay: Authority | None = None  #: for trip and permit closing; None: refused
+    direct_reads: bool = True
+
+    def admits(self, frame: Frame1376) -> bool:
+        """Whether PW is right, or need not be."""
+        if self.password is None or frame.afn not in PASSWORD_AFNS:
+            return True
+        return hmac.compare_digest(frame.password or b"", self.password)
+
+
+def load_rights(settings: HeadEndSettings) -> Rights:
+    """Read the secrets.
+
+    Raises:
+        ConfigError: a file cannot be read, or does not hold what it should.
+    """
+    password, relay = None, None
+    if settings.password_file:
+        text = _secret(Path(settings.password_file))
+        password = _hexadecimal(text)
+        if len(password) not in _PASSWORD_SIZES:
+            raise ConfigError("the head-end's password must be 32 (or 4) hexadecimal digits")
+    if settings.relay_password_file:
+        text = _secret(Path(settings.relay_password_file))
+        if len(text) != _DIGITS or not text.isdecimal():
+            raise ConfigError(f"the meters' relay password must be {_DIGITS} digits")
+        relay = Authority(Key(settings.relay_level, text), settings.relay_operator)
+    return Rights(password, relay, settings.direct_reads)
+
+
+def _secret(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            text = file.read(SECRET_BYTES_MAX).decode("ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from None
+    return text.split("\n", 1)[0].strip()
+
+
+def _hexadecimal(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return b""
