@@ -1,0 +1,107 @@
+"""Age, password and repetition of orders at the reception of a running concentrator."""
+
+from datetime import datetime
+
+import pytest
+from tests.concentrator.world import play
+
+from kwhub.concentrator.served_reception import Later
+from kwhub.concentrator.served_rights import HeadEndSettings, Rights, load_rights
+from kwhub.domain.errors import ConfigError
+from kwhub.protocols.dlt645.authority import Authority, Key
+from kwhub.protocols.gdw1376.frames import Control, Frame1376, Sequence, TerminalAddress, TimeTag
+from kwhub.protocols.gdw1376.messages import Asked, Confirm, Deny
+from kwhub.protocols.gdw1376.units import Unit
+
+ADDRESS = TerminalAddress("4101", 2082, msa=1)
+WALL = datetime(2026, 3, 2, 0, 10)
+PAUSE = Unit((0,), (49,), b"\2")
+
+
+def order(unit, *, password=bytes(16), sent=None):
+    tag = None if sent is None else TimeTag(1, bytes.fromhex(sent), 5)
+    sequence = Sequence(1, tagged=tag is not None)
+    control = Control.from_byte(0x4A)
+    frame = Frame1376(control, ADDRESS, 5, sequence, (unit,), password, time_tag=tag)
+    return Asked(frame, frame.to_bytes())
+
+
+def take(world, asked):
+    uplink = world.concentrator.uplink
+    return uplink.reception.take(asked, uplink.desk, WALL)
+
+
+def test_an_order_that_is_too_old_is_dropped_and_one_in_time_is_not(tmp_path):
+    async def story(world):
+        world.start()
+        assert take(world, order(PAUSE, sent="00040002")) == ()
+        assert world.concentrator.counters.uplink.requests_stale == 1
+        (reply,) = take(world, order(PAUSE, sent="00060002"))
+        assert isinstance(reply, Confirm)
+        await world.stop()
+
+    play(story, tmp_path / "store.sqlite")
+
+
+def test_a_doubled_order_is_carried_out_once(tmp_path):
+    async def story(world):
+        world.start()
+        first, resume = order(PAUSE), order(Unit((0,), (50,), b"\2"))
+        archive = world.concentrator.archive
+        (reply,) = take(world, first)
+        archive.set_state("port 2 paused", 7)
+        assert take(world, first) == (reply,)
+        assert archive.state("port 2 paused") == 7
+        take(world, resume)
+        take(world, first)
+        assert archive.state("port 2 paused") == 1
+        await world.clock.sleep(61)
+        archive.set_state("port 2 paused", 7)
+        take(world, first)
+        assert archive.state("port 2 paused") == 1
+        await world.stop()
+
+    play(story, tmp_path / "store.sqlite")
+
+
+def test_a_wrong_password_changes_nothing(tmp_path):
+    async def story(world):
+        world.start()
+        desk = world.concentrator.uplink.desk
+        desk.rights = Rights(password=bytes(range(16)))
+        (reply,) = take(world, order(PAUSE))
+        assert isinstance(reply, Deny)
+        (reply,) = take(world, order(PAUSE, password=bytes(range(16))))
+        assert isinstance(reply, Confirm)
+        assert "password" not in repr(desk.rights)
+        await world.stop()
+
+    play(story, tmp_path / "store.sqlite")
+
+
+def test_no_relay_is_switched_without_its_password(tmp_path):
+    async def story(world):
+        world.start()
+        work = take(world, order(Unit((1,), (1,), b"\0")))
+        assert isinstance(work, Later)
+        (reply,) = await work.finish()
+        assert isinstance(reply, Deny)
+        await world.stop()
+
+    play(story, tmp_path / "store.sqlite")
+
+
+def test_secrets_come_from_files(tmp_path):
+    station, relay = tmp_path / "pw", tmp_path / "relay"
+    station.write_text("00" * 16 + "\n")
+    relay.write_text("123456\n")
+    settings = HeadEndSettings(station.name, relay.name).within(tmp_path)
+    rights = load_rights(settings)
+    assert rights.password == bytes(16)
+    assert rights.relay == Authority(Key(2, "123456"), "00000000")
+    (tmp_path / "pw").write_text("0")
+    with pytest.raises(ConfigError):
+        load_rights(settings)
+    (tmp_path / "pw").unlink()
+    with pytest.raises(ConfigError):
+        load_rights(settings)
