@@ -16,6 +16,7 @@ from kwhub.catalog.quirks import quirks
 from kwhub.catalog.registers import REGISTERS
 from kwhub.cli.app import app
 from kwhub.concentrator import config as concentrator
+from kwhub.concentrator import served_rights
 from kwhub.headend import config as headend
 from kwhub.links.address import SCHEMES
 from kwhub.protocols.dlt645.editions import Edition
@@ -116,6 +117,11 @@ def settings() -> str:
                 ("[[bus]]", concentrator.BusSettings),
                 ("[[bus.meter]]", concentrator.MeterSettings),
             ),
+        ),
+        (
+            "What the head-end may order",
+            served_rights,
+            (("[head_end]", served_rights.HeadEndSettings),),
         ),
         (
             "Head-end",
