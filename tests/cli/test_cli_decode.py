@@ -173,3 +173,28 @@ def test_every_uplink_vector(capsys):
     for vector, answer in zip(vectors, answers, strict=True):
         assert answer["protocol"] == "gdw1376.1", vector["id"]
         assert answer["valid"] is vector["valid"], vector["id"]
+
+
+@pytest.mark.parametrize(
+    ("frame", "item", "value"),
+    [
+        ("01 03 01 03 49B0", 3, None),
+        ("FE FE 01 43 03 03 2C01 4169", 3, "30.0"),
+        ("01 06 02 01 03 19F9", 1, "9600"),
+        ("01 46 01 01 5D20", 1, None),
+    ],
+)
+def test_the_infrared_module_is_known(capsys, frame, item, value):
+    code, (answer,) = decoded(capsys, frame)
+    assert (code, answer["protocol"], answer["frame"]["item"]) == (0, "irmodule", item)
+    assert [one["value"] for one in answer["values"]] == ([value] if value else [])
+    assert run(["decode", frame]) == 0
+    assert "address" in capsys.readouterr().out
+
+
+def test_an_item_that_the_infrared_module_does_not_have_is_named(capsys):
+    from kwhub.protocols.irmodule import ModuleFrame
+
+    raw = ModuleFrame(1, 0x43, b"\x09\x01").to_bytes().hex()
+    code, (answer,) = decoded(capsys, "--protocol", "irmodule", raw)
+    assert (code, answer["valid"], answer["error"]["kind"]) == (1, True, "unknown_item")

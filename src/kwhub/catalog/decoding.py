@@ -33,6 +33,9 @@ from kwhub.protocols.gdw1376_2 import frames as frames_13762
 from kwhub.protocols.gdw1376_2 import receiver as receiver_13762
 from kwhub.protocols.gdw1376_2 import summary as summary_13762
 from kwhub.protocols.gdw1376_2.guess import looks_like as looks_like_13762
+from kwhub.protocols.irmodule import explain as explain_module
+from kwhub.protocols.irmodule import frames as frames_module
+from kwhub.protocols.irmodule import receiver as receiver_module
 from kwhub.protocols.mbus import explain as explain_mbus
 from kwhub.protocols.mbus import frames as frames_mbus
 from kwhub.protocols.mbus import receiver as receiver_mbus
@@ -47,7 +50,8 @@ DLT645_1997 = Edition.E1997.value
 GDW1376 = "gdw1376.1"
 GDW13762 = "gdw1376.2"
 MBUS = "mbus"
-PROTOCOLS = (DLT645_2007, DLT645_1997, GDW1376, GDW13762, MBUS)
+IRMODULE = "irmodule"
+PROTOCOLS = (DLT645_2007, DLT645_1997, GDW1376, GDW13762, MBUS, IRMODULE)
 
 _AFN_DAY_DATA = 0x0D
 _FREEZES = {0x0C: range(129, 137), _AFN_DAY_DATA: range(161, 169)}
@@ -88,35 +92,41 @@ def detect(raw: bytes) -> str:
     The uplink has 68 at bytes 0 and 5 with the doubled length between; DL/T 645 has 68 at bytes 0
     and 7 after any FE, and its function code tells the edition. The module interface has one 68 and
     states its whole length; where that is right it is one, and else when the rest looks like it. M-Bus
-    has 68 at bytes 0 and 3 with the doubled length between, or is a short frame or E5.
+    has 68 at bytes 0 and 3 with the doubled length between, or is a short frame or E5. Bytes without
+    any 68 that carry the right sum of the infrared module are its frame.
     """
-    if explain_mbus.is_whole(raw):
-        return MBUS
-    if raw[:1] == b"\x68" and raw[5:6] == b"\x68" and len(raw) >= 8 and raw[1:3] == raw[3:5]:
-        return GDW1376
-    if looks_like_13762(raw):
-        return GDW13762
+    return next((name for looks, name in _LOOKS if looks(raw)), None) or _edition_645(raw)
+
+
+def _looks_like_1376(raw: bytes) -> bool:
+    return len(raw) >= 8 and raw[0] == raw[5] == 0x68 and raw[1:3] == raw[3:5]
+
+
+def _looks_like_645(raw: bytes) -> bool:
     frame = raw.lstrip(b"\xfe")
-    if len(frame) > 8 and frame[7] == 0x68:
-        return edition_of(frame[8]).value
-    return MBUS if explain_mbus.looks_like(raw) else DLT645_2007
+    return len(frame) > 8 and frame[7] == 0x68
+
+
+def _edition_645(raw: bytes) -> str:
+    frame = raw.lstrip(b"\xfe")
+    return edition_of(frame[8]).value if _looks_like_645(raw) else DLT645_2007
+
+
+_LOOKS: tuple[tuple[Callable[[bytes], bool], str | None], ...] = (
+    (explain_mbus.is_whole, MBUS),
+    (_looks_like_1376, GDW1376),
+    (looks_like_13762, GDW13762),
+    (_looks_like_645, None),  # which edition: the function code tells
+    (explain_mbus.looks_like, MBUS),
+    (explain_module.is_whole, IRMODULE),
+)
+"""The first that fits decides."""
 
 
 def split(raw: bytes) -> list[bytes]:
     """Cut bytes that are several whole frames in a row; anything else stays in one piece."""
-    pieces: list[bytes]
-    found = detect(raw)
-    if found == GDW1376:
-        uplink = receiver_1376.Receiver().feed(raw)
-        pieces = [item.raw for item in uplink if isinstance(item, receiver_1376.Received)]
-    elif found == GDW13762:
-        local = receiver_13762.Receiver().feed(raw)
-        pieces = [item.raw for item in local if isinstance(item, receiver_13762.Received)]
-    elif found == MBUS:
-        bus = receiver_mbus.Receiver().feed(raw)
-        pieces = [item.raw for item in bus if isinstance(item, receiver_mbus.Received)]
-    else:
-        pieces = [item.raw for item in Receiver645().feed(raw) if isinstance(item, Received645)]
+    search, whole = _SEARCHES[detect(raw)]
+    pieces = [item.raw for item in search().feed(raw) if isinstance(item, whole)]
     return pieces if len(pieces) > 1 and b"".join(pieces) == raw else [raw]
 
 
@@ -138,14 +148,7 @@ def decode(raw: bytes, protocol: str | None = None) -> Decoded:
 
 def explain(raw: bytes, protocol: str | None = None) -> Explanation:
     """Every byte beside its meaning. Never fails."""
-    found = protocol or detect(raw)
-    if found == GDW1376:
-        return explain_1376.explain(raw)
-    if found == GDW13762:
-        return explain_13762.explain(raw)
-    if found == MBUS:
-        return explain_mbus.explain(raw)
-    return explain_645.explain(raw)
+    return _EXPLAINERS[protocol or detect(raw)](raw)
 
 
 def _decode_645(raw: bytes, forced: str | None) -> Decoded:
@@ -311,6 +314,23 @@ def _decode_mbus(raw: bytes, _forced: str | None) -> Decoded:
     return Decoded(raw, MBUS, valid=True, error=telegram.error, frame=fields, values=values)
 
 
+def _decode_module(raw: bytes, _forced: str | None) -> Decoded:
+    try:
+        frame = frames_module.parse(raw)
+    except DecodeError as problem:
+        return Decoded(raw, IRMODULE, valid=False, error=problem)
+    fields = explain_module.summarise(frame)
+    try:
+        found = explain_module.values(frame)
+    except DecodeError as problem:
+        return Decoded(raw, IRMODULE, valid=True, error=problem, frame=fields)
+    values = tuple(
+        DecodedValue(None, f"{item.number}.{name}", item.name_en, item.name_zh, number, item.unit)
+        for item, name, number in found
+    )
+    return Decoded(raw, IRMODULE, valid=True, frame=fields, values=values)
+
+
 _DECODERS: Mapping[str, Callable[[bytes, str | None], Decoded]] = MappingProxyType(
     {
         DLT645_2007: _decode_645,
@@ -318,5 +338,29 @@ _DECODERS: Mapping[str, Callable[[bytes, str | None], Decoded]] = MappingProxyTy
         GDW1376: _decode_1376,
         GDW13762: _decode_13762,
         MBUS: _decode_mbus,
+        IRMODULE: _decode_module,
     }
 )
+
+_EXPLAINERS: Mapping[str, Callable[[bytes], Explanation]] = MappingProxyType(
+    {
+        DLT645_2007: explain_645.explain,
+        DLT645_1997: explain_645.explain,
+        GDW1376: explain_1376.explain,
+        GDW13762: explain_13762.explain,
+        MBUS: explain_mbus.explain,
+        IRMODULE: explain_module.explain,
+    }
+)
+
+_SEARCHES: Mapping[str, tuple[Callable[[], Any], type[Any]]] = MappingProxyType(
+    {
+        DLT645_2007: (Receiver645, Received645),
+        DLT645_1997: (Receiver645, Received645),
+        GDW1376: (receiver_1376.Receiver, receiver_1376.Received),
+        GDW13762: (receiver_13762.Receiver, receiver_13762.Received),
+        MBUS: (receiver_mbus.Receiver, receiver_mbus.Received),
+        IRMODULE: (receiver_module.Receiver, receiver_module.Received),
+    }
+)
+"""The receiver of each protocol, and what it calls a whole frame."""
