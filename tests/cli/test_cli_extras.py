@@ -35,3 +35,11 @@ def test_a_missing_extra_is_named():
     assert told.returncode == 2
     assert "kwhub[headend]" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+@pytest.mark.slow
+def test_a_group_names_its_own_extra():
+    told = run_small("infrared", "decode", "-")
+    assert told.returncode == 2
+    assert "kwhub[infrared]" in told.stderr
+    assert "Traceback" not in told.stderr

@@ -119,8 +119,11 @@ EXTRAS = {
 }
 """The extra that brings a library; the head-end's brings every other."""
 
+EXTRAS_OF_COMMANDS = {"bench": "bench", "infrared": "infrared"}
+"""Commands whose extra has the name of their group, whichever library is missing."""
 
-def _missing(error: ImportError) -> int:
+
+def _missing(error: ImportError, command: str) -> int:
     """A library of an extra that is not installed; anything else is a bug."""
     cause: BaseException = error
     while cause.__cause__ is not None:
@@ -128,7 +131,7 @@ def _missing(error: ImportError) -> int:
     name = getattr(cause, "name", None) or ""
     if not isinstance(cause, ModuleNotFoundError) or name.startswith("kwhub"):
         raise error
-    extra = EXTRAS.get(name.partition(".")[0], "headend")
+    extra = EXTRAS_OF_COMMANDS.get(command) or EXTRAS.get(name.partition(".")[0], "headend")
     complain(f"this command needs {name}; it comes with: pip install 'kwhub[{extra}]'")
     return Exit.USAGE
 
@@ -143,6 +146,6 @@ def run(arguments: Sequence[str]) -> int:
     except (BrokenPipeError, KeyboardInterrupt, asyncio.CancelledError):
         return Exit.OK
     except ImportError as error:
-        return _missing(error)
+        return _missing(error, arguments[0])
     except (KwhubError, OSError, ExceptionGroup) as error:
         return _report(error)
