@@ -43,6 +43,10 @@ SCHEMES: Mapping[str, Scheme] = MappingProxyType(
         "serial": Scheme("kwhub.links.serial", "serial:/dev/ttyUSB0?baud=2400&parity=even"),
         "tcp": Scheme("kwhub.links.tcp", "tcp:10.0.0.7:4001"),
         "tcp-listen": Scheme("kwhub.links.tcp_listen", "tcp-listen:127.0.0.1:6450"),
+        "tls": Scheme("kwhub.links.tls", "tls:head-end.example:8001?ca=ca.pem"),
+        "tls-listen": Scheme(
+            "kwhub.links.tcp_listen", "tls-listen:127.0.0.1:8001?cert=server.pem&key=server.key"
+        ),
     }
 )
 

@@ -1,5 +1,6 @@
 """``tcp-listen:host:port``: waiting to be called; many peers with ``serve``, one as a link.
 
+``tls-listen:`` does the same inside TLS; its options stand in `kwhub.links.tls_context`.
 Port 0 takes a free port; the address of the server, or the facts of the link, tell which.
 """
 
@@ -12,6 +13,7 @@ from kwhub.domain.errors import KwhubError, LinkDown
 from kwhub.links.address import LinkAddress, parse
 from kwhub.links.base import Link, LinkFacts
 from kwhub.links.tcp import BAUD_RATES, tune
+from kwhub.links.tls_context import HANDSHAKE_S, SERVER_OPTIONS, server_context
 from kwhub.links.transport import TransportLink
 from kwhub.runtime.clock import Clock
 
@@ -19,6 +21,8 @@ __all__ = ["PEERS_MAX", "ListenLink", "Server", "open_address", "serve"]
 
 PEERS_MAX = 20_000
 """Peers of one server at a time; who comes later is turned away."""
+
+_LISTENING = ("tcp-listen", "tls-listen")
 
 ACCEPT_STEPS = 4
 """Steps of the event loop from an accepted peer to its welcome, and one to spare."""
@@ -42,7 +46,8 @@ class _Accepted(TransportLink):
             return
         tune(transport)
         host, port = peer[:2]
-        self.facts = replace(self.facts, address=f"tcp:{_authority(host, port)}")
+        scheme = self.facts.address.partition("-listen:")[0]
+        self.facts = replace(self.facts, address=f"{scheme}:{_authority(host, port)}")
         self._welcome(self)
 
 
@@ -54,20 +59,26 @@ async def _listen(
     address: LinkAddress, welcome: Callable[[_Accepted], None]
 ) -> tuple[asyncio.Server, str]:
     """Open the port; returns the server and its address with the true port number."""
-    if address.scheme != "tcp-listen":
-        raise address.wrong("only a tcp-listen: address can be served")
-    address.allow("baud")
+    if address.scheme not in _LISTENING:
+        raise address.wrong("only a tcp-listen: or tls-listen: address can be served")
+    is_tls = address.scheme == "tls-listen"
+    address.allow("baud", *(SERVER_OPTIONS if is_tls else ()))
     host, port = address.host_port(least_port=0)
     baud = address.integer("baud", None, BAUD_RATES)
     facts = LinkFacts(address.text, baud=baud, half_duplex=baud is not None)
     try:
         server = await asyncio.get_running_loop().create_server(
-            lambda: _Accepted(facts, welcome), host, port, backlog=BACKLOG
+            lambda: _Accepted(facts, welcome),
+            host,
+            port,
+            backlog=BACKLOG,
+            ssl=server_context(address) if is_tls else None,
+            ssl_handshake_timeout=HANDSHAKE_S if is_tls else None,
         )
     except OSError as error:
         raise LinkDown(f"{address}: {error.strerror or error}") from error
     true_port: int = server.sockets[0].getsockname()[1]
-    return server, f"tcp-listen:{_authority(host, true_port)}"
+    return server, f"{address.scheme}:{_authority(host, true_port)}"
 
 
 async def _stop(server: asyncio.Server) -> None:
@@ -99,7 +110,7 @@ class Server:
     @property
     def call_address(self) -> str:
         """What a peer on this machine opens to call this server."""
-        return self.address.replace("tcp-listen:", "tcp:", 1)
+        return self.address.replace("-listen:", ":", 1)
 
     @property
     def peers(self) -> int:
@@ -161,7 +172,7 @@ async def serve(
     """Serve whoever calls, until the server is closed.
 
     Args:
-        address: such as ``tcp-listen:127.0.0.1:8001``.
+        address: such as ``tcp-listen:127.0.0.1:8001`` or ``tls-listen:...?cert=FILE&key=FILE&ca=FILE``.
         handler: attends to one peer; its link is closed when it returns.
         clock: not needed by TCP; every way of serving takes one.
         told: hears of KwhubError and OSError that end a handler. Any other error is a bug and
