@@ -45,7 +45,7 @@ class Site(Protocol):
         """Read archive and schedule anew, and look at the plan at once."""
 
     def resume_reports(self) -> None:
-        """Unsolicited reports are allowed again."""
+        """Let the uplink follow what 05-F29 and 05-F37 say of unsolicited reports, at once."""
 
     async def talk(self, point: int, make: Callable[[str], Conversation[Any]]) -> Any:
         """Run a conversation with the meter at a point, whose address is given to ``make``.
@@ -119,8 +119,7 @@ class Controls:
 
     def _report(self, _item: Item, *, allowed: bool) -> None:
         self._archive.set_state(REPORTS_FORBIDDEN, int(not allowed))
-        if allowed:
-            self._site.resume_reports()
+        self._site.resume_reports()
 
     def _port(self, item: Item) -> int:
         if item.data[0] not in self._site.ports:

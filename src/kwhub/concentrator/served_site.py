@@ -91,7 +91,7 @@ class RunningSite:
         self._renew()
 
     def resume_reports(self) -> None:
-        """Let the uplink go on."""
+        """Let the uplink go on, or stop it."""
         self._tune_uplink()
 
     async def talk(self, point: int, make: Callable[[str], Conversation[Any]]) -> Any:
