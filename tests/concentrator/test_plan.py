@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from kwhub.concentrator.config import MeterSettings, PlanSettings
+from kwhub.concentrator.ledger_causes import Cause
 from kwhub.concentrator.outbox import Gap, MeterState, Slot
 from kwhub.concentrator.plan import (
     GAP_ATTEMPTS_MAX,
@@ -119,9 +120,7 @@ def test_a_meter_of_the_old_edition_has_live_values_only():
         "1-0:13.7.0",
     ]
     assert not due.record
-    assert {reason for _, reason in due.lost} == {
-        "the hour has passed, and the meter keeps no record"
-    }
+    assert {cause for _, cause in due.lost} == {Cause.NO_RECORD}
 
 
 def test_the_energy_of_an_hourly_curve_is_still_taken_from_the_load_record():
@@ -133,7 +132,7 @@ def test_the_energy_of_an_hourly_curve_is_still_taken_from_the_load_record():
 def test_what_is_older_than_the_meter_keeps_is_lost():
     plan = a_plan(meter_keeps_days=1)
     due = plan.due(plan.meter(METER), ledger(at(0, day=1)), at(12, 1, day=3))
-    assert {reason for _, reason in due.lost} == {"older than the meter keeps"}
+    assert {reason for _, reason in due.lost} == {Cause.TOO_OLD}
     assert min(due.record) == at(12, 15, day=2)
 
 

@@ -10,10 +10,11 @@ from kwhub.concentrator.config import BusSettings, MeterSettings
 from kwhub.concentrator.counters import BusCounters
 from kwhub.concentrator.forward import Forwarded, RawRequest
 from kwhub.concentrator.line import Line
-from kwhub.concentrator.outbox import Batch, Gap, MeterState, Outbox
+from kwhub.concentrator.outbox import Batch, Duty, Gap, MeterState, Outbox
 from kwhub.concentrator.plan import Ledger, Plan, PlannedMeter
 from kwhub.domain.errors import LinkDown
 from kwhub.domain.machine import Conversation
+from kwhub.domain.readings import Register
 from kwhub.links.base import Link
 from kwhub.protocols.gdw1376.afn_10 import Forward
 from kwhub.runtime.clock import Clock
@@ -214,11 +215,15 @@ class Bus:
         gaps: dict[int, list[Gap]] = {}
         for gap in self._outbox.gaps():
             gaps.setdefault(gap.slot.point, []).append(gap)
+        duties: dict[int, dict[tuple[str, Register], Duty]] = {}
+        for duty in self._outbox.duties():
+            duties.setdefault(duty.point, {})[duty.series, duty.register] = duty
         return {
             meter.point: Ledger(
                 states.get(meter.point) or MeterState(meter.point, meter.settings.address),
                 progress.get(meter.point, {}),
                 gaps.get(meter.point, []),
+                duties.get(meter.point, {}),
             )
             for meter in self.meters
         }

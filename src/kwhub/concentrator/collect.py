@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol, TypeAlias, TypeVar
 
+from kwhub.concentrator.ledger_causes import CAUSES, Cause
 from kwhub.concentrator.outbox import Batch, Gap, Slot
 from kwhub.concentrator.plan import ENERGY, Due, Ledger, Miss, Plan, PlannedMeter, Why
 from kwhub.concentrator.times import day_of, instant, wall
@@ -94,6 +95,7 @@ class MeterTalk:
         Raises:
             LinkDown: the bus is down. What was read is in the batch, the ledger is where it was.
         """
+        self._batch.duties += self._due.duties
         try:
             for step in (self._read_live, self._read_record, self._read_days, self._read_clock):
                 await step()
@@ -150,7 +152,7 @@ class MeterTalk:
             points = await self._ask(read_curve(self._address, start, len(times), load_class))
         except Refusal as error:
             if len(times) == 1:
-                self._miss(slots, str(error), Why.GONE)
+                self._miss(slots, str(error), Why.REFUSED)
                 return
             middle = len(times) // 2
             await self._read_records(load_class, times[:middle], wanted)
@@ -169,7 +171,7 @@ class MeterTalk:
             if point is None:
                 self._miss([slot], NO_RECORD, Why.GONE)
             elif point.faulty:
-                self._miss([slot], FAULTY, Why.GONE)
+                self._miss([slot], FAULTY, Why.FAULTY)
             else:
                 self._take(slot, point.values, source, NOT_RECORDED)
 
@@ -178,7 +180,7 @@ class MeterTalk:
             try:
                 values = await self._read_day(wall(at, self._zone))
             except Refusal as error:
-                self._miss(slots, str(error), Why.GONE)
+                self._miss(slots, str(error), Why.REFUSED)
             except RemoteError as error:
                 self._miss(slots, str(error), Why.DAMAGED)
             else:
@@ -257,11 +259,12 @@ class MeterTalk:
         batch = self._batch
         for slot, miss in self._missing.items():
             batch.gaps.append(self._plan.missing(slot, self._gaps.get(slot), self._now, miss))
-        for slot, reason in self._due.lost:
-            batch.gaps.append(Gap(slot, "lost", reason, 0, 0))
+        for slot, cause in self._due.lost:
+            batch.gaps.append(Gap(slot, "lost", CAUSES[cause][0], 0, 0, cause=cause))
         for slot in self._due.later:
             if slot not in self._gaps:
-                batch.gaps.append(Gap(slot, "open", "waits for its turn", 0, self._now))
+                reason = CAUSES[Cause.TURN][0]
+                batch.gaps.append(Gap(slot, "open", reason, 0, self._now, cause=Cause.TURN))
         if self._due.anew:
             batch.anew.append(self._meter.point)
         for kind, until in (self._due.progress or {}).items():
@@ -274,7 +277,9 @@ class MeterTalk:
 def _why(error: Exception) -> Why:
     if isinstance(error, NoAnswer):
         return Why.SILENT
-    return Why.GONE if isinstance(error, Refusal | LocalError) else Why.DAMAGED
+    if isinstance(error, Refusal):
+        return Why.REFUSED
+    return Why.GONE if isinstance(error, LocalError) else Why.DAMAGED
 
 
 def _of_class(record: Mapping[int, Sequence[Slot]], load_class: int) -> dict[int, list[Slot]]:

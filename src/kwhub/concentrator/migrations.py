@@ -131,5 +131,46 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             completed_at INTEGER
         ) STRICT""",
     ),
+    (
+        "ALTER TABLE gap ADD COLUMN cause TEXT NOT NULL DEFAULT 'unknown'",
+        """CREATE TABLE duty (                      -- what is wanted of a point since when
+            point INTEGER NOT NULL,
+            series TEXT NOT NULL,
+            register TEXT NOT NULL,
+            interval_s INTEGER NOT NULL,
+            since INTEGER NOT NULL,
+            PRIMARY KEY (point, series, register)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE drift (                     -- what a meter's clock showed, beside ours
+            point INTEGER NOT NULL,
+            at INTEGER NOT NULL,
+            error_s REAL NOT NULL,                -- meter minus ours
+            PRIMARY KEY (point, at)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE clock_order (               -- when a meter was told the time last
+            point INTEGER PRIMARY KEY,
+            at INTEGER NOT NULL
+        ) STRICT""",
+        """CREATE TABLE meter_word (                -- status words as they were read last
+            point INTEGER PRIMARY KEY,
+            at INTEGER NOT NULL,
+            words BLOB NOT NULL,
+            counted_at INTEGER NOT NULL           -- when all counters were read last
+        ) STRICT""",
+        """CREATE TABLE meter_count (               -- how often a thing happened, as told by the meter
+            point INTEGER NOT NULL,
+            kind TEXT NOT NULL,
+            place INTEGER NOT NULL,
+            count INTEGER NOT NULL,
+            PRIMARY KEY (point, kind, place)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE abnormal (                  -- meters with which something is wrong now
+            point INTEGER NOT NULL,
+            kind TEXT NOT NULL,
+            since INTEGER NOT NULL,
+            detail TEXT NOT NULL,
+            PRIMARY KEY (point, kind)
+        ) STRICT, WITHOUT ROWID""",
+    ),
 )
 """Numbered from 1; a published one is never edited."""

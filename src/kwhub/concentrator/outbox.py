@@ -10,17 +10,28 @@ Times are seconds since 1970 UTC; values are whole numbers with a decimal scale.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import NamedTuple, Self
+from typing import Self
 
 from kwhub.concentrator.database import Connection, Database, Opener, open_file
 from kwhub.concentrator.migrations import MIGRATIONS
+from kwhub.concentrator.outbox_rows import (
+    Batch,
+    Counts,
+    Duty,
+    Entry,
+    Gap,
+    MeterState,
+    Slot,
+    from_scaled,
+    to_scaled,
+)
 from kwhub.domain.readings import Quality, Register
 
 __all__ = [
+    "FORGOTTEN",
     "Batch",
     "Counts",
+    "Duty",
     "Entry",
     "Gap",
     "MeterState",
@@ -30,92 +41,18 @@ __all__ = [
     "to_scaled",
 ]
 
+FORGOTTEN = "ledger forgotten before"
+"""Name of the state that says from which moment on the ledger is whole."""
+
 ROWS_PER_PRUNE_MAX = 10_000
 """Old rows deleted in one transaction, so that reading is not held up."""
 
 _ENTRY = "id, point, register, interval_s, at, value, scale, received_at"
 
+_OF_A_METER = ("progress", "duty", "drift", "clock_order", "meter_word", "meter_count", "abnormal")
+"""Tables of what belongs to the meter and not to its point."""
+
 _DELETE_GAP = "DELETE FROM gap WHERE point = ? AND register = ? AND interval_s = ? AND at = ?"
-
-
-class Slot(NamedTuple):
-    """One planned value: of which point and register, of which series, for which moment."""
-
-    point: int
-    register: Register
-    interval_s: int
-    at: int  #: seconds since 1970 UTC
-
-
-class Entry(NamedTuple):
-    """One reading in the outbox."""
-
-    id: int
-    point: int
-    register: Register
-    interval_s: int
-    at: int  #: seconds since 1970 UTC
-    value: int | None  #: times 10^scale
-    scale: int
-    received_at: int  #: seconds since 1970 UTC
-
-    @property
-    def decimal(self) -> Decimal | None:
-        """The value in the register's unit."""
-        return from_scaled(self.value, self.scale)
-
-
-class Gap(NamedTuple):
-    """A planned value that is missing."""
-
-    slot: Slot
-    state: str  #: ``open``: will be asked again; ``lost``: for good
-    reason: str
-    attempts: int
-    next_try: int  #: seconds since 1970 UTC
-    silences: int = 0  #: attempts on which nothing was heard; they make the pause longer
-
-
-class MeterState(NamedTuple):
-    """What is known of a meter's manners."""
-
-    point: int
-    address: str
-    silent_since: int | None = None  #: seconds since 1970 UTC of the first unanswered round
-    attempts: int = 0  #: unanswered rounds in a row
-    next_try: int = 0  #: not asked by the plan before this moment
-    clock_error_s: float | None = None  #: meter minus ours
-    clock_read_at: int | None = None
-    adopted_at: int | None = None  #: when it took the place of another meter
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How full the store is."""
-
-    readings: int
-    waiting: int  #: not yet confirmed by the head-end
-    withheld: int  #: cannot be said on the uplink
-    gaps_open: int
-    gaps_lost: int
-
-
-@dataclass(slots=True)
-class Batch:
-    """What one round has brought; kept in one transaction."""
-
-    received_at: int  #: seconds since 1970 UTC
-    readings: list[tuple[Slot, str, int | None, int, str]] = field(default_factory=list)
-    filled: list[Slot] = field(default_factory=list)  #: gaps that a reading of this batch closes
-    gaps: list[Gap] = field(default_factory=list)
-    anew: list[int] = field(default_factory=list)  #: points whose ledger a wrong clock has written
-    progress: dict[tuple[int, str], int] = field(default_factory=dict)
-    meters: list[MeterState] = field(default_factory=list)
-
-    def read(self, slot: Slot, meter: str, value: Decimal | None, source: str) -> None:
-        """Add a value of the meter with an address; ``source`` names the identifier on the wire."""
-        number, scale = to_scaled(value)
-        self.readings.append((slot, meter, number, scale, source))
 
 
 class Outbox:
@@ -161,7 +98,8 @@ class Outbox:
         with self._database.transaction() as connection:
             rows = [(point,) for point in replaced]
             connection.executemany(
-                "UPDATE gap SET state = 'lost', reason = 'the meter was replaced'"
+                "UPDATE gap SET state = 'lost', reason = 'the meter was replaced',"
+                " cause = 'replaced'"
                 " WHERE point = ? AND state = 'open'",
                 rows,
             )
@@ -170,7 +108,8 @@ class Outbox:
                 " WHERE point = ? AND at > ? AND delivered_at IS NULL AND withheld IS NULL",
                 [(point, now) for point in replaced],
             )
-            connection.executemany("DELETE FROM progress WHERE point = ?", rows)
+            for table in _OF_A_METER:
+                connection.executemany(f"DELETE FROM {table} WHERE point = ?", rows)  # noqa: S608
             connection.executemany(
                 "UPDATE meter SET address = ?, silent_since = NULL, attempts = 0, next_try = 0,"
                 " clock_error_s = NULL, clock_read_at = NULL, adopted_at = ? WHERE point = ?",
@@ -195,11 +134,16 @@ class Outbox:
         rows = self._database.rows("SELECT point, series, until FROM progress")
         return {(point, series): until for point, series, until in rows}
 
+    def duties(self) -> list[Duty]:
+        """What is wanted of every point since when."""
+        sql = "SELECT point, series, register, interval_s, since FROM duty"
+        return [Duty(*row) for row in self._database.rows(sql)]
+
     def gaps(self, *, state: str = "open") -> list[Gap]:
         """All gaps in one state, by point and time."""
         sql = (
-            "SELECT point, register, interval_s, at, state, reason, attempts, next_try, silences"
-            " FROM gap WHERE state = ? ORDER BY point, interval_s, at, register"
+            "SELECT point, register, interval_s, at, state, reason, attempts, next_try, silences,"
+            " cause FROM gap WHERE state = ? ORDER BY point, interval_s, at, register"
         )
         return [Gap(Slot(*row[:4]), *row[4:]) for row in self._database.rows(sql, (state,))]
 
@@ -226,7 +170,7 @@ class Outbox:
             )
             connection.executemany(
                 "INSERT OR REPLACE INTO gap (point, register, interval_s, at, state, reason,"
-                " attempts, next_try, silences) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " attempts, next_try, silences, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [(*gap.slot, *gap[1:]) for gap in batch.gaps],
             )
             connection.executemany(
@@ -238,6 +182,7 @@ class Outbox:
                 " clock_error_s, clock_read_at, adopted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 batch.meters,
             )
+            _keep_watched(connection, batch)
         return new
 
     def waiting(self, limit: int, *, after: int = 0) -> list[Entry]:
@@ -333,6 +278,12 @@ class Outbox:
                 (before, before, ROWS_PER_PRUNE_MAX),
             )
             connection.execute("DELETE FROM gap WHERE state = 'lost' AND at < ?", (before,))
+            connection.execute("DELETE FROM drift WHERE at < ?", (before,))
+            connection.execute(
+                "INSERT INTO state (name, value) VALUES (?1, ?2)"
+                " ON CONFLICT (name) DO UPDATE SET value = max(value, ?2)",
+                (FORGOTTEN, before),
+            )
         return max(done.rowcount, withheld.rowcount)
 
 
@@ -357,6 +308,24 @@ def _undo_future(connection: Connection, batch: Batch) -> None:
     connection.executemany(_DELETE_GAP, got)
 
 
+def _keep_watched(connection: Connection, batch: Batch) -> None:
+    """Keep what is wanted since when, and every look at a meter's clock."""
+    points = {(duty.point,) for duty in batch.duties}
+    connection.executemany("DELETE FROM duty WHERE point = ?", sorted(points))
+    connection.executemany(
+        "INSERT INTO duty (point, series, register, interval_s, since) VALUES (?, ?, ?, ?, ?)",
+        batch.duties,
+    )
+    connection.executemany(
+        "INSERT INTO drift (point, at, error_s) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        [
+            (state.point, state.clock_read_at, state.clock_error_s)
+            for state in batch.meters
+            if state.clock_read_at is not None and state.clock_error_s is not None
+        ],
+    )
+
+
 def _reading_rows(batch: Batch) -> list[tuple[object, ...]]:
     at = batch.received_at
     return [
@@ -367,27 +336,3 @@ def _reading_rows(batch: Batch) -> list[tuple[object, ...]]:
 
 def _quality(value: int | None) -> Quality:
     return Quality.NULL if value is None else Quality.ACTUAL
-
-
-def to_scaled(value: Decimal | None) -> tuple[int | None, int]:
-    """A value as a whole number and its scale.
-
-    >>> to_scaled(Decimal("12.50"))
-    (1250, 2)
-    """
-    if value is None:
-        return None, 0
-    exponent = value.as_tuple().exponent
-    if not isinstance(exponent, int):
-        raise TypeError(f"{value} is no value of a register")
-    scale = max(0, -exponent)
-    return int(value.scaleb(scale)), scale
-
-
-def from_scaled(value: int | None, scale: int) -> Decimal | None:
-    """The value of a whole number and its scale.
-
-    >>> from_scaled(1250, 2)
-    Decimal('12.50')
-    """
-    return None if value is None else Decimal(value).scaleb(-scale)

@@ -6,12 +6,15 @@ energy is one of them. What a meter has answered for moves the ledger on; what i
 behind as a gap, which is asked again while the meter still has it. An hourly value whose hour has
 passed is looked for in the load record.
 
+A register that is new to the plan, or wanted at another spacing, is read from the beginning of the
+history on; so is what lies before when the settings now ask for a longer history.
+
 A ledger that lies in the future was written while our clock was wrong. What it says is not believed,
 and its series begin anew.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta, tzinfo
 from enum import Enum, StrEnum, auto
 from functools import lru_cache
@@ -19,7 +22,8 @@ from itertools import chain
 from typing import NamedTuple
 
 from kwhub.concentrator.config import MeterSettings, PlanSettings
-from kwhub.concentrator.outbox import Gap, MeterState, Slot
+from kwhub.concentrator.ledger_causes import Cause
+from kwhub.concentrator.outbox_rows import Duty, Gap, MeterState, Slot
 from kwhub.concentrator.times import aligned, day_of, midnight, midnights
 from kwhub.domain.readings import DAY_INTERVAL_S, HOUR_INTERVAL_S, Register
 
@@ -88,6 +92,17 @@ class Why(Enum):
     SILENT = auto()  #: nothing usable was heard in time
     DAMAGED = auto()  #: an answer that says nothing
     GONE = auto()  #: an answer that says that the meter does not have it
+    REFUSED = auto()  #: an answer that refuses it
+    FAULTY = auto()  #: the meter itself marked its record as faulty
+
+
+_CAUSES = {
+    Why.SILENT: Cause.SILENT,
+    Why.DAMAGED: Cause.DAMAGED,
+    Why.GONE: Cause.ABSENT,
+    Why.REFUSED: Cause.REFUSED,
+    Why.FAULTY: Cause.FAULTY,
+}
 
 
 class Miss(NamedTuple):
@@ -118,6 +133,7 @@ class Ledger:
     state: MeterState
     progress: Mapping[str, int]  #: by kind of series
     gaps: Sequence[Gap] = ()  #: the open ones
+    duties: Mapping[tuple[str, Register], Duty] = field(default_factory=dict)  #: what is wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +143,12 @@ class Due:
     live: tuple[Slot, ...] = ()  #: registers to be read at present, all of the same full hour
     record: Mapping[int, tuple[Slot, ...]] | None = None  #: wanted of the load record, by moment
     days: Mapping[int, tuple[Slot, ...]] | None = None  #: wanted of the day freezes, by midnight
-    lost: tuple[tuple[Slot, str], ...] = ()  #: cannot be had any more, and why
+    lost: tuple[tuple[Slot, Cause], ...] = ()  #: cannot be had any more, and why
     later: tuple[Slot, ...] = ()  #: too many for one session
     clock: bool = False
     anew: bool = False  #: the ledger was written by a clock that was ahead
     progress: Mapping[str, int] | None = None  #: where the ledger stands when all this was handled
+    duties: tuple[Duty, ...] = ()  #: all that is wanted of the point, when that has changed
 
     @property
     def asks(self) -> bool:
@@ -204,10 +221,15 @@ class Plan:
         anew = _is_ahead(ledger, now)
         known = {} if anew else ledger.progress
         beginning = self._beginning(ledger.state.adopted_at, now)
+        wanted = list(_wanted(meter, ledger, beginning, anew=anew))
         fresh: dict[Slot, None] = {}
         progress: dict[str, int] = {}
         for series in meter.series:
             begin = known.get(series.kind, beginning)
+            for duty, start, stop in wanted:
+                if duty.series == series.kind and start < stop:
+                    past = replace(series, registers=(duty.register,))
+                    fresh.update(dict.fromkeys(self.slots(past, meter.point, start, stop)))
             if begin < until:
                 fresh.update(dict.fromkeys(self.slots(series, meter.point, begin, until)))
                 progress[series.kind] = until
@@ -218,7 +240,9 @@ class Plan:
         ]
         clock = self._clock_due(ledger, now)
         due = self._sort(meter, chain(again, fresh), now, progress, clock=clock)
-        return replace(due, anew=True) if anew else due
+        duties = {(duty.series, duty.register): duty for duty, _, _ in wanted}
+        changed = tuple(duties.values()) if duties != ledger.duties else ()
+        return replace(due, anew=anew, duties=changed)
 
     def next_moment(self, ledgers: Iterable[Ledger], now: int) -> int:
         """When the meters are to be looked at again: the next hour, or an earlier second attempt."""
@@ -246,17 +270,19 @@ class Plan:
             miss: why it did not come.
         """
         attempts, silences = (gap.attempts, gap.silences) if gap else (0, 0)
+        cause = _CAUSES[miss.why]
         if miss.why is Why.SILENT:
             silences += 1
             pause_s = self.pause_s(attempts + silences)
-            return Gap(slot, "open", miss.reason, attempts, now + pause_s, silences)
+            return Gap(slot, "open", miss.reason, attempts, now + pause_s, silences, cause)
         attempts += 1
-        gone = miss.why is Why.GONE
+        gone = miss.why is not Why.DAMAGED
         if gone and attempts >= GONE_ANSWERS and slot.at + RECORD_SETTLES_S <= now:
-            return Gap(slot, "lost", miss.reason, attempts, 0)
+            return Gap(slot, "lost", miss.reason, attempts, 0, cause=cause)
         if attempts >= GAP_ATTEMPTS_MAX:
-            return Gap(slot, "lost", f"{miss.reason} ({attempts} attempts)", attempts, 0)
-        return Gap(slot, "open", miss.reason, attempts, now + self.pause_s(attempts))
+            reason = f"{miss.reason} ({attempts} attempts)"
+            return Gap(slot, "lost", reason, attempts, 0, cause=Cause.GIVEN_UP)
+        return Gap(slot, "open", miss.reason, attempts, now + self.pause_s(attempts), cause=cause)
 
     def _sort(
         self,
@@ -271,7 +297,7 @@ class Plan:
         live: list[Slot] = []
         record: dict[int, list[Slot]] = {}
         days: dict[int, list[Slot]] = {}
-        lost: list[tuple[Slot, str]] = []
+        lost: list[tuple[Slot, Cause]] = []
         later: list[Slot] = []
         oldest = now - int(timedelta(days=self.settings.meter_keeps_days).total_seconds())
         for slot in wanted:
@@ -279,9 +305,9 @@ class Plan:
             if self._is_live(meter, slot, now):
                 live.append(slot)
             elif not meter.has_history:
-                lost.append((slot, "the hour has passed, and the meter keeps no record"))
+                lost.append((slot, Cause.NO_RECORD))
             elif slot.at < oldest:
-                lost.append((slot, "older than the meter keeps"))
+                lost.append((slot, Cause.TOO_OLD))
             elif slot.at in group or len(record) + len(days) < SLOTS_PER_SESSION_MAX:
                 group.setdefault(slot.at, []).append(slot)
             else:
@@ -316,6 +342,31 @@ class Plan:
     def _clock_due(self, ledger: Ledger, now: int) -> bool:
         read_at = ledger.state.clock_read_at
         return read_at is None or read_at > now or now - read_at >= CLOCK_PERIOD_S
+
+
+def _wanted(
+    meter: PlannedMeter, ledger: Ledger, beginning: int, *, anew: bool
+) -> Iterator[tuple[Duty, int, int]]:
+    """For each register what is wanted since when, and a span before the usual one to be read now."""
+    kinds = {series for series, _ in ledger.duties}
+    for series in meter.series:
+        begin = beginning if anew else ledger.progress.get(series.kind, beginning)
+        for register in series.registers:
+            old = ledger.duties.get((series.kind, register))
+            first, stop = min(begin, beginning), begin
+            if anew or series.kind not in ledger.progress:
+                since = min(old.since, beginning) if old else beginning
+                first = beginning if anew else since
+            elif series.kind not in kinds:  # a store from before there were duties
+                since, stop = first, first
+            elif old is None or old.interval_s != series.interval_s:
+                since = first
+            elif old.since > first:
+                since, stop = first, old.since
+            else:
+                since, stop = old.since, first
+            duty = Duty(meter.point, series.kind, register, series.interval_s, since)
+            yield duty, first, stop
 
 
 def _waits(next_try: int, now: int) -> bool:
