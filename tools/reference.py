@@ -12,15 +12,18 @@ from pathlib import Path
 
 import msgspec
 
+from kwhub.catalog.mbus import MEDIUM_GROUPS, REGISTER_STEMS, UNITS
 from kwhub.catalog.quirks import quirks
-from kwhub.catalog.registers import REGISTERS
+from kwhub.catalog.registers import REGISTERS, describe
 from kwhub.cli.app import app
 from kwhub.concentrator import config as concentrator
 from kwhub.concentrator import served_rights
+from kwhub.domain.readings import Register
 from kwhub.headend import config as headend
 from kwhub.links.address import SCHEMES
 from kwhub.protocols.dlt645.editions import Edition
 from kwhub.protocols.dlt645.tables import CHAPTERS, families_of
+from kwhub.protocols.mbus.control import MEDIA
 from kwhub.runtime.settings import expected
 
 __all__ = ["PAGES", "main"]
@@ -171,6 +174,38 @@ def items(edition: Edition) -> Callable[[], str]:
     return page
 
 
+def mbus_registers() -> str:
+    """Which record of an M-Bus meter is which register."""
+    media = {
+        group: ", ".join(
+            f"{medium:02X} {MEDIA[medium][0]}"
+            for medium, of in MEDIUM_GROUPS.items()
+            if of == group
+        )
+        for group in sorted(set(MEDIUM_GROUPS.values()))
+    }
+    infos = (
+        (group, quantity, describe(Register(f"{group}-0:{stem}.0")))
+        for (group, quantity), stem in REGISTER_STEMS.items()
+    )
+    rows = (
+        (media[group], quantity, f"`{info.code}`", f"`{info.alias}`", info.unit, info.name_zh)
+        for group, quantity, info in infos
+    )
+    units = ((f"`{unit}`", f"`{UNITS[unit][0]}`") for unit in UNITS if unit)
+    return (
+        "# Registers of M-Bus records\n\n"
+        "`kwhub.catalog.mbus_readings.readings_of(telegrams)` makes readings of a meter's telegrams. Value"
+        " group B is the record's subunit, E its tariff; the storage number stands beside the register, and a"
+        " time point of the same storage dates it. A maximum of an electrical power is a demand"
+        " (`1-0:1.6.0`, `1-0:2.6.0`); VIFE 3C makes export of import (`1-0:2.8.0`) and cooling of heat"
+        " (`5-0:1.0.0`); VIFE FC 01 to 03, and FF 01 to 03 of makers SBC, FIN and EMU, are phases.\n\n"
+        + _table(("medium", "quantity", "register", "alias", "unit", "名称"), rows)
+        + "\nUnits of records and of registers. Every conversion is exact but that of joules, which are"
+        " rounded to 0.000001 kWh.\n\n" + _table(("record", "register"), units)
+    )
+
+
 def makers_quirks() -> str:
     """Every deviation of a maker with its source."""
     rows = (
@@ -198,6 +233,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands,
     "links.md": links,
     "registers.md": registers,
+    "mbus-registers.md": mbus_registers,
     "settings.md": settings,
     "dlt645-2007-items.md": items(Edition.E2007),
     "dlt645-1997-items.md": items(Edition.E1997),

@@ -298,9 +298,10 @@ def _decode_mbus(raw: bytes, _forced: str | None) -> Decoded:
     except DecodeError as problem:
         return Decoded(raw, MBUS, valid=False, error=problem)
     telegram = read_telegram(frame)
+    maker = None if telegram.identity is None else telegram.identity.manufacturer
     values = tuple(
         DecodedValue(
-            register_of(telegram.medium, record),
+            register_of(telegram.medium, record, maker),
             one.identifier,
             one.name,
             one.name_zh,

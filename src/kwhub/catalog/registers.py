@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import NamedTuple
 
+from kwhub.catalog.media_rows import CHANNELS_MAX, MEDIA_ROWS
 from kwhub.domain.errors import KwhubError
 from kwhub.domain.readings import Register
 from kwhub.protocols.dlt645.editions import Edition
@@ -102,6 +103,7 @@ def _info(code: str, alias: str, unit: str, name_en: str, name_zh: str, decimals
     return RegisterInfo(Register(code), alias, unit, name_en, name_zh, decimals)
 
 
+
 _SINGLE = (
     _info("1-0:32.7.0", "voltage_l1", "V", "Voltage, phase A", "A相电压", 1),
     _info("1-0:52.7.0", "voltage_l2", "V", "Voltage, phase B", "B相电压", 1),
@@ -178,6 +180,33 @@ def _phase_info(quantity: _Quantity, offset: int, suffix: str, phase: str) -> Re
     )
 
 
+def _media_info(group: str, channel: int = 0, tariff: int = 0) -> RegisterInfo:
+    """A register of another medium, or of electricity over M-Bus."""
+    row = MEDIA_ROWS[group]
+    alias, name_en, name_zh = row.alias, row.name_en, row.name_zh
+    if channel:
+        alias, name_en = f"{alias}_channel{channel}", f"{name_en}, channel {channel}"
+        name_zh = f"{name_zh}（通道{channel}）"
+    if tariff:
+        alias, name_en = f"{alias}_tariff{tariff}", f"{name_en}, tariff {tariff}"
+        name_zh = f"{name_zh}（费率{tariff}）"
+    medium, _, stem = group.partition("-0:")
+    code = Register(f"{medium}-{channel}:{stem}.{tariff}")
+    return RegisterInfo(code, alias, row.unit, name_en, name_zh, row.decimals, row.cumulative)
+
+
+def _from_media(code: str) -> RegisterInfo | None:
+    match = _OBIS.fullmatch(code)
+    if match is None or match["medium"] is None or match["period"]:
+        return None
+    stem, _, tariff = match["code"].rpartition(".")
+    group = f"{int(match['medium'])}-0:{stem}"
+    channel = int(match["channel"])
+    if group not in MEDIA_ROWS or channel > CHANNELS_MAX or int(tariff) > TARIFFS_MAX:
+        return None
+    return _media_info(group, channel, int(tariff))
+
+
 def _every_info() -> Iterator[RegisterInfo]:
     for quantity in (*_ENERGIES, *_DEMANDS):
         for tariff in range(TARIFFS_LISTED + 1):
@@ -186,6 +215,8 @@ def _every_info() -> Iterator[RegisterInfo]:
     for quantity in (*_ENERGIES[:-1], *_DEMANDS):
         for offset, suffix, phase in _PHASES:
             yield _phase_info(quantity, offset, suffix, phase)
+    for group in MEDIA_ROWS:
+        yield _media_info(group)
 
 
 REGISTERS: Mapping[Register, RegisterInfo] = MappingProxyType(
@@ -197,11 +228,18 @@ _ALIASES: Mapping[str, Register] = MappingProxyType(
     {info.alias: info.code for info in REGISTERS.values()}
 )
 
+_MEDIA_GROUPS: Mapping[str, str] = MappingProxyType(
+    {row.alias: group for group, row in MEDIA_ROWS.items()}
+)
+
 _OBIS = re.compile(
     r"(?:(?P<medium>\d{1,3})-(?P<channel>\d{1,3}):)?"
     r"(?P<code>\d{1,3}\.\d{1,3}\.\d{1,3})(?:[*.&](?P<period>\d{1,3}))?"
 )
 _WHOLE_PERIOD = 255
+_MEDIA_ALIAS = re.compile(
+    r"(?P<stem>.+?)(?:_channel(?P<channel>[1-9]\d?))?(?:_tariff(?P<tariff>[1-9]\d?))?"
+)
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+")
 
 
@@ -210,6 +248,9 @@ def describe(code: Register) -> RegisterInfo:
     known = REGISTERS.get(code)
     if known is not None:
         return known
+    other = _from_media(code)
+    if other is not None:
+        return other
     group, _, tariff = code.rpartition(".")
     quantity = _BY_GROUP.get(group)
     if quantity is None or not tariff.isdecimal() or not 0 <= int(tariff) <= TARIFFS_MAX:
@@ -256,6 +297,11 @@ def _known_code(match: re.Match[str], plain: str) -> Register:
 
 def _alias_of_tariff(alias: str) -> Register | None:
     """An alias of a tariff that the lists leave out."""
+    parts = _MEDIA_ALIAS.fullmatch(alias)
+    if parts is not None and parts["stem"] in _MEDIA_GROUPS:
+        channel, tariff = int(parts["channel"] or 0), int(parts["tariff"] or 0)
+        if channel <= CHANNELS_MAX and tariff <= TARIFFS_MAX:
+            return _media_info(_MEDIA_GROUPS[parts["stem"]], channel, tariff).code
     stem, found, number = alias.rpartition("_tariff")
     if not found or not number.isdecimal() or not 0 < int(number) <= TARIFFS_MAX:
         return None

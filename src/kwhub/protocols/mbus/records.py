@@ -19,7 +19,15 @@ from kwhub.protocols.mbus.units import (
 )
 from kwhub.protocols.mbus.values import LENGTHS, VARIABLE, Value, read_value, variable_bytes
 
-__all__ = ["FUNCTIONS", "MANUFACTURER_DATA", "MORE_FOLLOW", "Record", "encode", "read_records"]
+__all__ = [
+    "FUNCTIONS",
+    "MANUFACTURER_DATA",
+    "MORE_FOLLOW",
+    "VENDOR_MARK",
+    "Record",
+    "encode",
+    "read_records",
+]
 
 FUNCTIONS = ("instantaneous", "maximum", "minimum", "during_error")
 MANUFACTURER_DATA, MORE_FOLLOW = "manufacturer_data", "manufacturer_data_more_follow"
@@ -29,7 +37,8 @@ _EXTENSION = 0x80
 _EXTENSIONS_MAX = 10
 _TEXT_VIF, _VENDOR_VIF, _FB, _FD = 0x7C, 0x7F, 0xFB, 0xFD
 _TEXT_BYTES_MAX = 0xC0
-_VENDOR_MARK = "mfr-vife"
+VENDOR_MARK = "mfr-vife"
+"""Stands for the rest of a VIB, whose meaning is the manufacturer's."""
 _SELECTION = 0x08
 
 
@@ -215,7 +224,7 @@ def _qualified(
         return unit, (), (), added
     for code in vife:
         if code == _VENDOR_VIF:
-            marks.append(_VENDOR_MARK)
+            marks.append(VENDOR_MARK)
             break
         scale = scale_of(code)
         if scale is None:
