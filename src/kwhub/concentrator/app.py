@@ -21,6 +21,8 @@ from kwhub.concentrator.served_rights import Rights, load_rights
 from kwhub.concentrator.served_site import CLOCK_OFFSET, RunningSite, plan_of
 from kwhub.concentrator.site_clock import SiteClock
 from kwhub.concentrator.uplink import Uplink
+from kwhub.concentrator.uplink_ways import Way
+from kwhub.concentrator.uplinks import Uplinks
 from kwhub.links.address import open_link as open_address
 from kwhub.links.base import Link
 from kwhub.runtime.chance import Random
@@ -90,6 +92,11 @@ class Concentrator:
         self.events = Events(self.outbox.database)
         self.uplink = self._make_uplink(open_link, rights or load_rights(config.head_end))
 
+    @property
+    def clock(self) -> Clock:
+        """The site's clock: that of the machine, plus what the head-end has set it by."""
+        return self._clock
+
     def _make_uplink(self, open_link: OpenLink, rights: Rights) -> Uplink:
         config, clock = self.config, self._clock
         meters = [meter for bus in self.buses for meter in bus.meters]
@@ -108,6 +115,9 @@ class Concentrator:
             ports={bus.settings.port: bus for bus in self.buses},
             counters=self.counters.uplink,
         )
+        if config.standby is not None:
+            uplink.ways.append(Way("standby", config.standby))
+        self.counters.ways.update({way.name: way.counters for way in uplink.ways})
         site.attach(uplink, answers.shelf)
         return uplink
 
@@ -134,16 +144,20 @@ class Concentrator:
         Raises:
             Exception: only bugs; expected trouble is told in the log and counted.
         """
-        settings = self.config.uplink
-        uplink_pauses = Backoff(settings.reconnect_first_s, settings.reconnect_most_s)
         bus_pauses = Backoff(most_s=BUS_REOPEN_MOST_S)
         async with asyncio.TaskGroup() as tasks:
             for bus in self.buses:
                 told = self._telling("bus failed", bus=bus.settings.name)
                 tasks.create_task(self._supervise(bus.serve, bus_pauses, told))
-            tasks.create_task(
-                self._supervise(self.uplink.connect, uplink_pauses, self._uplink_failed)
+            uplinks = Uplinks(
+                self.uplink,
+                self.uplink.ways,
+                clock=self._clock,
+                chance=self._chance,
+                told=self._uplink_failed,
+                moved=self._uplink_moved,
             )
+            tasks.create_task(uplinks.run())
             told = self._telling("store cannot be pruned")
             tasks.create_task(self._supervise(self._prune, Backoff(), told))
 
@@ -178,10 +192,13 @@ class Concentrator:
     def _on_readings(self) -> None:
         self.uplink.news.set()
 
-    def _uplink_failed(self, error: Exception) -> None:
+    def _uplink_failed(self, way: Way, error: Exception) -> None:
         self.counters.uplink.failures += 1
         self.counters.uplink.last_failure = str(error)
-        self._log.warning("uplink failed", error=str(error))
+        self._log.warning(f"{way.name} failed", error=str(error))
+
+    def _uplink_moved(self, way: Way) -> None:
+        self._log.warning(f"the head-end is reached by [{way.name}] now")
 
     def _telling(self, event: str, **facts: object) -> Callable[[Exception], None]:
         def told(error: Exception) -> None:
