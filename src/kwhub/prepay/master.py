@@ -13,7 +13,7 @@ from typing import Protocol
 
 from kwhub.domain.errors import LocalError
 from kwhub.prepay import ciphers
-from kwhub.prepay.element.files import CUSTOMER_OFFSET, PARAMETERS
+from kwhub.prepay.element.files import CUSTOMER_OFFSET, KEY_FRAME, PARAMETERS
 from kwhub.prepay.keys import MasterKeys, Purpose
 
 __all__ = ["ControlOrder", "Login", "MasterCrypto", "Recharge", "SoftwareMaster", "update_header"]
@@ -26,6 +26,7 @@ _CREDIT = bytes.fromhex("8432010C0C")
 _REFUND = bytes.fromhex("8430020C08")
 _CONTROL = bytes.fromhex("04D6880014")
 _WALLET_MONEY = bytes.fromhex("04DC010C08")
+_COMPARE = bytes.fromhex("80FA010040")
 _WALLET_COUNT = bytes.fromhex("04DC030C08")
 
 
@@ -101,8 +102,31 @@ class MasterCrypto(Protocol):
     ) -> bytes:
         """Seal the meter's key of a purpose and version: 32 bytes."""
 
+    def sign_keys(self, login: Login, nonce: bytes, data: bytes) -> bytes:
+        """Return the MAC over a frame of key packages, as it is written into file 16."""
+
+    def seal_parameter(self, login: Login, nonce: bytes, header: bytes, plain: bytes) -> bytes:
+        """Encipher a parameter (whole blocks of 16 bytes) and put the MAC behind it."""
+
     def verify_read_back(self, login: Login, header: bytes, data: bytes, mac: bytes) -> bool:
         """Say whether data that was read with MAC comes from the meter's element."""
+
+    def verify_return(
+        self, factor: bytes, serial: bytes, nonce: bytes, header: bytes, data: bytes, mac: bytes
+    ) -> bool:
+        """Say whether what a medium brings back was signed for it by the meter's element.
+
+        Args:
+            factor: of the meter.
+            serial: of the medium, eight bytes.
+            nonce: the four bytes that the medium sent to the meter.
+            header: five bytes that the element computed with.
+            data: what the meter told.
+            mac: four bytes.
+        """
+
+    def compare_firmware(self, login: Login, code: bytes) -> bytes:
+        """Return what a meter with these 64 bytes of firmware must answer to a comparison."""
 
     def answer_infrared(self, factor: bytes, challenge: bytes) -> bytes:
         """Return the eight bytes that open a meter's infrared port."""
@@ -189,6 +213,28 @@ class SoftwareMaster:
         session = self._session(login, Purpose.KEY_UPDATE)
         key = self._keys.child(purpose, login.factor, version)
         return ciphers.seal_key(session, nonce, bytes((purpose, version, formal)), key)
+
+    def sign_keys(self, login: Login, nonce: bytes, data: bytes) -> bytes:
+        """Sign a frame of key packages; see ``MasterCrypto``."""
+        session = self._session(login, Purpose.KEY_UPDATE)
+        return ciphers.mac(session, nonce, update_header(KEY_FRAME, 0, len(data)), data)
+
+    def seal_parameter(self, login: Login, nonce: bytes, header: bytes, plain: bytes) -> bytes:
+        """Seal a parameter; see ``MasterCrypto``."""
+        return ciphers.seal_order(self._session(login, Purpose.PARAMETER), nonce, header, plain)
+
+    def verify_return(
+        self, factor: bytes, serial: bytes, nonce: bytes, header: bytes, data: bytes, mac: bytes
+    ) -> bool:
+        """Check what a medium brings back; see ``MasterCrypto``."""
+        child = self._keys.child(Purpose.READ_BACK, factor)
+        session = ciphers.session_key(child, serial)
+        return ciphers.same(mac, ciphers.mac(session, nonce, header, data))
+
+    def compare_firmware(self, login: Login, code: bytes) -> bytes:
+        """Compute a comparison; see ``MasterCrypto``."""
+        session, nonce = self._session(login, Purpose.READ_BACK), login.first_random[-4:]
+        return ciphers.seal_order(session, nonce, _COMPARE, code)[: len(code)]
 
     def verify_read_back(self, login: Login, header: bytes, data: bytes, mac: bytes) -> bool:
         """Check what was read; see ``MasterCrypto``."""

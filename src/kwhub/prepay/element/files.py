@@ -14,6 +14,8 @@ __all__ = [
     "CONTROL",
     "CUSTOMER_OFFSET",
     "FILES",
+    "KEY_FRAME",
+    "KEY_INFORMATION",
     "METER_OFFSET",
     "PARAMETERS",
     "RUN_INFORMATION",
@@ -22,8 +24,11 @@ __all__ = [
 ]
 
 PARAMETERS = 0x02
+KEY_INFORMATION = 0x06
+"""State word of the keys and the version of each: made when it is read, never written."""
 RUN_INFORMATION = 0x07
 CONTROL = 0x08
+KEY_FRAME = 0x16
 SERIAL = 0x19
 
 METER_OFFSET = 0x1E
@@ -46,6 +51,7 @@ FILES: Mapping[int, FileFacts] = MappingProxyType(
         PARAMETERS: FileFacts(64, Purpose.PARAMETER),
         0x03: FileFacts(200, Purpose.PARAMETER),  #: tariffs in use
         0x04: FileFacts(200, Purpose.PARAMETER),  #: tariffs to come
+        KEY_INFORMATION: FileFacts(4 + len(Purpose)),
         RUN_INFORMATION: FileFacts(64, plain=True),  #: what goes back to the counter
         CONTROL: FileFacts(16, Purpose.CONTROL, sealed=True),
         0x09: FileFacts(128, Purpose.PARAMETER, sealed=True),
@@ -54,7 +60,7 @@ FILES: Mapping[int, FileFacts] = MappingProxyType(
         0x12: FileFacts(128, Purpose.PARAMETER, sealed=True),
         0x13: FileFacts(128, Purpose.PARAMETER, sealed=True),
         0x14: FileFacts(32, Purpose.PARAMETER, sealed=True),  #: clear commands
-        0x16: FileFacts(200, Purpose.KEY_UPDATE),  #: MAC over the frames of a key update
+        KEY_FRAME: FileFacts(200, Purpose.KEY_UPDATE),  #: MAC over the frames of a key update
         SERIAL: FileFacts(16),
     }
 )

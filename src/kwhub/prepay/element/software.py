@@ -10,32 +10,29 @@ Source: commands and files as in ``commands`` and ``files``; the algorithms insi
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TypeAlias
 
 from kwhub.prepay import ciphers
 from kwhub.prepay.element.commands import Command, Instruction, parse
 from kwhub.prepay.element.files import (
     CUSTOMER_OFFSET,
     FILES,
+    KEY_INFORMATION,
     METER_OFFSET,
     PARAMETERS,
     SERIAL,
     FileFacts,
 )
-from kwhub.prepay.element.interface import MORE, Status
+from kwhub.prepay.element.interface import Status
+from kwhub.prepay.element.sessions import Answer, Draw, Sessions
 from kwhub.prepay.keys import FACTOR_BYTES, KeySet, Purpose
 from kwhub.prepay.memory import Memory, TwoSlots
 
 __all__ = ["MEMORY_BYTES", "Draw", "SoftwareElement"]
 
-Draw: TypeAlias = Callable[[int], bytes]
-"""Gives so many random bytes."""
-
-Answer: TypeAlias = tuple[bytes, int]
-
 MEMORY_BYTES = 8_192
 MONEY_MAX = 0xFFFF_FFFF
 
+_STORED = {number: facts for number, facts in FILES.items() if number != KEY_INFORMATION}
 _ATR = bytes.fromhex("3B690000")
 _WALLET_BYTES = 8
 _KEY_BYTES = 18  #: version, state, key
@@ -54,10 +51,10 @@ class SoftwareElement:
             memory: at least ``MEMORY_BYTES``.
             draw: random bytes; a real source in the field, a seeded one in a simulation.
         """
-        self._draw = draw
+        self._sessions = Sessions(self._key, self._meter_number, draw)
         place = 0
         self._files: dict[int, TwoSlots] = {}
-        for number, facts in FILES.items():
+        for number, facts in _STORED.items():
             self._files[number] = TwoSlots(memory, place, facts.length)
             place += self._files[number].size
         self._keys: dict[Purpose, TwoSlots] = {}
@@ -67,11 +64,11 @@ class SoftwareElement:
         self._wallet = TwoSlots(memory, place, _WALLET_BYTES)
         self._handlers: Mapping[int, Callable[[Command], Answer]] = {
             Instruction.SELECT: self._select,
-            Instruction.GET_CHALLENGE: self._get_challenge,
-            Instruction.CIPHER: self._cipher,
-            Instruction.GET_RESPONSE: self._get_response,
-            Instruction.INTERNAL_SESSION: self._internal_session,
-            Instruction.EXTERNAL_AUTHENTICATE: self._external_authenticate,
+            Instruction.GET_CHALLENGE: self._sessions.get_challenge,
+            Instruction.CIPHER: self._sessions.cipher,
+            Instruction.GET_RESPONSE: self._sessions.get_response,
+            Instruction.INTERNAL_SESSION: self._sessions.internal_session,
+            Instruction.EXTERNAL_AUTHENTICATE: self._sessions.external_authenticate,
             Instruction.READ_BINARY: self._read_binary,
             Instruction.READ_RECORD: self._read_record,
             Instruction.UPDATE_BINARY: self._update_binary,
@@ -80,18 +77,10 @@ class SoftwareElement:
             Instruction.DECREASE: self._decrease,
             Instruction.WRITE_KEY: self._write_key,
         }
-        self._forget()
-
-    def _forget(self) -> None:
-        self._dispersed = False
-        self._first_random: bytes | None = None
-        self._nonce: bytes | None = None
-        self._challenge: bytes | None = None
-        self._response = b""
 
     def personalise(self, serial: bytes, meter: bytes, keys: KeySet) -> None:
         """Write a new element: serial of eight bytes, meter number of six, every key; no money."""
-        for number, facts in FILES.items():
+        for number, facts in _STORED.items():
             self._files[number].write(bytes(facts.length))
         self._files[SERIAL].write((b"\x00" + serial).ljust(FILES[SERIAL].length, b"\x00"))
         self._patch(PARAMETERS, METER_OFFSET, meter)
@@ -116,7 +105,7 @@ class SoftwareElement:
 
     def reset(self) -> bytes:
         """Forget every session; see ``SecureElement``."""
-        self._forget()
+        self._sessions.forget()
         return _ATR + (self._files[SERIAL].read() or bytes(16))[1:9] + b"\x00"
 
     def transmit(self, apdu: bytes) -> Answer:
@@ -131,61 +120,8 @@ class SoftwareElement:
             return b"", Status.UNKNOWN_CLASS
         return self._handlers[command.ins](command)
 
-    # Sessions
-
     def _select(self, _command: Command) -> Answer:
         return b"", Status.OK
-
-    def _get_challenge(self, command: Command) -> Answer:
-        if command.length not in {4, 8}:
-            return b"", Status.WRONG_LENGTH
-        drawn = self._draw(command.length)
-        if command.length == _MAC:
-            self._nonce = drawn
-        else:
-            self._challenge = drawn
-        return drawn, Status.OK
-
-    def _cipher(self, command: Command) -> Answer:
-        if command.length != FACTOR_BYTES or len(command.data) != FACTOR_BYTES:
-            return b"", Status.WRONG_LENGTH
-        if command.p2 == Purpose.MONEY:  # P2 03: disperse the keys for remote identification
-            self._forget()
-            self._dispersed = command.data == bytes(2) + self._meter_number()
-            return b"", Status.OK if self._dispersed else Status.WRONG_DATA
-        if command.p2 != 0:
-            return b"", Status.WRONG_PLACE
-        if not self._dispersed:
-            return b"", Status.CONDITIONS
-        self._first_random = command.data
-        self._response = ciphers.authentication(self._key(Purpose.IDENTITY), command.data)
-        return b"", MORE | len(self._response)
-
-    def _get_response(self, command: Command) -> Answer:
-        response, self._response = self._response, b""
-        if not response:
-            return b"", Status.CONDITIONS
-        return response[: command.length], Status.OK
-
-    def _internal_session(self, command: Command) -> Answer:
-        """Open a session with a card: its serial and its challenge, eight bytes each."""
-        if len(command.data) != 2 * FACTOR_BYTES:
-            return b"", Status.WRONG_LENGTH
-        serial, challenge = command.data[:FACTOR_BYTES], command.data[FACTOR_BYTES:]
-        self._forget()
-        pair = ciphers.session_key(self._key(Purpose.CARD), serial)
-        own = self._draw(FACTOR_BYTES)
-        self._challenge = own
-        self._response = ciphers.authentication(pair, challenge) + own
-        return b"", MORE | len(self._response)
-
-    def _external_authenticate(self, command: Command) -> Answer:
-        challenge, self._challenge = self._challenge, None
-        if challenge is None:
-            return b"", Status.CONDITIONS
-        expected = ciphers.authentication(self._key(Purpose.INFRARED), challenge)
-        good = ciphers.same(expected, command.data)
-        return b"", Status.OK if good else Status.WRONG_MAC
 
     # Files
 
@@ -206,7 +142,7 @@ class SoftwareElement:
         found = self._file(command)
         if found is None:
             return b"", Status.NO_SUCH_FILE
-        if len(command.data) != 0x11 or self._first_random is None:
+        if len(command.data) != 0x11 or not self._sessions.is_open:
             return b"", Status.CONDITIONS
         nonce, header = command.data[:4], command.data[4:9]
         length = header[4] - _MAC - FACTOR_BYTES
@@ -224,7 +160,7 @@ class SoftwareElement:
         content = value.to_bytes(4)
         if command.cla == 0x00:
             return content, Status.OK
-        if len(command.data) != 0x11 or self._first_random is None:
+        if len(command.data) != 0x11 or not self._sessions.is_open:
             return b"", Status.CONDITIONS
         return content + self._sign(command.data[:4], command.data[4:9], content), Status.OK
 
@@ -253,18 +189,18 @@ class SoftwareElement:
         if len(command.data) <= _MAC:
             return Status.WRONG_LENGTH
         is_customer = (number, command.p2) == (PARAMETERS, CUSTOMER_OFFSET)
-        session = self._session(Purpose.MONEY if is_customer else facts.writes)
-        if session is None or self._nonce is None:
+        session = self._sessions.key(Purpose.MONEY if is_customer else facts.writes)
+        if session is None or self._sessions.nonce is None:
             return Status.CONDITIONS
         return self._open(command, session) if facts.sealed else self._bare(command, session)
 
     def _bare(self, command: Command, session: bytes) -> bytes | int:
         content, given = command.data[:-_MAC], command.data[-_MAC:]
-        expected = ciphers.mac(session, self._nonce or b"", command.header, content)
+        expected = ciphers.mac(session, self._sessions.nonce or b"", command.header, content)
         return content if ciphers.same(given, expected) else Status.WRONG_MAC
 
     def _open(self, command: Command, session: bytes) -> bytes | int:
-        nonce, self._nonce = self._nonce or b"", None  # an order is opened once
+        nonce, self._sessions.nonce = self._sessions.nonce or b"", None  # an order is opened once
         if (len(command.data) - _MAC) % _BLOCK:
             return Status.WRONG_LENGTH
         plain = ciphers.open_order(session, nonce, command.header, command.data)
@@ -283,7 +219,7 @@ class SoftwareElement:
         money, before = self.wallet
         if count != before + 1 or money + amount > MONEY_MAX:
             return b"", Status.CONDITIONS
-        self._nonce = None
+        self._sessions.nonce = None
         self._wallet.write((money + amount).to_bytes(4) + count.to_bytes(4))
         return b"", Status.OK
 
@@ -295,7 +231,7 @@ class SoftwareElement:
             status = self._check_money(command)
             if status != Status.OK:
                 return b"", status
-            self._nonce = None
+            self._sessions.nonce = None
         elif len(command.data) != 4:
             return b"", Status.WRONG_LENGTH
         money, count = self.wallet
@@ -322,7 +258,7 @@ class SoftwareElement:
 
     def _write_key(self, command: Command) -> Answer:
         """A sealed key (``ciphers.seal_key``) with its number, version and state."""
-        session, nonce = self._session(Purpose.KEY_UPDATE), self._nonce
+        session, nonce = self._sessions.key(Purpose.KEY_UPDATE), self._sessions.nonce
         if len(command.data) != 2 * _BLOCK:
             return b"", Status.WRONG_LENGTH
         if session is None or nonce is None:
@@ -339,20 +275,15 @@ class SoftwareElement:
     # Helpers
 
     def _check_money(self, command: Command) -> Status:
-        session = self._session(Purpose.MONEY)
-        if session is None or self._nonce is None:
+        session = self._sessions.key(Purpose.MONEY)
+        if session is None or self._sessions.nonce is None:
             return Status.CONDITIONS
         bare = self._bare(command, session)
         return Status.OK if isinstance(bare, bytes) else Status.WRONG_MAC
 
     def _sign(self, nonce: bytes, header: bytes, content: bytes) -> bytes:
-        session = self._session(Purpose.READ_BACK)
+        session = self._sessions.key(Purpose.READ_BACK)
         return b"" if session is None else ciphers.mac(session, nonce, header, content)
-
-    def _session(self, purpose: Purpose) -> bytes | None:
-        if self._first_random is None:
-            return None
-        return ciphers.session_key(self._key(purpose), self._first_random)
 
     def _key(self, purpose: Purpose) -> bytes:
         return (self._keys[purpose].read() or bytes(_KEY_BYTES))[2:]
@@ -364,6 +295,9 @@ class SoftwareElement:
         return self._content(PARAMETERS)[METER_OFFSET : METER_OFFSET + _CUSTOMER_BYTES]
 
     def _content(self, number: int) -> bytes:
+        if number == KEY_INFORMATION:
+            versions = bytes((self._keys[each].read() or b"\x00")[0] for each in Purpose)
+            return self.key_state.to_bytes(4) + versions
         return self._files[number].read() or bytes(FILES[number].length)
 
     def _file(self, command: Command) -> tuple[int, FileFacts] | None:
