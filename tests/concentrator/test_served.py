@@ -114,7 +114,7 @@ def test_parameters_are_kept_item_by_item(tmp_path):
         assert isinstance(await ask(4, Unit(P0, (61,), b"??")), Denied)
         assert isinstance(await ask(4, Unit(P0, (9,), b"\1" * 16)), Confirmed)
         assert isinstance(await ask(4, apn), Confirmed)
-        assert world.concentrator.uplink.stations == ["tcp:10.0.0.7:80", "station:"]
+        assert world.concentrator.uplink.ways[0].stations == ["tcp:10.0.0.7:80", "station:"]
         assert told(await ask(0x0A, Unit(P0, (36,))))["limit"] == 1
         assert told(await ask(0x0A, Unit(P0, (3,))))["APN"] == "cmnet"
         assert told(await ask(0x0A, Unit(P0, (1,))))["heartbeat period"] == 5

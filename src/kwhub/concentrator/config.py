@@ -9,6 +9,13 @@ import msgspec
 from msgspec import Meta
 
 from kwhub.catalog.quirks import deviations_named
+from kwhub.concentrator.config_uplink import (
+    LinkText,
+    MetricsSettings,
+    StandbySettings,
+    StoreSettings,
+    UplinkSettings,
+)
 from kwhub.concentrator.served_rights import HeadEndSettings
 from kwhub.domain.errors import ConfigError, LocalError
 from kwhub.links.address import parse
@@ -20,17 +27,16 @@ __all__ = [
     "Config",
     "Identity",
     "MeterSettings",
+    "MetricsSettings",
     "PlanSettings",
+    "StandbySettings",
+    "StoreSettings",
     "UplinkSettings",
     "load",
     "loads",
 ]
 
 Name: TypeAlias = Annotated[str, Meta(max_length=100, description="text of at most 100 characters")]
-LinkText: TypeAlias = Annotated[
-    str,
-    Meta(pattern=r"^[a-z][a-z0-9-]*:", description="a link address such as 'tcp:10.0.0.7:4001'"),
-]
 Region: TypeAlias = Annotated[
     str, Meta(pattern=r"^[0-9]{4}$", description="four digits in quotes, such as '4101'")
 ]
@@ -73,20 +79,6 @@ class Identity(Settings, frozen=True):
     def tzinfo(self) -> zoneinfo.ZoneInfo:
         """The zone itself."""
         return zoneinfo.ZoneInfo(self.zone)
-
-
-class UplinkSettings(Settings, frozen=True):
-    """The way to the head-end."""
-
-    address: LinkText
-    heartbeat_s: Annotated[int, Meta(ge=10, le=3_600)] = 300
-    answer_timeout_s: Annotated[float, Meta(ge=0.5, le=300)] = 10.0
-    reconnect_first_s: Annotated[float, Meta(gt=0, le=3_600)] = 1.0
-    reconnect_most_s: Annotated[float, Meta(gt=0, le=86_400)] = 300.0
-
-    def __post_init__(self) -> None:
-        if self.reconnect_most_s < self.reconnect_first_s:
-            raise WrongSetting("reconnect_most_s", "must not be less than reconnect_first_s")
 
 
 class PlanSettings(Settings, frozen=True):
@@ -151,8 +143,13 @@ class Config(Settings, frozen=True):
     bus: tuple[BusSettings, ...]
     plan: PlanSettings = PlanSettings()
     head_end: HeadEndSettings = HeadEndSettings()
+    standby: StandbySettings | None = None
+    store: StoreSettings = StoreSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     def __post_init__(self) -> None:
+        if self.standby is not None and self.standby.priority == self.uplink.priority:
+            raise WrongSetting("standby.priority", "must not be that of [uplink]")
         if not self.bus:
             raise WrongSetting("bus", "at least one [[bus]] is needed")
         _unique((f"bus[{n}].name", bus.name) for n, bus in enumerate(self.bus))
@@ -207,6 +204,8 @@ def _unique(pairs: Iterable[tuple[str, object]]) -> None:
 def _addresses_make_sense(config: Config) -> None:
     """Find wrong link addresses before anything is opened."""
     texts = [(f"bus[{number}].address", bus.address) for number, bus in enumerate(config.bus)]
+    if config.standby is not None:
+        texts.append(("standby.address", config.standby.address))
     for key, text in [("uplink.address", config.uplink.address), *texts]:
         try:
             parse(text)

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 
-__all__ = ["BusCounters", "Counters", "UplinkCounters"]
+__all__ = ["BusCounters", "Counters", "UplinkCounters", "WayCounters"]
 
 
 @dataclass(slots=True)
@@ -27,9 +27,22 @@ class BusCounters:
 
 
 @dataclass(slots=True)
-class UplinkCounters:
-    """The way to the head-end."""
+class WayCounters:
+    """One of the ways to the head-end."""
 
+    connects: int = 0
+    failures: int = 0  #: connections that ended badly or could not be made
+    last_failure: str = ""
+    probes: int = 0  #: attempts to connect while another way was used
+    probes_failed: int = 0
+
+
+@dataclass(slots=True)
+class UplinkCounters:
+    """The connection to the head-end, whatever way it takes."""
+
+    way: str = ""  #: the one that is used or tried
+    switches: int = 0  #: from one way to another
     connects: int = 0
     failures: int = 0  #: connections that ended badly or could not be made
     last_failure: str = ""
@@ -52,6 +65,7 @@ class Counters:
 
     buses: dict[str, BusCounters] = field(default_factory=dict)  #: by name of the bus
     uplink: UplinkCounters = field(default_factory=UplinkCounters)
+    ways: dict[str, WayCounters] = field(default_factory=dict)  #: by name: uplink, standby
 
     def as_dict(self) -> dict[str, object]:
         """Plain types, for JSON."""

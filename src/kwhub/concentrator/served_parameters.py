@@ -107,14 +107,29 @@ class Parameters:
 
 
 def stations(archive: Archive, default: str) -> list[str]:
-    """Link addresses of the head-end by priority: F3 main, F3 backup, that of the settings."""
+    """Link addresses of the head-end by priority: F3 main, F3 backup, that of the settings.
+
+    F3 names a host and a port; all else (TLS, its certificates, the interface) is as in the settings.
+    """
     found = []
     for row in archive.parameters(STATION, 0):
         for at in (0, 6):
             host, port = row.data[at : at + 4], int.from_bytes(row.data[at + 4 : at + 6], "little")
             if any(host) and port:
-                found.append(f"tcp:{IPv4Address(host)}:{port}")
+                found.append(_with_station(default, f"{IPv4Address(host)}:{port}"))
     return list(dict.fromkeys([*found, default]))
+
+
+def _with_station(default: str, station: str) -> str:
+    """The address of the settings with another host and port; one that is not of TCP becomes one."""
+    way, question, options = default.partition("?")
+    scheme, _, where = way.partition(":")
+    if scheme not in {"tcp", "tls"}:
+        return f"tcp:{station}"
+    if scheme == "tls" and "name=" not in options:
+        host = where.rpartition(":")[0].removeprefix("[").removesuffix("]")
+        options = f"{options}&name={host}" if question else f"name={host}"
+    return f"{scheme}:{station}?{options}" if options else f"{scheme}:{station}"
 
 
 class ReadingRule(NamedTuple):

@@ -141,19 +141,22 @@ class RunningSite:
         uplink = self._uplink
         if uplink is None:
             return
-        uplink.stations = stations(self._archive, self._config.uplink.address)
+        configured = (self._config.uplink, self._config.standby)
+        for way, settings in zip(uplink.ways, configured, strict=False):
+            if settings is not None:
+                way.stations = stations(self._archive, settings.address)
         uplink.reports_allowed = not self._archive.state(REPORTS_FORBIDDEN)
         for row in self._archive.parameters(_UPLINK_PARAMETERS, 0):
             timeout_s, heartbeat_s = (
                 int.from_bytes(row.data[2:4], "little") & 0xFFF,
                 row.data[5] * 60,
             )
-            settings = uplink.settings
-            if timeout_s:
-                settings = replace(settings, answer_timeout_s=float(min(timeout_s, 300)))
-            if heartbeat_s in _HEARTBEATS_S:
-                settings = replace(settings, heartbeat_s=heartbeat_s)
-            uplink.settings = settings
+            for way in uplink.ways:
+                if timeout_s:
+                    limit_s = float(min(timeout_s, 300))
+                    way.settings = replace(way.settings, answer_timeout_s=limit_s)
+                if heartbeat_s in _HEARTBEATS_S:
+                    way.settings = replace(way.settings, heartbeat_s=heartbeat_s)
         uplink.news.set()
 
 

@@ -12,17 +12,21 @@ from typing import Any, Protocol, TypeAlias
 from kwhub.concentrator.answers import Answers
 from kwhub.concentrator.config import Identity, UplinkSettings
 from kwhub.concentrator.counters import UplinkCounters
+from kwhub.concentrator.database import StoreError
 from kwhub.concentrator.denials import DENIALS_MAX, DENIED, Denials
 from kwhub.concentrator.outbox import Entry, Outbox
 from kwhub.concentrator.report import Parcel, pack
 from kwhub.concentrator.served_desk import Desk, event_units
 from kwhub.concentrator.served_reception import FORWARD, Later, Reception
-from kwhub.domain.errors import KwhubError, LinkDown, Refusal
+from kwhub.concentrator.uplink_outcomes import by_reason, expected, failure, order_of
+from kwhub.concentrator.uplink_ways import Moved, Way
+from kwhub.domain.errors import LinkDown, Refusal
 from kwhub.domain.readings import DAY_INTERVAL_S
 from kwhub.links.base import Link
 from kwhub.links.drive import Attendant
 from kwhub.protocols.gdw1376 import afn_0e, afn_10
 from kwhub.protocols.gdw1376.afn_10 import Forward, ForwardAnswer
+from kwhub.protocols.gdw1376.builders import REPORT_USER_BYTES_MAX
 from kwhub.protocols.gdw1376.frames import Frame1376, TerminalAddress
 from kwhub.protocols.gdw1376.messages import (
     Answer,
@@ -38,7 +42,6 @@ from kwhub.protocols.gdw1376.messages import (
     TimedOut,
 )
 from kwhub.protocols.gdw1376.session import Role, Session
-from kwhub.protocols.gdw1376.typed import read_unit
 from kwhub.protocols.gdw1376.units import Unit
 from kwhub.runtime.clock import Clock
 
@@ -47,8 +50,11 @@ __all__ = ["ENTRIES_PER_FETCH", "Forwards", "OpenLink", "Uplink"]
 ENTRIES_PER_FETCH = 2_000
 """Readings taken from the store at once; they fill some ten reports."""
 
-FORWARDS_MAX = 8
-"""Frames of the head-end that wait for their bus at the same time; more are denied."""
+ORDERS_MAX = 8
+"""Orders of the head-end that wait for their bus at the same time; more frames are denied."""
+
+STORE_PAUSE_S = 30.0
+"""Pause before a store that cannot be read or written is tried again."""
 
 LINGER_S = 2.0
 """Pause between news in the outbox and their report, so that buses that end together share reports."""
@@ -82,7 +88,7 @@ class Uplink:
     ) -> None:
         self.address = TerminalAddress(identity.region, identity.terminal)
         self.zone = identity.tzinfo
-        self.settings = settings
+        self.ways = [Way("uplink", settings)]
         self.outbox = outbox
         self.answers = answers
         self.clock = clock
@@ -90,31 +96,41 @@ class Uplink:
         self.counters = counters
         self.denials = Denials()
         self.desk = desk
-        self.stations = [settings.address]  #: link addresses of the head-end by priority
         self.reports_allowed = True  #: 05-F37 forbids them, 05-F29 allows them again
         self.reception = Reception(clock, counters)
-        self._station = 0
         self.news = asyncio.Event()  #: the outbox has got something
-        self._open_link = open_link
+        self.open_link = open_link
+        self.moving = False  #: the present connection is to end, in good order
+        self.store_trouble = ""  #: why the store cannot be read or written, while that lasts
         self._confirmed: list[int] = []  # places that the store does not know to be delivered yet
 
-    async def connect(self) -> None:
+    async def connect(self, way: Way | None = None) -> None:
         """Connect, log in, and serve until the connection ends, which it does by an error.
+
+        Args:
+            way: the one to take; the first when it is left out.
 
         Raises:
             LinkDown: it cannot be made, was closed, or the head-end does not react.
             Refusal: the head-end does not know this terminal, or denies reports.
             StoreError: the store cannot be read or written.
+            Moved: after ``move``.
         """
-        station = self.stations[self._station % len(self.stations)]
-        self._station += 1  # the next one, should this one fail before the login
-        link = await self._open_link(station)
+        way = way or self.ways[0]
+        self.moving = False
+        link = await self.open_link(way.next_station())
         try:
             self.counters.connects += 1
-            await _Connection(self, link).run()
+            way.counters.connects += 1
+            await _Connection(self, link, way).run()
         finally:
             self.counters.logged_in = False
             await link.aclose()
+
+    def move(self) -> None:
+        """End the present connection when nothing is being said, because another way is better."""
+        self.moving = True
+        self.news.set()
 
     def settle(self, places: Sequence[int] = ()) -> None:
         """Mark what was confirmed, now or before, as delivered.
@@ -130,9 +146,11 @@ class Uplink:
             self.counters.readings_delivered += len(self._confirmed)
             self._confirmed.clear()
 
-    def logged_in(self) -> None:
+    def logged_in(self, way: Way) -> None:
         """The head-end knows us; the next connection begins with the first address again."""
-        self._station = 0
+        self.counters.logged_in = True
+        way.station = 0
+        way.logged_in_at = self.clock.monotonic()
 
     def wall_now(self) -> datetime:
         """The site's naive wall time."""
@@ -142,20 +160,21 @@ class Uplink:
 class _Connection:
     """What belongs to one connection: its session, and who waits for what."""
 
-    def __init__(self, uplink: Uplink, link: Link) -> None:
+    def __init__(self, uplink: Uplink, link: Link, way: Way) -> None:
         self._uplink = uplink
+        self._way = way
         self._counters = uplink.counters
         session = Session(
             Role.TERMINAL,
             uplink.address,
-            answer_timeout_s=uplink.settings.answer_timeout_s,
-            heartbeat_s=uplink.settings.heartbeat_s,
+            answer_timeout_s=way.settings.answer_timeout_s,
+            heartbeat_s=way.settings.heartbeat_s,
         )
         self._attendant = Attendant(link, session, uplink.clock, self._heard)
         self._waiting: dict[int, asyncio.Future[Any]] = {}  # by identity of the request
         self._tasks = asyncio.TaskGroup()
         self._is_confirming = False  # a report was confirmed on this connection
-        self._forwarding = 0
+        self._orders = 0  # being carried out
         self._forwarded: tuple[bytes, Answer] | None = None  # the last order and its answer
 
     async def run(self) -> None:
@@ -166,7 +185,7 @@ class _Connection:
                 self._tasks.create_task(self._report())
                 await self._listen()
         except BaseExceptionGroup as group:
-            raise _expected(group) from group
+            raise expected(group) from group
 
     async def _listen(self) -> None:
         await self._attendant.run()
@@ -176,30 +195,54 @@ class _Connection:
 
     async def _report(self) -> None:
         """Log in, then empty the outbox, and again whenever there is news."""
+        uplink = self._uplink
         login = await self._send(Login())
         if not isinstance(login, Confirmed):
-            raise _failure(login, "login")
-        self._counters.logged_in = True
-        self._uplink.logged_in()
+            raise failure(login, "login")
+        uplink.logged_in(self._way)
         while True:
-            self._uplink.news.clear()
-            if not self._uplink.reports_allowed:
-                await self._uplink.news.wait()
+            uplink.news.clear()
+            await self._move_on()
+            if not uplink.reports_allowed:
+                await uplink.news.wait()
                 continue
-            await self._report_events()
-            self._uplink.settle()
-            entries = self._fetch()
-            if not entries:
-                self._uplink.denials.give_up()
-                await self._uplink.news.wait()
-                await self._uplink.clock.sleep(LINGER_S)
+            try:
+                if await self._empty():
+                    continue
+                uplink.store_trouble = ""
+            except StoreError as error:
+                # The connection stays: the head-end may still ask, and what it has confirmed is known.
+                uplink.store_trouble = str(error)
+                await uplink.clock.sleep(STORE_PAUSE_S)
                 continue
-            packed = pack(entries, self._uplink.zone)
-            for reason, places in _by_reason(packed.unsayable).items():
-                self._withhold(places, reason)
-            for parcel in packed.parcels:
-                if self._uplink.reports_allowed:
-                    await self._deliver(parcel)
+            await uplink.news.wait()
+            if not uplink.moving:
+                await uplink.clock.sleep(LINGER_S)
+
+    async def _empty(self) -> bool:
+        """Report events, and the oldest readings that wait; whether there were any."""
+        uplink = self._uplink
+        uplink.settle()
+        await self._report_events()
+        entries = self._fetch()
+        if not entries:
+            uplink.denials.give_up()
+            return False
+        packed = pack(entries, uplink.zone, user_bytes_max=self._way.settings.report_bytes)
+        for reason, places in by_reason(packed.unsayable).items():
+            self._withhold(places, reason)
+        for parcel in packed.parcels:
+            await self._move_on()
+            if uplink.reports_allowed:
+                await self._deliver(parcel)
+        return True
+
+    async def _move_on(self) -> None:
+        """End the connection for a better way, but not while an order is being carried out."""
+        while self._uplink.moving:
+            if not self._orders:
+                raise Moved("a better way is healthy again")
+            await self._uplink.clock.sleep(LINGER_S)
 
     async def _report_events(self) -> None:
         """Report important events before the readings; what is denied is not offered again."""
@@ -208,7 +251,7 @@ class _Connection:
             units = event_units(waiting, desk.parts.events.counters(), important=True)
             event = await self._send(Report(tuple(units), afn_0e.AFN))
             if isinstance(event, TimedOut):
-                raise _failure(event, "report of events")
+                raise failure(event, "report of events")
             self._counters.events_reported += len(waiting) * isinstance(event, Confirmed)
             now = int(self._uplink.clock.now().timestamp())
             desk.parts.events.reported([each.id for each in waiting], now)
@@ -216,7 +259,8 @@ class _Connection:
     def _fetch(self) -> list[Entry]:
         """The oldest readings that wait and are not put aside; of a day freeze all tariffs or none."""
         aside = self._uplink.denials.places
-        limit = ENTRIES_PER_FETCH + len(aside)
+        bytes_max = self._way.settings.report_bytes
+        limit = ENTRIES_PER_FETCH * -(-bytes_max // REPORT_USER_BYTES_MAX) + len(aside)
         entries = self._uplink.outbox.waiting(limit)
         if len(entries) == limit and entries[-1].interval_s == DAY_INTERVAL_S:
             last = entries[-1]
@@ -257,7 +301,7 @@ class _Connection:
             return None
         self._counters.reports_denied += isinstance(event, Denied)
         self._counters.reports_unanswered += isinstance(event, TimedOut)
-        error = _failure(event, "report")
+        error = failure(event, "report")
         if not isinstance(error, Refusal):
             raise error
         return error
@@ -310,8 +354,12 @@ class _Connection:
         return taken
 
     async def _later(self, work: Later) -> None:
-        for reply in await work.finish():
-            await self._attendant.send(reply)
+        self._orders += 1
+        try:
+            for reply in await work.finish():
+                await self._attendant.send(reply)
+        finally:
+            self._orders -= 1
 
     def _answer(self, frame: Frame1376, units: Sequence[Unit]) -> Answer | Deny:
         self._counters.requests_answered += bool(units)
@@ -323,11 +371,11 @@ class _Connection:
         if event.repeated:
             known = self._forwarded is not None and self._forwarded[0] == event.raw
             return [self._forwarded[1]] if known and self._forwarded else []
-        order = _order(event.frame)
+        order = order_of(event.frame)
         bus = self._uplink.ports.get(order.port) if order else None
-        if order is None or bus is None or self._forwarding >= FORWARDS_MAX:
+        if order is None or bus is None or self._orders >= ORDERS_MAX:
             return [self._answer(event.frame, [])]
-        self._forwarding += 1
+        self._orders += 1
         self._tasks.create_task(self._carry_out(event, order, bus))
         return []
 
@@ -335,36 +383,8 @@ class _Connection:
         try:
             raw = await bus.forward(order)
         finally:
-            self._forwarding -= 1
+            self._orders -= 1
         answer = Answer(event.frame, (ForwardAnswer(order.port, raw),))
         self._forwarded = (event.raw, answer)
         self._counters.requests_answered += 1
         await self._attendant.send(answer)
-
-
-def _order(frame: Frame1376) -> Forward | None:
-    """The one order in a frame of AFN 10, when it is one that we carry out."""
-    typed = [each for unit in frame.units for each in read_unit(frame.afn, unit, up=False)]
-    return typed[0] if len(typed) == 1 and isinstance(typed[0], Forward) else None
-
-
-def _by_reason(unsayable: Iterable[tuple[int, str]]) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for place, reason in unsayable:
-        found.setdefault(reason, []).append(place)
-    return found
-
-
-def _failure(event: Denied | TimedOut, what: str) -> KwhubError:
-    if isinstance(event, Denied):
-        return Refusal((f"the head-end denies the {what}", *event.refusal.reasons), raw=event.raw)
-    return LinkDown(f"the head-end does not answer the {what}")
-
-
-def _expected(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The one error to be told of a connection that ended; a bug comes before what was expected."""
-    known, others = group.split((KwhubError, OSError))
-    error: BaseException = others or known or group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

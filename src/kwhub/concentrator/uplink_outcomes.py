@@ -1,0 +1,41 @@
+"""What became of a request of the uplink, and which error ends a connection."""
+
+from collections.abc import Iterable
+
+from kwhub.domain.errors import KwhubError, LinkDown, Refusal
+from kwhub.protocols.gdw1376.afn_10 import Forward
+from kwhub.protocols.gdw1376.frames import Frame1376
+from kwhub.protocols.gdw1376.messages import Denied, TimedOut
+from kwhub.protocols.gdw1376.typed import read_unit
+
+__all__ = ["by_reason", "expected", "failure", "order_of"]
+
+
+def order_of(frame: Frame1376) -> Forward | None:
+    """The one order in a frame of AFN 10, when it is one that we carry out."""
+    typed = [each for unit in frame.units for each in read_unit(frame.afn, unit, up=False)]
+    return typed[0] if len(typed) == 1 and isinstance(typed[0], Forward) else None
+
+
+def by_reason(unsayable: Iterable[tuple[int, str]]) -> dict[str, list[int]]:
+    """Places in the outbox by the reason why they cannot be said."""
+    found: dict[str, list[int]] = {}
+    for place, reason in unsayable:
+        found.setdefault(reason, []).append(place)
+    return found
+
+
+def failure(event: Denied | TimedOut, what: str) -> KwhubError:
+    """The error of a request that was denied or not answered."""
+    if isinstance(event, Denied):
+        return Refusal((f"the head-end denies the {what}", *event.refusal.reasons), raw=event.raw)
+    return LinkDown(f"the head-end does not answer the {what}")
+
+
+def expected(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one error to be told of a connection that ended; a bug comes before what was expected."""
+    known, others = group.split((KwhubError, OSError))
+    error: BaseException = others or known or group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
