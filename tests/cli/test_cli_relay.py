@@ -1,11 +1,8 @@
 """``kwhub relay``: asks before it trips, and tells what the meter shows afterwards."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 from tests.cli.changes import METER, Living, answer_of, ask, at
+from tests.cli.terminal import in_a_terminal
 
 from kwhub.cli.app import run
 
@@ -121,38 +118,11 @@ def test_a_silent_meter(capsys):
     assert "no answer from meter 000000000099 after 1 attempt" in capsys.readouterr().err
 
 
-def _in_a_terminal(arguments: list[str], typed: list[tuple[bytes, bytes]]) -> tuple[int, bytes]:
-    """Run the command on a pseudo terminal; type an answer after each prompt."""
-    ours, theirs = os.openpty()
-    code = "from kwhub.cli import main; main()"
-    surroundings = {name: value for name, value in os.environ.items() if "KWHUB" not in name}
-    with subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-        env=surroundings,
-    ) as process:
-        os.close(theirs)
-        heard = b""
-        try:
-            while True:
-                heard += os.read(ours, 4096)
-                if typed and typed[0][0] in heard:
-                    os.write(ours, typed.pop(0)[1] + b"\n")
-        except OSError:  # the terminal of a process that is gone
-            pass
-        finally:
-            os.close(ours)
-    return process.returncode, heard
-
-
 @pytest.mark.slow
 def test_a_person_is_asked_and_the_password_does_not_show():
     peer = Living()
     with at(peer) as address:
-        code, heard = _in_a_terminal(
+        code, heard = in_a_terminal(
             ["relay", address, "trip", "--language", "en"],
             [(b"[y/N]", b"y"), (b"Password of level 2", SECRET.encode())],
         )
@@ -166,7 +136,7 @@ def test_a_person_is_asked_and_the_password_does_not_show():
 def test_a_person_who_does_not_agree_changes_nothing():
     peer = Living()
     with at(peer) as address:
-        code, heard = _in_a_terminal(
+        code, heard = in_a_terminal(
             ["relay", address, "trip", "--language", "en"], [(b"[y/N]", b"")]
         )
     assert code == 1

@@ -35,6 +35,7 @@ ADDRESS = "000000000038"
 PASSWORDS = {2: "020202", 4: "123456"}
 NO_SUCH_DATA, NOT_AUTHORISED, OTHER = 0x02, 0x04, 0x01
 COUNTERS = {ClearDemand: 0x03300200, ClearMeter: 0x03300100, ClearEvents: 0x03300300}
+DEMAND_CLEARS_1997 = 0xB213
 
 
 @dataclass
@@ -163,9 +164,10 @@ class Obedient:
             self.set_clock(request.time)
 
     def count(self, request: Any) -> None:
-        counter = COUNTERS[type(request)]
-        count = int(self.store.get(counter, bytes(3))[::-1].hex()) + 1
-        self.store[counter] = bytes.fromhex(f"{count:06d}")[::-1]
+        old = self.edition is Edition.E1997
+        counter, size = (DEMAND_CLEARS_1997, 2) if old else (COUNTERS[type(request)], 3)
+        count = int(self.store.get(counter, bytes(size))[::-1].hex()) + 1
+        self.store[counter] = bytes.fromhex(f"{count:0{2 * size}d}")[::-1]
 
     def write(self, request: WriteData) -> None:
         now = self.clock()

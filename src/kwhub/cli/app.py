@@ -20,6 +20,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("freeze", "kwhub.cli.freeze:freeze_command", "Have meters freeze their registers."),
     ("relay", "kwhub.cli.relay:relay", "Show or switch the relay of a meter."),
     ("write", "kwhub.cli.write:write", "Write a parameter of a meter and read it back."),
+    ("clear", "kwhub.cli.clear:clear", "Clear demands, event records, or a whole meter."),
     ("capture", "kwhub.cli.capture:capture", "Record the traffic of others on a line."),
     ("explain", "kwhub.cli.explain:explain_capture", "Explain a recorded capture."),
 )
@@ -37,6 +38,7 @@ GROUPS: dict[str, str] = {
 GROUPED: tuple[tuple[str, str, str], ...] = (
     ("meter", "simulate", "kwhub.cli.meter:simulate"),
     ("concentrator", "run", "kwhub.cli.concentrator:run_concentrator"),
+    ("concentrator", "ledger", "kwhub.cli.concentrator_ledger:show_ledger"),
     ("headend", "run", "kwhub.cli.headend:run_headend"),
     ("infrared", "decode", "kwhub.cli.infrared:decode_pulses"),
     ("infrared", "encode", "kwhub.cli.infrared:encode_frame"),

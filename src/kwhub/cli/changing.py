@@ -83,7 +83,13 @@ class Place:
         return address
 
     async def reached(self, line: Line) -> str:
-        """The address of the meter, asked for when it was not given."""
+        """The address of the meter, asked for when it was not given.
+
+        Raises:
+            LocalError: it was not given, and a meter of 1997 has no way to tell it.
+        """
+        if self.meter is None and self.edition is Edition.E1997:
+            raise LocalError("a meter of 1997 cannot be asked for its address: give --meter")
         return self.address or (await line.find()).address
 
 
@@ -97,11 +103,15 @@ class Talked(Generic[T]):
 
 
 async def talk(
-    place: Place, conversation: Callable[[str], Conversation[T]], *, to_all: bool = False
+    place: Place,
+    conversation: Callable[[str], Conversation[T]],
+    *,
+    to_all: bool = False,
+    to: str | None = None,
 ) -> Talked[T]:
-    """Open the link, find the meter, run a conversation with it."""
+    """Open the link, find the meter, run a conversation with it; or with whoever hears ``to``."""
     async with connect(place.link, answer_timeout_s=place.wait_s, attempts=place.attempts) as line:
-        address = BROADCAST if to_all else await place.reached(line)
+        address = to or (BROADCAST if to_all else await place.reached(line))
         result = await line.run(conversation(address))
         return Talked(address, result, _behaviour(line, address))
 

@@ -38,7 +38,7 @@ from kwhub.cli.output import (
     print_json,
     print_table,
 )
-from kwhub.cli.read import AttemptsOption, MeterOption, ProtocolOption, WaitOption
+from kwhub.cli.read import AttemptsOption, MeterOption, ProtocolOption, WaitOption, edition_of
 from kwhub.domain.errors import LocalError
 from kwhub.domain.machine import Conversation
 from kwhub.exchange.change import Change
@@ -125,7 +125,7 @@ def clock(
         show, adjust (order 08) or set (by password).
     """
     spoken = pick_language(language)
-    place, now = Place(link, meter, wait_s, attempts, _edition(protocol)), _now(zone)
+    place, now = Place(link, meter, wait_s, attempts, edition_of(protocol)), _now(zone)
     _check(action, broadcast=broadcast, meter=meter)
     if action == "show":
         return _show(place, now, spoken, json=json)
@@ -148,14 +148,6 @@ def clock(
 def _check(action: Action, *, broadcast: bool, meter: str | None) -> None:
     if broadcast and (action != "adjust" or meter is not None):
         raise LocalError("--broadcast goes with adjust, and without --meter")
-
-
-def _edition(protocol: str) -> Edition:
-    try:
-        return Edition(protocol)
-    except ValueError:
-        known = ", ".join(edition.value for edition in Edition)
-        raise LocalError(f"unknown protocol {protocol!r}; there are {known}") from None
 
 
 def _now(zone: str | None) -> Now:

@@ -7,6 +7,7 @@ for it, because every process of the machine can read the command line of every 
 import getpass
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -18,6 +19,7 @@ from kwhub.domain.errors import LocalError
 from kwhub.protocols.dlt645.authority import Authority, Key
 
 __all__ = [
+    "NEW_PASSWORD_VARIABLE",
     "PASSWORD_VARIABLE",
     "LevelOption",
     "OperatorOption",
@@ -25,9 +27,13 @@ __all__ = [
     "YesFlag",
     "agreed",
     "authority",
+    "new_key",
+    "old_key",
+    "typed",
 ]
 
 PASSWORD_VARIABLE = "KWHUB_METER_PASSWORD"  # noqa: S105 - the name of a variable
+NEW_PASSWORD_VARIABLE = "KWHUB_NEW_METER_PASSWORD"  # noqa: S105 - the name of a variable
 PASSWORD_DIGITS = 6
 OPERATOR_DIGITS = 8
 PASSWORD_FILE_BYTES_MAX = 1_000
@@ -57,22 +63,43 @@ LevelOption: TypeAlias = Annotated[
 WORDS = {
     "en": {
         "question": "{what}. Go on? [y/N] ",
+        "type": "{what}. Type {word} to go on: ",
         "password": "Password of level {level}: ",
+        "new_password": "New password of level {level}: ",
+        "again": "The new password once more: ",
+        "differ": "the two new passwords differ",
         "no_terminal": "{what}: there is no terminal to ask on; say --yes if it is meant",
-        "no_password": "no password: give --password-file or {variable}, there is no terminal to ask on",
+        "no_password": "no password: give {option} or {variable}, there is no terminal to ask on",
         "bad_password": "a meter's password has {digits} digits",
         "bad_operator": "an operator code has {digits} digits",
     },
     "zh": {
         "question": "{what}。是否继续？[y/N] ",
+        "type": "{what}。确认请输入 {word}：",
         "password": "{level} 级密码：",
+        "new_password": "{level} 级新密码：",
+        "again": "再次输入新密码：",
+        "differ": "两次输入的新密码不一致",
         "no_terminal": "{what}：没有可询问的终端；确需执行请加 --yes",
-        "no_password": "没有密码：请用 --password-file 或 {variable}，没有可询问的终端",
+        "no_password": "没有密码：请用 {option} 或 {variable}，没有可询问的终端",
         "bad_password": "电表密码为 {digits} 位数字",
         "bad_operator": "操作者代码为 {digits} 位数字",
     },
 }
 YES = frozenset({"y", "yes", "j", "是"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where a password comes from when no file is given."""
+
+    option: str
+    variable: str
+    prompts: tuple[str, ...]  #: keys of ``WORDS``; all must be answered alike
+
+
+_PRESENT = _Source("--password-file", PASSWORD_VARIABLE, ("password",))
+_FUTURE = _Source("--new-password-file", NEW_PASSWORD_VARIABLE, ("new_password", "again"))
 
 
 def agreed(what: str, *, yes: bool, language: Language) -> bool:
@@ -86,14 +113,32 @@ def agreed(what: str, *, yes: bool, language: Language) -> bool:
     Raises:
         LocalError: it was not said, and there is no terminal to ask on.
     """
-    if yes:
-        return True
-    words = WORDS[language]
+    question = WORDS[language]["question"].format(what=what)
+    return yes or _answer(question, what, language).lower() in YES
+
+
+def typed(word: str, what: str, *, yes: bool, language: Language) -> bool:
+    """Whether something that cannot be undone is wanted: a word must be typed, not just y.
+
+    Args:
+        word: that must be typed.
+        what: what is about to be done, without a full stop.
+        yes: it was said on the command line.
+        language: of the question.
+
+    Raises:
+        LocalError: it was not said, and there is no terminal to ask on.
+    """
+    question = WORDS[language]["type"].format(what=what, word=word)
+    return yes or _answer(question, what, language) == word
+
+
+def _answer(question: str, what: str, language: Language) -> str:
     if not sys.stdin.isatty():
-        raise LocalError(words["no_terminal"].format(what=what))
-    sys.stderr.write(words["question"].format(what=what))
+        raise LocalError(WORDS[language]["no_terminal"].format(what=what))
+    sys.stderr.write(question)
     sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in YES
+    return sys.stdin.readline().strip()
 
 
 def authority(level: int, file: Path | None, operator: str, language: Language) -> Authority:
@@ -104,25 +149,50 @@ def authority(level: int, file: Path | None, operator: str, language: Language) 
             many digits as it must be. The password is not repeated in it.
         OSError: the file cannot be read.
     """
-    words = WORDS[language]
     if not _are_digits(operator, OPERATOR_DIGITS):
-        raise LocalError(words["bad_operator"].format(digits=OPERATOR_DIGITS))
-    password = _password(level, file, words)
+        raise LocalError(WORDS[language]["bad_operator"].format(digits=OPERATOR_DIGITS))
+    return Authority(old_key(level, file, language), operator)
+
+
+def old_key(level: int, file: Path | None, language: Language) -> Key:
+    """A level with the password that the meter knows already. Raises as ``authority``."""
+    return _key(level, file, _PRESENT, WORDS[language])
+
+
+def new_key(level: int, file: Path | None, language: Language) -> Key:
+    """A level with the password that the meter shall have; asked for twice.
+
+    Raises:
+        LocalError: as ``authority``, or the two answers differ.
+        OSError: the file cannot be read.
+    """
+    return _key(level, file, _FUTURE, WORDS[language])
+
+
+def _key(level: int, file: Path | None, source: _Source, words: dict[str, str]) -> Key:
+    password = _password(level, file, source, words)
     if not _are_digits(password, PASSWORD_DIGITS):
         raise LocalError(words["bad_password"].format(digits=PASSWORD_DIGITS))
-    return Authority(Key(level, password), operator)
+    return Key(level, password)
 
 
-def _password(level: int, file: Path | None, words: dict[str, str]) -> str:
+def _password(level: int, file: Path | None, source: _Source, words: dict[str, str]) -> str:
     if file is not None:
         with file.open("rb") as opened:
             first = opened.read(PASSWORD_FILE_BYTES_MAX).partition(b"\n")[0]
         return first.decode("ascii", "replace").strip()
-    if PASSWORD_VARIABLE in os.environ:
-        return os.environ[PASSWORD_VARIABLE].strip()
+    if source.variable in os.environ:
+        return os.environ[source.variable].strip()
     if not sys.stdin.isatty():
-        raise LocalError(words["no_password"].format(variable=PASSWORD_VARIABLE))
-    return getpass.getpass(words["password"].format(level=level)).strip()
+        raise LocalError(
+            words["no_password"].format(option=source.option, variable=source.variable)
+        )
+    answers = {
+        getpass.getpass(words[prompt].format(level=level)).strip() for prompt in source.prompts
+    }
+    if len(answers) > 1:
+        raise LocalError(words["differ"])
+    return answers.pop()
 
 
 def _are_digits(text: str, count: int) -> bool:

@@ -23,7 +23,7 @@ from kwhub.protocols.dlt645.items import find
 from kwhub.protocols.dlt645.session import Role, Session
 from kwhub.runtime.clock import SystemClock
 
-__all__ = ["COMMON", "read"]
+__all__ = ["COMMON", "edition_of", "read"]
 
 COMMON: tuple[Register, ...] = tuple(
     Register(code)
@@ -132,7 +132,7 @@ async def read(
     link
         Way to the meter: serial:/dev/ttyUSB0?baud=2400&parity=even, tcp:10.0.0.7:4001
     """
-    wish = _wish(_edition(protocol), register, block, everything=everything)
+    wish = _wish(edition_of(protocol), register, block, everything=everything)
     asked = None if meter is None else _address(meter)
     form = _form(csv=csv, json=json)
     period_s = _period_s(watch, count)
@@ -175,7 +175,8 @@ def _wish(
     return Wish(wanted, items, everything, edition)
 
 
-def _edition(protocol: str) -> Edition:
+def edition_of(protocol: str) -> Edition:
+    """The edition of a name. Raises LocalError: there is none."""
     if protocol not in EDITIONS:
         raise LocalError(f"unknown protocol {protocol!r}; there are {', '.join(EDITIONS)}")
     return EDITIONS[protocol]

@@ -3,7 +3,7 @@
 Each of them has a counter that goes up by one, which tells better than any answer whether it was done.
 
 Source: DL/T 645-2007, clause 7 (codes 19, 1A, 1B) and table A.4 (033001 to 033003); DL/T 645-1997,
-clause 6 (code 10) and annex A (B212).
+clause 6 (code 10) and annex A (B213).
 """
 
 from typing import Any
