@@ -6,7 +6,7 @@ other has been put aside. The log of ``dlt645`` is switched off, which its docum
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
@@ -14,7 +14,15 @@ from typing import Any
 
 from benchmarks.result import Result
 
-__all__ = ["DLT645", "PYTHON_DLT645", "against_peers", "load_dlt645", "load_python_dlt645", "rate"]
+__all__ = [
+    "DLT645",
+    "PYTHON_DLT645",
+    "against_peers",
+    "load_dlt645",
+    "load_python_dlt645",
+    "rate",
+    "rates_in_turn",
+]
 
 PEERS = Path(__file__).parent.parent / ".venv" / "peers"
 DLT645 = f"dlt645 {version('dlt645')}"
@@ -55,6 +63,20 @@ def rate(call: Callable[[], object], calls: int, rounds: int = 7) -> float:
             call()
         best = min(best, perf_counter() - began)
     return calls / best
+
+
+def rates_in_turn(calls: Sequence[Callable[[], object]], rounds: int) -> list[float]:
+    """Calls a second of several that are to be compared: each has its turn in every round.
+
+    So a neighbour who takes the machine for a while takes it from all of them.
+    """
+    best = [float("inf")] * len(calls)
+    for _ in range(rounds):
+        for place, call in enumerate(calls):
+            began = perf_counter()
+            call()
+            best[place] = min(best[place], perf_counter() - began)
+    return [1 / seconds for seconds in best]
 
 
 def against_peers(

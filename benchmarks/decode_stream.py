@@ -21,7 +21,7 @@ from benchmarks._peers import (
     against_peers,
     load_dlt645,
     load_python_dlt645,
-    rate,
+    rates_in_turn,
 )
 from benchmarks.result import Result
 from kwhub.protocols.dlt645.bulk import decode_capture
@@ -32,7 +32,7 @@ __all__ = ["run"]
 
 STREAM_BYTES = 64 * 1024
 PIECE_BYTES = 1024
-ROUNDS = 3
+ROUNDS = 11
 COLUMNS_RATIO = 5.0
 LEAST_RATIO = 3.0
 
@@ -102,10 +102,10 @@ def _check(found: list[Any]) -> None:
 
 def run() -> list[Result]:
     """Frames a second: ours in both ways, and both peers'."""
-    rates = []
-    for call in (_columns, _frame_by_frame, _dlt645(), _python_dlt645()):
+    calls = (_columns, _frame_by_frame, _dlt645(), _python_dlt645())
+    for call in calls:
         _check(call())
-        rates.append(rate(call, 1, ROUNDS) * len(VALUES))
+    rates = [each * len(VALUES) for each in rates_in_turn(calls, ROUNDS)]
     columns, singly, *theirs = rates
     peers = dict(zip((DLT645, PYTHON_DLT645), theirs, strict=True))
     return [

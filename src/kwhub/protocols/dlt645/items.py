@@ -131,7 +131,10 @@ def decode(identifier: int, payload: bytes, edition: Edition = Edition.E2007) ->
     if item is None:
         text = identifier_text(identifier, edition)
         raise DecodeError("unknown_identifier", f"{text} is in no table of {edition.value}")
-    return item.decode(payload)
+    try:
+        return item.layout.decode(payload)
+    except DecodeError:
+        return item.decode(payload)  # once more, for an error that names the identifier
 
 
 def encode(identifier: int, values: Sequence[Plain], edition: Edition = Edition.E2007) -> bytes:

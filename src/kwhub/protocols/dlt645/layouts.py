@@ -121,18 +121,39 @@ class Single:
         self._size = slot.codec.size
         self._codec = slot.codec
         self._read = slot.codec.decode
-        self._names = slot.label[:4]
-        self._unit = slot.label.unit
+        self._register, self._identifier, self._name_en, self._name_zh, self._unit = slot.label
 
     def decode(self, payload: bytes) -> list[Value]:
         """The one value."""
         if len(payload) != self._size:
             raise wrong_length(payload, str(self._size))
-        return [_NEW(Value, (*self._names, self._read(payload), self._unit))]
+        return [
+            _NEW(
+                Value,
+                (
+                    self._register,
+                    self._identifier,
+                    self._name_en,
+                    self._name_zh,
+                    self._read(payload),
+                    self._unit,
+                ),
+            )
+        ]
 
     def value(self, raw: bytes) -> Value:
         """The value of exactly the bytes of the field."""
-        return _NEW(Value, (*self._names, self._read(raw), self._unit))
+        return _NEW(
+            Value,
+            (
+                self._register,
+                self._identifier,
+                self._name_en,
+                self._name_zh,
+                self._read(raw),
+                self._unit,
+            ),
+        )
 
     def encode(self, values: Sequence[Plain]) -> bytes:
         """The bytes of the one value."""

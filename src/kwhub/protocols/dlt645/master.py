@@ -31,7 +31,9 @@ def _function(request: Any) -> Function:
         if hasattr(request, "accepts"):
             return row
     name = type(request).__name__
-    raise LocalError(f"a master cannot send {name}: requests are ReadData, WriteData and their like")
+    raise LocalError(
+        f"a master cannot send {name}: requests are ReadData, WriteData and their like"
+    )
 
 
 def _is_silent(request: Any, row: Function) -> bool:

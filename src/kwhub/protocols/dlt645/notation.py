@@ -207,17 +207,18 @@ def _digits(notation: str, *, signed: bool, unit: str) -> FieldCodec:
     if "." not in notation and not unit and digits >= NAME_DIGITS_MIN:
         return _Text(digits // 2)
     number = fmt("X" * (digits % 2) + notation, signed=signed)
-    read = number.decode if signed else _unsigned(number)
+    read = _short_way(number)
     return _Number(number.size, read, number.encode)
 
 
-def _unsigned(number: Bcd) -> Callable[[bytes], Decimal | None]:
-    """The short way for the most common field; whatever is unusual goes the long way."""
+def _short_way(number: Bcd) -> Callable[[bytes], Decimal | None]:
+    """Read plain digits at once; whatever is unusual (a sign, no value) goes the long way."""
     size = number.size
+    signed = number.signed
     one = Decimal(1).scaleb(-len(number.notation.partition(".")[2]))
 
     def decode(raw: bytes) -> Decimal | None:
-        if len(raw) == size:
+        if len(raw) == size and not (signed and raw[-1] >= 0x80):
             try:
                 return Decimal(int(raw[::-1].hex())) * one
             except ValueError:

@@ -9,10 +9,12 @@ captures.
 """
 
 from typing import Final, NamedTuple
+from zlib import adler32
 
 from kwhub.protocols.dlt645.frames import (
     DATA_BYTES_MAX,
     END,
+    FRAME_BYTES_MAX,
     OVERHEAD_BYTES,
     PREAMBLE,
     START,
@@ -21,7 +23,7 @@ from kwhub.protocols.dlt645.frames import (
 )
 from kwhub.wire.buffer import ReceiveBuffer
 from kwhub.wire.events import Discarded
-from kwhub.wire.offset33 import sub33
+from kwhub.wire.offset33 import MINUS_33
 
 __all__ = ["NOISE_BYTES_MAX", "Received", "Receiver"]
 
@@ -66,27 +68,29 @@ class Received(NamedTuple):
 def _take_row(data: bytes, found: list[Received | Discarded]) -> int:
     """Take the good frames with which the bytes begin: the short way for a line without trouble.
 
+    The low half of Adler-32 that starts at zero is the plain sum (modulo 65521, more than a frame can
+    have), three times as fast as ``sum``.
+
     Returns the number of bytes that they have. Whatever is not plainly a frame is left to the search.
     """
     at, size = 0, len(data)
     while size - at >= OVERHEAD_BYTES:
         start = at
-        while start < size and data[start] == PREAMBLE:
+        while data[start] == PREAMBLE:
             start += 1
-        if size - start < OVERHEAD_BYTES or start - at >= NOISE_BYTES_MAX:
-            break
-        length = data[start + 9]
-        stop = start + OVERHEAD_BYTES + length
+            if size - start < OVERHEAD_BYTES or start - at >= NOISE_BYTES_MAX:
+                return at
+        stop = start + OVERHEAD_BYTES + data[start + 9]
         if (
             not data[start] == START == data[start + 7]
-            or length > DATA_BYTES_MAX
             or stop > size
             or data[stop - 1] != END
-            or sum(data[start : stop - 2]) & 0xFF != data[stop - 2]
+            or stop - start > FRAME_BYTES_MAX
+            or adler32(data[start : stop - 2], 0) & 0xFF != data[stop - 2]
         ):
             break
         address = data[start + 6 : start : -1].hex().upper()
-        content = sub33(data[start + 10 : stop - 2])
+        content = data[start + 10 : stop - 2].translate(MINUS_33)
         frame = _NEW(Frame645, (address, data[start + 8], content, start - at))
         found.append(_NEW(Received, (frame, data[at:stop])))
         at = stop
