@@ -7,7 +7,7 @@ before or after any single statement.
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
 from kwhub.domain.errors import KwhubError
 
@@ -74,6 +74,15 @@ class Database:
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
         self._migrate(migrations)
+
+    @classmethod
+    def to_read(cls, path: str, *, opener: Opener) -> Self:
+        """A file that is only read: whatever version it has, it keeps. Raises StoreError."""
+        self = cls.__new__(cls)
+        self.path = path
+        with _told(path):
+            self._connection = opener(path)
+        return self
 
     def close(self) -> None:
         """Close the file."""
