@@ -4,7 +4,8 @@ Curve values of one register that follow one another become one unit; the day fr
 becomes one. Readings that the uplink has no way to say are named, so that they do not stand in the
 way of those behind them for ever.
 
-Source: Q/GDW 1376.1-2013, AFN 0D (F81 to F110 with Td-c, F161 with Td-d).
+Source: Q/GDW 1376.1-2013, AFN 0D (F81 to F110 with Td-c, F161 with Td-d); F240 is an extension of this
+package for what is no electricity.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +22,7 @@ from kwhub.domain.readings import DAY_INTERVAL_S, Register
 from kwhub.protocols.gdw1376.afn_0d import CurveUnit, DayFreezeUnit, density_of
 from kwhub.protocols.gdw1376.builders import REPORT_USER_BYTES_MAX
 from kwhub.protocols.gdw1376.frames import STANDARD
+from kwhub.protocols.gdw1376.register_curves import RegisterUnit
 from kwhub.protocols.gdw1376.registers import CURVES
 from kwhub.protocols.gdw1376.units import MARK_BYTES, Unit
 
@@ -33,6 +35,7 @@ UNIT_BYTES_MAX = 480
 """Data of a unit of several functions, so that reports can be filled up."""
 
 _PERCENT = Decimal(100)
+_ELECTRICITY = "1-"  # value group A; other media travel by 0D-F240
 
 
 class Said(NamedTuple):
@@ -85,7 +88,7 @@ def pack(
     curves: dict[tuple[int, Register, int], list[Entry]] = {}
     freezes: dict[tuple[int, int, int | None], list[Entry]] = {}
     for entry in entries:
-        if entry.interval_s == DAY_INTERVAL_S:
+        if entry.interval_s == DAY_INTERVAL_S and entry.register.startswith(_ELECTRICITY):
             function = to_gdw_day_freeze(entry.register)
             freezes.setdefault((entry.point, entry.at, function), []).append(entry)
         else:
@@ -147,6 +150,10 @@ def _say_freeze(freeze: list[Entry], zone: tzinfo, unsayable: list[tuple[int, st
 def _curve_unit(run: list[Entry], zone: tzinfo) -> Unit:
     first = run[0]
     function = to_gdw_curve(first.register)
+    if not first.register.startswith(_ELECTRICITY):
+        numbers = tuple(entry.decimal for entry in run)
+        start = wall(first.at, zone)
+        return RegisterUnit(first.point, first.register, start, first.interval_s, numbers).to_unit()
     if function is None:
         raise LocalError(f"{first.register} has no curve function")
     values = tuple(curve_value(function, entry) for entry in run)

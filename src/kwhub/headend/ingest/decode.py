@@ -1,6 +1,6 @@
 """Reported data units as readings of meters.
 
-Source: Q/GDW 1376.1-2013, clause 5.12 (AFN 0D).
+Source: Q/GDW 1376.1-2013, clause 5.12 (AFN 0D); F240 is an extension of this package.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from kwhub.catalog.names import from_gdw_curve, from_gdw_day_freeze
-from kwhub.catalog.registers import TARIFFS_MAX
-from kwhub.domain.readings import DAY_INTERVAL_S
+from kwhub.catalog.registers import TARIFFS_MAX, describe
+from kwhub.domain.errors import KwhubError
+from kwhub.domain.readings import DAY_INTERVAL_S, Register
 from kwhub.headend.store.archive import KnownTerminal
 from kwhub.headend.store.columns import Columns
 from kwhub.headend.store.days import Days
@@ -18,6 +19,7 @@ from kwhub.headend.store.journal import Batch, Stray
 from kwhub.headend.store.schema import to_micro
 from kwhub.headend.store.unplaced import Unplaced
 from kwhub.protocols.gdw1376.afn_0d import CurveUnit, DayFreezeUnit
+from kwhub.protocols.gdw1376.register_curves import RegisterUnit
 from kwhub.protocols.gdw1376.registers import CURVES
 from kwhub.protocols.gdw1376.typed import Typed, Unread, read_unit
 from kwhub.protocols.gdw1376.units import Unit
@@ -31,6 +33,7 @@ AHEAD_S_MAX = 86_400
 
 UNKNOWN_POINT = "unknown_point"
 _PERCENT = 100
+_INTERVALS_S = frozenset({60, 300, 900, 1_800, 3_600, DAY_INTERVAL_S})  # that days are divided by
 
 
 @dataclass(slots=True)
@@ -51,7 +54,7 @@ class _Sink:
         reason = "unknown_function"
         if isinstance(typed, Unread):
             reason = typed.why
-        elif isinstance(typed, CurveUnit | DayFreezeUnit):
+        elif isinstance(typed, CurveUnit | DayFreezeUnit | RegisterUnit):
             meter = self.terminal.points.get(point)
             reason = UNKNOWN_POINT if meter is None else self._place(meter.id, typed)
         if reason == UNKNOWN_POINT:
@@ -65,8 +68,10 @@ class _Sink:
     def _latest_s(self) -> int:
         return int(self.received_at.timestamp()) + AHEAD_S_MAX
 
-    def _place(self, meter_id: int, typed: CurveUnit | DayFreezeUnit) -> str:
+    def _place(self, meter_id: int, typed: CurveUnit | DayFreezeUnit | RegisterUnit) -> str:
         """Add rows; the reason when there is no place for them."""
+        if isinstance(typed, RegisterUnit):
+            return self._registers(meter_id, typed)
         if isinstance(typed, CurveUnit):
             return self._curve(meter_id, typed)
         return self._freeze(meter_id, typed)
@@ -77,10 +82,24 @@ class _Sink:
             return "unknown_function"
         if not unit.interval_s:
             return "unknown_density"
+        part = _PERCENT if CURVES[unit.function].unit == "%" else 1
+        return self._series(meter_id, register, unit, part)
+
+    def _registers(self, meter_id: int, unit: RegisterUnit) -> str:
+        try:
+            register = describe(Register(unit.register)).code
+        except KwhubError:
+            return "unknown_register"
+        if unit.interval_s not in _INTERVALS_S:
+            return "unknown_density"
+        return self._series(meter_id, register, unit, 1)
+
+    def _series(
+        self, meter_id: int, register: Register, unit: CurveUnit | RegisterUnit, part: int
+    ) -> str:
         moments = _moments(unit, self.days)
         if moments and moments[-1] > self._latest_s:
             return "from_the_future"
-        part = _PERCENT if CURVES[unit.function].unit == "%" else 1
         self.rows += [
             (meter_id, register, unit.interval_s, at, _micro(value, part))
             for at, value in zip(moments, unit.values, strict=True)
@@ -129,7 +148,7 @@ def decode(
     )
 
 
-def _moments(unit: CurveUnit, days: Days) -> Sequence[int]:
+def _moments(unit: CurveUnit | RegisterUnit, days: Days) -> Sequence[int]:
     """Seconds since 1970 of every value, from the wall time of the first."""
     count, step = len(unit.values), unit.interval_s
     first = days.utc_s(unit.start)

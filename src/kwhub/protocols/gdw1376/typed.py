@@ -19,6 +19,8 @@ from kwhub.protocols.gdw1376.afn_0d import (
     DayFreezeUnit,
 )
 from kwhub.protocols.gdw1376.afn_10 import Forward, ForwardAnswer
+from kwhub.protocols.gdw1376.register_curves import FUNCTION as REGISTERS
+from kwhub.protocols.gdw1376.register_curves import RegisterUnit
 from kwhub.protocols.gdw1376.registers import (
     CURRENT_REGISTERS,
     CURVES,
@@ -78,6 +80,7 @@ Typed: TypeAlias = (
     | Forward
     | ForwardAnswer
     | InstantUnit
+    | RegisterUnit
     | Unread
 )
 
@@ -104,6 +107,10 @@ def _freeze(item: Item) -> Typed:
     return DayFreezeUnit.from_data(item.point, item.function, item.data)
 
 
+def _registers(item: Item) -> Typed:
+    return RegisterUnit.from_data(item.point, item.data)
+
+
 def _curve_request(item: Item) -> Typed:
     return CurveRequest.from_data(item.point, item.function, item.data)
 
@@ -127,6 +134,7 @@ _UP: MappingProxyType[tuple[int, int], _Reader] = MappingProxyType(
         (afn_0c.AFN, afn_0c.CLOCK): _clock,
         (afn_0c.AFN, afn_0c.INSTANT): _instant,
         (afn_10.AFN, afn_10.TRANSPARENT): _forward_answer,
+        (afn_0d.AFN, REGISTERS): _registers,
         **{(afn_0c.AFN, function): _current for function in CURRENT_REGISTERS},
         **{(afn_0d.AFN, function): _curve for function in CURVES},
         **{(afn_0d.AFN, function): _freeze for function in _FREEZES},
