@@ -284,7 +284,7 @@ def test_a_meter_without_counter_is_believed():
 def test_a_password_is_changed():
     peer = Obedient()
     done = peer.talk(change_password(ADDRESS, Key(2, "020202"), Key(4, "654321")))
-    assert done.verdict is Verdict.TAKEN
+    assert done.verdict is Verdict.DONE
     assert peer.passwords[4] == "654321"
     assert peer.asked[0].identifier == 0x04000C05
     assert "654321" not in repr(done)
@@ -296,6 +296,19 @@ def test_a_password_whose_answer_is_lost_is_tried():
     done = peer.talk(change_password(ADDRESS, Key(4, "123456"), Key(4, "654321")), lost=[0])
     assert done.verdict is Verdict.DONE
     assert len(peer.asked) == 2
+
+
+def test_a_meter_that_agrees_and_keeps_the_old_password_is_found_out():
+    peer = Obedient(does_nothing=True)
+    done = peer.talk(change_password(ADDRESS, Key(4, "123456"), Key(4, "654321")))
+    assert done.verdict is Verdict.NOT_DONE
+    assert len(peer.asked) == 2
+
+
+def test_a_password_that_was_agreed_but_cannot_be_tried():
+    peer = Obedient()
+    change = change_password(ADDRESS, Key(4, "123456"), Key(4, "654321"))
+    assert peer.talk(change, lost=[1]).verdict is Verdict.TAKEN
 
 
 def test_a_password_that_a_deaf_meter_did_not_take():

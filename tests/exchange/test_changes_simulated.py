@@ -144,7 +144,7 @@ def test_a_password():
         return done, await meter.run(write_parameter, 0x04000302, [Decimal(30)], after)
 
     done, written = on_a_bus(main)
-    assert done.verdict is Verdict.TAKEN
+    assert done.verdict is Verdict.DONE
     assert written.verdict is Verdict.DONE
 
 

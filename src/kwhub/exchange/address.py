@@ -15,7 +15,7 @@ from kwhub.protocols.dlt645.editions import Edition
 from kwhub.protocols.dlt645.items import decode
 from kwhub.protocols.dlt645.writing import WriteAddress, WriteData
 
-__all__ = ["change_address", "write_address"]
+__all__ = ["change_address", "stored_address", "write_address"]
 
 _ADDRESS = 0x0400_0401
 
@@ -48,14 +48,19 @@ def change_address(address: str, new: str, authority: Authority) -> Conversation
 
     def look() -> Conversation[str]:
         try:
-            return (yield from _stored(address))
+            return (yield from stored_address(address))
         except NoAnswer:  # it has moved, or is gone
-            return (yield from _stored(new))
+            return (yield from stored_address(new))
 
     return (yield from carry_out(lambda: request, look, lambda _, after: _is(after, new)))
 
 
-def _stored(address: str) -> Conversation[str]:
+def stored_address(address: str) -> Conversation[str]:
+    """The address that a 2007 meter keeps as a parameter.
+
+    Raises:
+        Refusal, NoAnswer, DecodeError, SequenceError: as usual.
+    """
     done = yield from transfer(address, _ADDRESS)
     (value,) = decode(_ADDRESS, done.payload)
     return str(value.value)
