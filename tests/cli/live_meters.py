@@ -93,6 +93,45 @@ def pty_meters(*meters: SimulatedMeter) -> Iterator[str]:
         yield address
 
 
+class Echoing:
+    """An infrared head: what is sent comes back to the sender, too."""
+
+    def __init__(self, inner: Link) -> None:
+        self._inner = inner
+        self.facts = inner.facts
+
+    async def read(self) -> bytes:
+        data = await self._inner.read()
+        await self._inner.write(data)
+        return data
+
+    async def write(self, data: bytes) -> None:
+        await self._inner.write(data)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+@contextmanager
+def echoing_head(*meters: SimulatedMeter) -> Iterator[str]:
+    """Meters behind an infrared head on a serial port that echoes."""
+
+    async def opener(clock: Clock) -> tuple[str, Callable[[], Coroutine[Any, Any, None]]]:
+        link = await open_link("pty:", clock=clock)
+        assert isinstance(link, PtyLink)
+        head = Echoing(link)
+        serving = asyncio.create_task(serve_meters(head, meters, clock, reply_delay_s=QUICK_S))
+
+        async def aclose() -> None:
+            await link.aclose()
+            await serving
+
+        return f"serial:{link.path}", aclose
+
+    with _elsewhere(opener) as address:
+        yield address
+
+
 @contextmanager
 def live_meters(*meters: SimulatedMeter) -> Iterator[str]:
     """Meters that never talk at once; gives the address to call."""
