@@ -1,14 +1,17 @@
 """``kwhub concentrator``: the concentrator as a service, from its settings."""
 
+import os
 from contextlib import closing
 from pathlib import Path
 from secrets import randbits
 
 from kwhub.cli.logs import LogLevelOption, configure
 from kwhub.cli.output import Exit, JsonFlag, print_json, say
-from kwhub.cli.signals import cancel_on_terminate
+from kwhub.cli.signals import call_on_hangup, cancel_on_terminate
 from kwhub.concentrator import config as concentrator_config
 from kwhub.concentrator.app import Concentrator
+from kwhub.concentrator.notify import Notifier
+from kwhub.concentrator.service import Service
 from kwhub.runtime.chance import seeded
 from kwhub.runtime.clock import SystemClock
 
@@ -20,7 +23,7 @@ async def run_concentrator(
 ) -> int:
     """Run a concentrator until Ctrl-C: read its meters by plan and report to the head-end.
 
-    What was read is kept until the head-end has confirmed it. Example:
+    What was read is kept until the head-end has confirmed it. SIGHUP takes over changed settings. Example:
 
         kwhub concentrator run concentrator.toml
 
@@ -30,16 +33,24 @@ async def run_concentrator(
         The settings, a TOML file.
     """
     configure(log_level, json=json)
-    settings = concentrator_config.load(config)
     cancel_on_terminate()
     chance = seeded(randbits(63))  # jitter must differ from one concentrator to the next
-    with closing(Concentrator(settings, SystemClock(), chance=chance)) as concentrator:
+    clock = SystemClock()
+    service = Service(
+        lambda: concentrator_config.load(config),
+        lambda settings: Concentrator(settings, clock, chance=chance),
+        clock=clock,
+        notifier=Notifier(os.environ),
+    )
+    call_on_hangup(service.reload)
+    with closing(service):
+        settings = service.concentrator.config
         identity = settings.concentrator
         name = f"{identity.region}-{identity.terminal:05d}"
-        meters = sum(len(bus.meter) for bus in settings.bus)
+        meters = sum(len(bus.meters) for bus in service.concentrator.buses)
         if json:
             print_json({"terminal": name, "meters": meters, "uplink": settings.uplink.address})
         else:
             say(f"Concentrator {name}: {meters} meters, head-end {settings.uplink.address}")
-        await concentrator.run()
+        await service.run()
     return Exit.OK

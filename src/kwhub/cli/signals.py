@@ -2,8 +2,9 @@
 
 import asyncio
 import signal
+from collections.abc import Callable
 
-__all__ = ["cancel_on_terminate", "interrupt_on_terminate"]
+__all__ = ["call_on_hangup", "cancel_on_terminate", "interrupt_on_terminate"]
 
 
 def interrupt_on_terminate() -> None:
@@ -22,3 +23,8 @@ def cancel_on_terminate() -> None:
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+def call_on_hangup(call: Callable[[], None]) -> None:
+    """Inside a running loop: have SIGHUP call something, as services do to read their settings anew."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, call)

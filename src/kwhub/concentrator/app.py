@@ -9,10 +9,12 @@ import structlog
 from kwhub.concentrator.answers import Answers
 from kwhub.concentrator.archive import Archive
 from kwhub.concentrator.bus import Bus, OpenLink
+from kwhub.concentrator.bus import Parts as BusParts
 from kwhub.concentrator.config import Config
 from kwhub.concentrator.counters import BusCounters, Counters
-from kwhub.concentrator.database import Opener, open_file
+from kwhub.concentrator.database import Opener, StoreError, open_file
 from kwhub.concentrator.denials import DENIED
+from kwhub.concentrator.downlinks.make import make_bus
 from kwhub.concentrator.events import Events
 from kwhub.concentrator.outbox import ROWS_PER_PRUNE_MAX, Outbox
 from kwhub.concentrator.served_desk import Desk, Parts
@@ -20,9 +22,11 @@ from kwhub.concentrator.served_files import Files
 from kwhub.concentrator.served_rights import Rights, load_rights
 from kwhub.concentrator.served_site import CLOCK_OFFSET, RunningSite, plan_of
 from kwhub.concentrator.site_clock import SiteClock
+from kwhub.concentrator.store_size import StoreSize
 from kwhub.concentrator.uplink import Uplink
 from kwhub.concentrator.uplink_ways import Way
 from kwhub.concentrator.uplinks import Uplinks
+from kwhub.concentrator.watch import Watch
 from kwhub.links.address import open_link as open_address
 from kwhub.links.base import Link
 from kwhub.runtime.chance import Random
@@ -44,6 +48,8 @@ class Concentrator:
     Attributes:
         counters: what was done since the start.
         outbox: the store; open from the start to ``close``.
+        size: of the store.
+        watch: what a person must be told of.
     """
 
     def __init__(
@@ -73,6 +79,8 @@ class Concentrator:
         self.config = config
         self.counters = Counters()
         self.outbox = Outbox.open(config.concentrator.store, opener=opener)
+        self.size = StoreSize(self.outbox.database, config.store.limit_mib << 20)
+        self.outbox.guard = self.size.guard
         self.archive = Archive(self.outbox.database)
         self.archive.seed(config)
         self._clock = SiteClock(clock)
@@ -91,6 +99,9 @@ class Concentrator:
         )
         self.events = Events(self.outbox.database)
         self.uplink = self._make_uplink(open_link, rights or load_rights(config.head_end))
+        again = self.uplink.news.set
+        self.watch = Watch(self.outbox, self.size, clock, self._log, again=again)
+        self.uplink.store_failed = self.watch.store_failed
 
     @property
     def clock(self) -> Clock:
@@ -123,19 +134,11 @@ class Concentrator:
 
     def _make_buses(self, open_link: OpenLink) -> list[Bus]:
         buses = []
-        for settings in self.config.bus:
+        for settings in self.config.downlinks.values():
             plan = plan_of(self.config, self.archive, settings.port)
-            bus = Bus(
-                settings,
-                plan,
-                self.outbox,
-                clock=self._clock,
-                open_link=open_link,
-                counters=self.counters.buses.setdefault(settings.name, BusCounters()),
-                on_readings=self._on_readings,
-            )
-            bus.assign(plan, self.archive.meters(settings))
-            buses.append(bus)
+            counters = self.counters.buses.setdefault(settings.name, BusCounters())
+            parts = BusParts(self.outbox, self._clock, open_link, counters, self._on_readings)
+            buses.append(make_bus(settings, plan, parts, self.archive))
         return buses
 
     async def run(self) -> None:
@@ -158,6 +161,7 @@ class Concentrator:
                 moved=self._uplink_moved,
             )
             tasks.create_task(uplinks.run())
+            tasks.create_task(self.watch.run())
             told = self._telling("store cannot be pruned")
             tasks.create_task(self._supervise(self._prune, Backoff(), told))
 
@@ -195,6 +199,9 @@ class Concentrator:
     def _uplink_failed(self, way: Way, error: Exception) -> None:
         self.counters.uplink.failures += 1
         self.counters.uplink.last_failure = str(error)
+        if isinstance(error, StoreError):
+            self.watch.store_failed(error)
+            return
         self._log.warning(f"{way.name} failed", error=str(error))
 
     def _uplink_moved(self, way: Way) -> None:
@@ -202,6 +209,9 @@ class Concentrator:
 
     def _telling(self, event: str, **facts: object) -> Callable[[Exception], None]:
         def told(error: Exception) -> None:
+            if isinstance(error, StoreError):
+                self.watch.store_failed(error)
+                return
             self._log.warning(event, error=str(error), **facts)
 
         return told

@@ -9,7 +9,7 @@ to be read.
 Times are seconds since 1970 UTC; values are whole numbers with a decimal scale.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Self
 
 from kwhub.concentrator.database import Connection, Database, Opener, open_file
@@ -60,6 +60,7 @@ class Outbox:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.guard: Callable[[], object] | None = None  #: before adding; raises when it is full
 
     @property
     def database(self) -> Database:
@@ -153,6 +154,8 @@ class Outbox:
         Returns:
             How many readings were new.
         """
+        if self.guard is not None:
+            self.guard()
         with self._database.transaction() as connection:
             if batch.anew:
                 _undo_future(connection, batch)

@@ -101,7 +101,7 @@ class Uplink:
         self.news = asyncio.Event()  #: the outbox has got something
         self.open_link = open_link
         self.moving = False  #: the present connection is to end, in good order
-        self.store_trouble = ""  #: why the store cannot be read or written, while that lasts
+        self.store_failed: Callable[[StoreError], None] | None = None  #: hears of it
         self._confirmed: list[int] = []  # places that the store does not know to be delivered yet
 
     async def connect(self, way: Way | None = None) -> None:
@@ -209,10 +209,10 @@ class _Connection:
             try:
                 if await self._empty():
                     continue
-                uplink.store_trouble = ""
             except StoreError as error:
                 # The connection stays: the head-end may still ask, and what it has confirmed is known.
-                uplink.store_trouble = str(error)
+                if uplink.store_failed is not None:
+                    uplink.store_failed(error)
                 await uplink.clock.sleep(STORE_PAUSE_S)
                 continue
             await uplink.news.wait()
