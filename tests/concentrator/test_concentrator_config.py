@@ -100,7 +100,7 @@ def test_mistakes(old, new, line, key, what):
 
 
 def test_a_site_without_a_bus():
-    with pytest.raises(ConfigError, match="bus: is missing; write a list"):
+    with pytest.raises(ConfigError, match="bus: at least one"):
         loads(GOOD[: GOOD.index("[[bus]]")])
     with pytest.raises(ConfigError, match="at least one"):
         loads("bus = []\n" + GOOD[: GOOD.index("[[bus]]")])

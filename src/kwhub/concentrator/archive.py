@@ -12,18 +12,27 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from kwhub.concentrator.config import BusSettings, Config, MeterSettings
+from kwhub.concentrator.config import Config
+from kwhub.concentrator.config_downlinks import (
+    Downlink,
+    MbusMeterSettings,
+    MbusSettings,
+    MeterSettings,
+    PointSettings,
+    meter_address,
+    record_address,
+)
 from kwhub.concentrator.database import Connection, Database
 from kwhub.domain.errors import LocalError
-from kwhub.protocols.gdw1376.afn_04 import BAUD_CODES, MeterArchive
+from kwhub.protocols.gdw1376.afn_04 import BAUD_CODES, MBUS, MeterArchive
 
 __all__ = ["PLACE_MAX", "Archive", "Parameter", "record_of"]
 
 PLACE_MAX = 2_040
 """Highest index and measuring point of F10.  Source: clause 5.5, F10."""
 
-_CODES = {"dlt645-1997": 1, "dlt645-2007": 30}
-_PROTOCOLS = {code: name for name, code in _CODES.items()}
+_CODES = {"dlt645-1997": 1, "dlt645-2007": 30, "mbus": MBUS}
+_PROTOCOLS = {1: "dlt645-1997", 30: "dlt645-2007"}
 _THREE_PHASE = frozenset({1, 2})  # wiring of F25, D1-D0
 _BASICS, _WIRING = 25, 10
 
@@ -47,11 +56,10 @@ class Archive:
 
     def seed(self, config: Config) -> None:
         """Take over what is new in the settings file; see the module."""
-        wanted = {
-            meter.point: record_of(meter, bus).to_bytes()
-            for bus in config.bus
-            for meter in bus.meter
-        }
+        wanted: dict[int, bytes] = {}
+        for downlink in config.downlinks.values():
+            below: tuple[PointSettings, ...] = downlink.meter
+            wanted |= {meter.point: record_of(meter, downlink).to_bytes() for meter in below}
         seeds = dict(self._database.rows("SELECT point, record FROM archive_seed"))
         if seeds == wanted:
             return
@@ -87,21 +95,38 @@ class Archive:
         with self._database.transaction() as connection:
             connection.executemany("DELETE FROM archive WHERE place = ?", rows)
 
-    def meters(self, bus: BusSettings) -> list[MeterSettings]:
-        """The meters of a bus that are to be read, by point; what F10 cannot say is of the settings."""
-        known = {meter.address: meter for meter in bus.meter}
+    def meters(self, downlink: Downlink) -> list[PointSettings]:
+        """The meters of a way down that are to be read, by point.
+
+        What F10 cannot say is of the settings.
+        """
+        if isinstance(downlink, MbusSettings):
+            return self._on_mbus(downlink)
+        known = {meter.address: meter for meter in downlink.meter}
         phases = {
             row.point: 3 if row.data[_WIRING] & 3 in _THREE_PHASE else 1
             for row in self.parameters(_BASICS)
         }
-        found = []
+        found: list[PointSettings] = []
         for record in self.records():
             protocol = _PROTOCOLS.get(record.protocol)
-            if record.port != bus.port or protocol is None:
+            if record.port != downlink.port or protocol is None:
                 continue
             old = known.get(record.address) or MeterSettings(record.address, record.point)
             wiring = phases.get(record.point, old.phases)
             found.append(replace(old, point=record.point, protocol=protocol, phases=wiring))
+        return sorted(found, key=lambda meter: meter.point)
+
+    def _on_mbus(self, line: MbusSettings) -> list[PointSettings]:
+        known = {record_address(meter.address, line.port): meter for meter in line.meter}
+        found: list[PointSettings] = []
+        for record in self.records():
+            if record.port != line.port or record.protocol != MBUS:
+                continue
+            old = known.get(record.address)
+            if old is None:
+                old = MbusMeterSettings(meter_address(record.address), record.point)
+            found.append(replace(old, point=record.point))
         return sorted(found, key=lambda meter: meter.point)
 
     # --- the other parameters
@@ -147,13 +172,22 @@ class Archive:
             )
 
 
-def record_of(meter: MeterSettings, bus: BusSettings) -> MeterArchive:
+def record_of(meter: PointSettings, bus: Downlink) -> MeterArchive:
     """The record of a meter of the settings file; its index is its point."""
     baud = BAUD_CODES.index(bus.baud) if bus.baud in BAUD_CODES else 0
     code = _CODES[meter.protocol]
     line = baud << 5 | bus.port
     return MeterArchive(
-        meter.point, meter.point, line, code, meter.address, bytes(6), 4, 5, "0" * 12, 0
+        meter.point,
+        meter.point,
+        line,
+        code,
+        record_address(meter.address, bus.port),
+        bytes(6),
+        4,
+        5,
+        "0" * 12,
+        0,
     )
 
 

@@ -1,17 +1,22 @@
-"""One bus with its meters: works through the plan, and lets orders of the head-end go first."""
+"""A way down with its meters: works through the plan, and lets orders of the head-end go first.
+
+What is common to RS-485 wires, M-Bus lines and modules stands here; ``kwhub.concentrator.downlinks`` has
+each of them. A round begins with the meters that answered last time. Those that were silent come after
+them, the longest silent last, and share a budget of time: a dead meter costs the living ones nothing but
+that.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
-from kwhub.concentrator.collect import MeterTalk
-from kwhub.concentrator.config import BusSettings, MeterSettings
+from kwhub.concentrator.config_downlinks import Downlink, PointSettings
 from kwhub.concentrator.counters import BusCounters
-from kwhub.concentrator.forward import Forwarded, RawRequest
-from kwhub.concentrator.line import Line
 from kwhub.concentrator.outbox import Batch, Duty, Gap, MeterState, Outbox
 from kwhub.concentrator.plan import Ledger, Plan, PlannedMeter
+from kwhub.concentrator.shown import Shown
 from kwhub.domain.errors import LinkDown
 from kwhub.domain.machine import Conversation
 from kwhub.domain.readings import Register
@@ -19,74 +24,106 @@ from kwhub.links.base import Link
 from kwhub.protocols.gdw1376.afn_10 import Forward
 from kwhub.runtime.clock import Clock
 
-__all__ = ["Bus", "OpenLink"]
+__all__ = ["Bus", "OpenLink", "Parts"]
 
 T = TypeVar("T")
 
 COMMIT_AFTER_S = 30
 """What was read is kept at the latest so long after it was read."""
 
-BYTE_GAP_S_MIN = 0.1
-"""Shortest pause after which a forwarded answer is taken to be over, whatever the head-end says."""
+SILENT_BUDGET_S = 60.0
+"""Time that a round gives to meters that were silent before; what is left of them is tried in the next."""
 
 OpenLink: TypeAlias = Callable[[str], Awaitable[Link]]
 """Opens a link by its address."""
 
 
-class Bus:
+class Parts(NamedTuple):
+    """What every way down needs."""
+
+    outbox: Outbox
+    clock: Clock
+    open_link: OpenLink
+    counters: BusCounters
+    on_readings: Callable[[], None]
+
+
+class Bus(ABC):
     """The only one that talks on its link; ``serve`` runs while the link is up."""
 
-    def __init__(  # noqa: PLR0913 - the parts that it joins
-        self,
-        settings: BusSettings,
-        plan: Plan,
-        outbox: Outbox,
-        *,
-        clock: Clock,
-        open_link: OpenLink,
-        counters: BusCounters,
-        on_readings: Callable[[], None],
-    ) -> None:
+    def __init__(self, settings: Downlink, plan: Plan, parts: Parts) -> None:
         self.settings = settings
-        self.counters = counters
-        self.meters: Sequence[PlannedMeter] = [plan.meter(meter) for meter in settings.meter]
+        self.counters = parts.counters
         self._plan = plan
-        self._outbox = outbox
-        self._clock = clock
-        self._open_link = open_link
-        self._on_readings = on_readings
-        self._line: Line | None = None
+        self._outbox = parts.outbox
+        self._clock = parts.clock
+        self._open_link = parts.open_link
+        self._on_readings = parts.on_readings
         self._batch: Batch | None = None
         self._wake = asyncio.Event()  # look at the plan before the moment that was planned
         self._is_stale = False  # archive or schedule have changed
         self.reload: Callable[[], None] | None = None  #: takes over the new archive, between rounds
         self.held_until: Callable[[int], int] | None = None  #: when reading is allowed again
+        self.meters: Sequence[PlannedMeter] = []
+        self.assign(plan, settings.meter)
 
-    def assign(self, plan: Plan, meters: Sequence[MeterSettings]) -> None:
+    def assign(self, plan: Plan, meters: Sequence[PointSettings]) -> None:
         """Make these the plan and the meters; between rounds only."""
         self._plan = plan
-        self.meters = [plan.meter(meter) for meter in meters]
+        self.meters = [self.planned(meter) for meter in meters]
+
+    def planned(self, meter: PointSettings) -> PlannedMeter:
+        """What is wanted of a meter."""
+        return self._plan.meter(meter)
+
+    # --- what each way down does in its own manner
 
     @property
+    @abstractmethod
     def is_down(self) -> bool:
         """Whether its link is down."""
-        return self._line is None
+
+    @abstractmethod
+    async def talk(self, conversation: Conversation[T]) -> T:
+        """Run a conversation with a meter for the head-end, before the work of the plan.
+
+        Raises:
+            LinkDown: the way down is down.
+            LocalError: its meters do not speak the language of the conversation.
+            Exception: whatever the conversation raises.
+        """
+
+    @abstractmethod
+    async def forward(self, order: Forward) -> bytes:
+        """Send raw bytes once, before the work of the plan; the raw answer, empty when silent."""
+
+    @abstractmethod
+    async def read_now(self, meter: PlannedMeter) -> Sequence[Shown]:
+        """What a meter shows now, before the work of the plan.
+
+        Raises:
+            LinkDown: the way down is down.
+            NoAnswer: the meter is silent.
+        """
+
+    @abstractmethod
+    async def _begin(self, link: Link) -> None:
+        """The link is up."""
+
+    @abstractmethod
+    def _end(self) -> None:
+        """The link is going to be closed."""
+
+    @abstractmethod
+    async def _visit(self, ledgers: Mapping[int, Ledger]) -> None:
+        """Talk to every meter that something is due for; the outcome goes into the batch."""
+
+    # --- what they have in common
 
     def renew(self) -> None:
         """Archive, schedule or clock have changed: end the round and look at the plan anew."""
         self._is_stale = True
         self._wake.set()
-
-    async def talk(self, conversation: Conversation[T]) -> T:
-        """Run a conversation for the head-end, before the work of the plan.
-
-        Raises:
-            LinkDown: the bus is down.
-            Exception: whatever the conversation raises.
-        """
-        if self._line is None:
-            raise LinkDown(f"{self.settings.name} is down")
-        return await self._line.talk(conversation)
 
     async def serve(self) -> None:
         """Open the link and read by the plan until the link is down.
@@ -103,12 +140,12 @@ class Bus:
 
     async def _serve(self, link: Link) -> None:
         try:
-            line = self._line = Line(link, self.settings, self._clock, self.counters)
+            await self._begin(link)
             while True:
-                moment = await self._round(line)
+                moment = await self._round()
                 await self._rest(moment - self._clock.now().timestamp())
         finally:
-            self._line = None
+            self._end()
             await link.aclose()
 
     async def _rest(self, seconds: float) -> None:
@@ -118,21 +155,7 @@ class Bus:
                 await self._wake.wait()
         self._wake.clear()
 
-    async def forward(self, order: Forward) -> bytes:
-        """Send raw bytes once, before the work of the plan; the raw answer, empty when silent."""
-        gap_s = max(order.byte_timeout_ms / 1000, BYTE_GAP_S_MIN)
-        request = RawRequest(order.payload, order.message_timeout_s, gap_s, baud=self.settings.baud)
-        event = None
-        if self._line is not None:
-            with suppress(LinkDown):  # to the head-end a bus that is down is silent
-                event = await self._line.order(request)
-        if isinstance(event, Forwarded):
-            self.counters.forwarded += 1
-            return event.raw
-        self.counters.forwarded_silent += 1
-        return b""
-
-    async def _round(self, line: Line) -> int:
+    async def _round(self) -> int:
         """Talk to every meter that something is due for, and keep what it says.
 
         Returns:
@@ -142,10 +165,7 @@ class Bus:
         self._take_over()
         ledgers = self._ledgers()
         try:
-            for meter in self.meters:
-                if self._is_stale or self._held() > self._now():
-                    break
-                await self._talk_to(line, meter, ledgers[meter.point])
+            await self._visit(ledgers)
         finally:
             self._keep()
         if self._is_stale:
@@ -165,29 +185,32 @@ class Bus:
     def _held(self) -> int:
         return self.held_until(self._now()) if self.held_until else 0
 
-    async def _talk_to(self, line: Line, meter: PlannedMeter, ledger: Ledger) -> None:
-        due = self._plan.due(meter, ledger, self._now())
-        if due.idle:
-            return
+    def _in_turn(self, ledgers: Mapping[int, Ledger]) -> Iterator[PlannedMeter]:
+        """The meters by priority, until the round is to end."""
+        end: float | None = None
+        for meter in sorted(self.meters, key=lambda each: _patience(ledgers[each.point])):
+            if end is None and ledgers[meter.point].state.attempts:
+                end = self._clock.monotonic() + SILENT_BUDGET_S
+            if self._must_end() or (end is not None and self._clock.monotonic() > end):
+                return
+            yield meter
+
+    def _must_end(self) -> bool:
+        return self._is_stale or self._held() > self._now()
+
+    def _talked(self, *, heard: bool) -> None:
+        """Count a talk, and keep what was read when it is time."""
+        self.counters.sessions += 1
+        self.counters.silent_sessions += not heard
+        if self._batch is not None and self._now() - self._batch.received_at >= COMMIT_AFTER_S:
+            self._keep()
+
+    def _open_batch(self) -> Batch:
         if self._batch is not None and self._batch.received_at > self._now():
             self._keep()  # our clock was set back: what is read now is of another time
         if self._batch is None:
             self._batch = Batch(self._now())
-        async with line.turn(meter.settings.address) as turn:
-            talk = MeterTalk(
-                meter,
-                ledger,
-                due,
-                self._batch,
-                plan=self._plan,
-                clock=self._clock,
-                talker=turn,
-            )
-            await talk.run()
-        self.counters.sessions += due.asks
-        self.counters.silent_sessions += due.asks and not talk.heard
-        if self._now() - self._batch.received_at >= COMMIT_AFTER_S:
-            self._keep()
+        return self._batch
 
     def _keep(self) -> None:
         """Put what was read into the store, in one transaction.
@@ -230,3 +253,8 @@ class Bus:
 
     def _now(self) -> int:
         return int(self._clock.now().timestamp())
+
+
+def _patience(ledger: Ledger) -> tuple[int, int]:
+    """Those that answer come first, then those that were silent least often, then who waits longest."""
+    return ledger.state.attempts, ledger.state.next_try if ledger.state.attempts else 0

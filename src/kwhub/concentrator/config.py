@@ -8,26 +8,37 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from kwhub.catalog.quirks import deviations_named
+from kwhub.concentrator.config_downlinks import (
+    BusSettings,
+    Downlink,
+    MbusMeterSettings,
+    MbusSettings,
+    MeterSettings,
+    ModuleSettings,
+    Name,
+    PointSettings,
+    record_address,
+)
 from kwhub.concentrator.config_uplink import (
-    LinkText,
     MetricsSettings,
     StandbySettings,
     StoreSettings,
     UplinkSettings,
 )
 from kwhub.concentrator.served_rights import HeadEndSettings
-from kwhub.domain.errors import ConfigError, LocalError
+from kwhub.domain.errors import ConfigError
 from kwhub.links.address import parse
-from kwhub.protocols.dlt645.deviations import Deviations
 from kwhub.runtime.settings import Settings, WrongSetting, load_toml, parse_toml
 
 __all__ = [
     "BusSettings",
     "Config",
     "Identity",
+    "MbusMeterSettings",
+    "MbusSettings",
     "MeterSettings",
     "MetricsSettings",
+    "ModuleSettings",
     "PlanSettings",
     "StandbySettings",
     "StoreSettings",
@@ -36,26 +47,11 @@ __all__ = [
     "loads",
 ]
 
-Name: TypeAlias = Annotated[str, Meta(max_length=100, description="text of at most 100 characters")]
 Region: TypeAlias = Annotated[
     str, Meta(pattern=r"^[0-9]{4}$", description="four digits in quotes, such as '4101'")
 ]
-MeterAddress: TypeAlias = Annotated[
-    str, Meta(pattern=r"^[0-9]{12}$", description="the twelve digits on the meter, in quotes")
-]
-QuirkNames: TypeAlias = Annotated[
-    str,
-    Meta(
-        pattern=r"^[a-z0-9 -]*$", description="names of quirks with a space between, or empty text"
-    ),
-]
-"""What makers do otherwise, see ``kwhub.catalog.quirks``; empty for the standard."""
 Terminal: TypeAlias = Annotated[int, Meta(ge=1, le=65_534)]
 """Source: Q/GDW 1376.1-2013, address field A2; 65535 is broadcast."""
-PointNumber: TypeAlias = Annotated[int, Meta(ge=1, le=2_040)]
-"""Source: Q/GDW 1376.1-2013, AFN 04 F10."""
-PortNumber: TypeAlias = Annotated[int, Meta(ge=1, le=31)]
-"""Source: Q/GDW 1376.1-2013, AFN 04 F10: five bits, 0 unused."""
 
 
 class Identity(Settings, frozen=True):
@@ -101,66 +97,45 @@ class PlanSettings(Settings, frozen=True):
             raise WrongSetting("hourly_window_s", "must be more than settle_s")
 
 
-class MeterSettings(Settings, frozen=True):
-    """One meter: a measuring point of the terminal."""
-
-    address: MeterAddress
-    point: PointNumber
-    phases: Literal[1, 3] = 1
-    protocol: Literal["dlt645-2007", "dlt645-1997"] = "dlt645-2007"
-    name: Name = ""
-    quirk: QuirkNames = ""  #: what it does otherwise, beside the quirks of its bus
-
-
-class BusSettings(Settings, frozen=True):
-    """One wire with its meters."""
-
-    name: Name
-    address: LinkText
-    port: PortNumber  #: under this number the head-end reaches the bus
-    baud: Literal[600, 1200, 2400, 4800, 9600, 19200] = 2400
-    answer_timeout_s: Annotated[float, Meta(ge=0.1, le=60)] = 2.0
-    attempts: Annotated[int, Meta(ge=1, le=10)] = 3
-    quirk: QuirkNames = ""  #: what all its meters do otherwise: "baud-word-bcd"
-    meter: tuple[MeterSettings, ...] = ()
-
-    def __post_init__(self) -> None:
-        _known("quirk", self.quirk)
-        for number, meter in enumerate(self.meter):
-            _known(f"meter[{number}].quirk", f"{self.quirk} {meter.quirk}")
-
-    def deviations(self, address: str) -> Deviations:
-        """How the meter of an address differs from the standard."""
-        own = (meter.quirk for meter in self.meter if meter.address == address)
-        return deviations_named(f"{self.quirk} {' '.join(own)}".split())
-
-
 class Config(Settings, frozen=True):
     """Everything; numbers and addresses that must be unique are."""
 
     concentrator: Identity
     uplink: UplinkSettings
-    bus: tuple[BusSettings, ...]
+    bus: tuple[BusSettings, ...] = ()
     plan: PlanSettings = PlanSettings()
     head_end: HeadEndSettings = HeadEndSettings()
     standby: StandbySettings | None = None
     store: StoreSettings = StoreSettings()
     metrics: MetricsSettings = MetricsSettings()
+    mbus: tuple[MbusSettings, ...] = ()
+    module: tuple[ModuleSettings, ...] = ()
+
+    @property
+    def downlinks(self) -> dict[str, Downlink]:
+        """Everything with a port and meters, by its place in the file, such as ``bus[0]``."""
+        found: dict[str, Downlink] = {}
+        found |= {f"bus[{number}]": each for number, each in enumerate(self.bus)}
+        found |= {f"mbus[{number}]": each for number, each in enumerate(self.mbus)}
+        found |= {f"module[{number}]": each for number, each in enumerate(self.module)}
+        return found
 
     def __post_init__(self) -> None:
         if self.standby is not None and self.standby.priority == self.uplink.priority:
             raise WrongSetting("standby.priority", "must not be that of [uplink]")
-        if not self.bus:
-            raise WrongSetting("bus", "at least one [[bus]] is needed")
-        _unique((f"bus[{n}].name", bus.name) for n, bus in enumerate(self.bus))
-        _unique((f"bus[{n}].port", bus.port) for n, bus in enumerate(self.bus))
-        meters = [
-            (f"bus[{n}].meter[{m}]", meter)
-            for n, bus in enumerate(self.bus)
-            for m, meter in enumerate(bus.meter)
-        ]
-        _unique((f"{key}.point", meter.point) for key, meter in meters)
-        _unique((f"{key}.address", meter.address) for key, meter in meters)
+        downlinks = self.downlinks
+        if not downlinks:
+            raise WrongSetting("bus", "at least one [[bus]] is needed, or [[mbus]] or [[module]]")
+        _unique((f"{key}.name", each.name) for key, each in downlinks.items())
+        _unique((f"{key}.port", each.port) for key, each in downlinks.items())
+        meters: list[tuple[str, int, PointSettings]] = []
+        for key, each in downlinks.items():
+            below: tuple[PointSettings, ...] = each.meter
+            meters += [(f"{key}.meter[{at}]", each.port, meter) for at, meter in enumerate(below)]
+        _unique((f"{key}.point", meter.point) for key, _, meter in meters)
+        _unique(
+            (f"{key}.address", record_address(meter.address, port)) for key, port, meter in meters
+        )
 
 
 def load(path: str | Path) -> Config:
@@ -186,13 +161,6 @@ def loads(text: str, *, file: str = "") -> Config:
     return parse_toml(text, Config, file=file, check=_addresses_make_sense)
 
 
-def _known(key: str, names: str) -> None:
-    try:
-        deviations_named(names.split())
-    except LocalError as error:
-        raise WrongSetting(key, str(error)) from error
-
-
 def _unique(pairs: Iterable[tuple[str, object]]) -> None:
     seen: dict[object, str] = {}
     for key, value in pairs:
@@ -203,7 +171,7 @@ def _unique(pairs: Iterable[tuple[str, object]]) -> None:
 
 def _addresses_make_sense(config: Config) -> None:
     """Find wrong link addresses before anything is opened."""
-    texts = [(f"bus[{number}].address", bus.address) for number, bus in enumerate(config.bus)]
+    texts = [(f"{key}.address", each.address) for key, each in config.downlinks.items()]
     if config.standby is not None:
         texts.append(("standby.address", config.standby.address))
     for key, text in [("uplink.address", config.uplink.address), *texts]:

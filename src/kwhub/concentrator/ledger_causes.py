@@ -22,6 +22,7 @@ class Cause(StrEnum):
     TOO_OLD = "too_old"
     NO_RECORD = "no_record"
     GIVEN_UP = "given_up"
+    READOUTS = "readouts"
     REPLACED = "replaced"
     TURN = "turn"
     ASKED = "asked"
@@ -40,6 +41,7 @@ CAUSES: Mapping[Cause, tuple[str, str]] = MappingProxyType(
         Cause.TOO_OLD: ("older than the meter keeps", "超出电能表保存期限"),
         Cause.NO_RECORD: ("the hour has passed, and the meter keeps no record", "时刻已过且无记录"),
         Cause.GIVEN_UP: ("given up after many answers without it", "多次应答仍未得到"),
+        Cause.READOUTS: ("the meter's readouts of the day are used up", "当日抄读次数已用完"),
         Cause.REPLACED: ("the meter was replaced", "电能表已更换"),
         Cause.TURN: ("waits for its turn", "等待抄读"),
         Cause.ASKED: ("asked for by the head-end, waits for its turn", "主站召测，等待抄读"),

@@ -1,66 +1,72 @@
 """The wire of a bus: one talker at a time, orders of the head-end before the work of the plan."""
 
-from contextlib import AsyncExitStack
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
-from kwhub.concentrator.config import BusSettings
 from kwhub.concentrator.counters import BusCounters
-from kwhub.concentrator.forward import Forwarder, RawRequest
-from kwhub.domain.answer_times import AnswerTimes
-from kwhub.domain.machine import Conversation
+from kwhub.concentrator.forward import Forwarded, Forwarder, RawRequest
+from kwhub.domain.errors import LinkDown
+from kwhub.domain.machine import Conversation, Machine
 from kwhub.links.base import Link
 from kwhub.links.drive import Driver
 from kwhub.links.layers import Shared
 from kwhub.links.layers.shared import PRIORITY_ORDER
-from kwhub.protocols.dlt645.session import Role, Session
+from kwhub.protocols.gdw1376.afn_10 import Forward
 from kwhub.runtime.clock import Clock
 
-__all__ = ["Line", "Turn"]
+__all__ = ["Habits", "Line", "Turn"]
 
 T = TypeVar("T")
+
+BYTE_GAP_S_MIN = 0.1
+"""Shortest pause after which a forwarded answer is taken to be over, whatever the head-end says."""
 
 ORDER_ATTEMPTS = 1
 """What a raw frame asks is not known here, and a command must not be given twice."""
 
 
+class Habits(NamedTuple):
+    """How those on a line talk."""
+
+    session: Callable[[str], Machine]  #: a fresh one for the meter with an address, or for any ("")
+    baud: int
+    attempts: int
+
+
 class Line:
-    """A link that is up.
+    """A link that is up."""
 
-    Attributes:
-        answer_times: how fast each meter answers, learnt for as long as the link is up.
-    """
-
-    def __init__(
-        self, link: Link, settings: BusSettings, clock: Clock, counters: BusCounters
-    ) -> None:
+    def __init__(self, link: Link, habits: Habits, clock: Clock, counters: BusCounters) -> None:
         self.shared = Shared(link)
-        self.settings = settings
+        self.habits = habits
         self.clock = clock
         self.counters = counters
-        self.answer_times = AnswerTimes(settings.answer_timeout_s)
 
     def turn(self, address: str) -> "Turn":
         """Turns for talking with one meter: ``async with line.turn(address) as talk``."""
         return Turn(self, address)
 
-    async def order(self, request: RawRequest) -> Any:
-        """Send raw bytes once, as soon as the present conversation is over.
+    async def forward(self, order: Forward) -> bytes:
+        """Send raw bytes once, as soon as the present conversation is over; the answer or nothing."""
+        gap_s = max(order.byte_timeout_ms / 1000, BYTE_GAP_S_MIN)
+        baud = self.habits.baud
+        request = RawRequest(order.payload, order.message_timeout_s, gap_s, baud=baud)
+        with suppress(LinkDown):  # to the head-end a line that is down is silent
+            async with self.shared.claim("order", priority=PRIORITY_ORDER) as link:
+                driver = Driver(link, Forwarder(), self.clock, attempts=ORDER_ATTEMPTS)
+                try:
+                    event = await driver.ask(request)
+                finally:
+                    self.count(driver)
+            if isinstance(event, Forwarded):
+                self.counters.forwarded += 1
+                return event.raw
+        self.counters.forwarded_silent += 1
+        return b""
 
-        Returns:
-            Forwarded or Silent.
-
-        Raises:
-            LinkDown: the bus is down.
-        """
-        async with self.shared.claim("order", priority=PRIORITY_ORDER) as link:
-            driver = Driver(link, Forwarder(), self.clock, attempts=ORDER_ATTEMPTS)
-            try:
-                return await driver.ask(request)
-            finally:
-                self.count(driver)
-
-    async def talk(self, conversation: Conversation[T]) -> T:
+    async def talk(self, conversation: Conversation[T], address: str = "") -> T:
         """Run a conversation of the head-end, as soon as the present one is over.
 
         Raises:
@@ -68,8 +74,8 @@ class Line:
             Exception: whatever the conversation raises.
         """
         async with self.shared.claim("order", priority=PRIORITY_ORDER) as link:
-            session = Session(Role.MASTER, answer_times=self.answer_times, baud=self.settings.baud)
-            driver = Driver(link, session, self.clock, attempts=self.settings.attempts)
+            session = self.habits.session(address)
+            driver = Driver(link, session, self.clock, attempts=self.habits.attempts)
             try:
                 return await driver.run(conversation)
             finally:
@@ -116,14 +122,8 @@ class Turn:
     async def _take(self) -> Driver:
         line = self._line
         link = await self._claim.enter_async_context(line.shared.claim(self._address))
-        settings = line.settings
-        session = Session(
-            Role.MASTER,
-            answer_times=line.answer_times,
-            baud=settings.baud,
-            deviations=settings.deviations(self._address),
-        )
-        return Driver(link, session, line.clock, attempts=settings.attempts)
+        session = line.habits.session(self._address)
+        return Driver(link, session, line.clock, attempts=line.habits.attempts)
 
     async def _give_up(self) -> None:
         driver, self._driver = self._driver, None

@@ -21,7 +21,8 @@ from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
 
-from kwhub.concentrator.config import MeterSettings, PlanSettings
+from kwhub.concentrator.config import PlanSettings
+from kwhub.concentrator.config_downlinks import MbusMeterSettings, PointSettings
 from kwhub.concentrator.ledger_causes import Cause
 from kwhub.concentrator.outbox_rows import Duty, Gap, MeterState, Slot
 from kwhub.concentrator.times import aligned, day_of, midnight, midnights
@@ -116,7 +117,7 @@ class Miss(NamedTuple):
 class PlannedMeter:
     """A meter and what is wanted of it."""
 
-    settings: MeterSettings
+    settings: PointSettings
     series: tuple[Series, ...]
     has_history: bool  #: keeps a load record and day freezes (DL/T 645-2007)
 
@@ -171,8 +172,10 @@ class Plan:
         self._moments = lru_cache(maxsize=MOMENTS_CACHED)(self._list_moments)
         self.settled_hour = lru_cache(maxsize=1)(self._settled_hour)
 
-    def meter(self, meter: MeterSettings) -> PlannedMeter:
+    def meter(self, meter: PointSettings) -> PlannedMeter:
         """What is wanted of a meter."""
+        if isinstance(meter, MbusMeterSettings):
+            return _on_mbus(meter)
         plan = self.settings
         has_history = meter.protocol == "dlt645-2007"
         series: list[Series] = []
@@ -324,9 +327,11 @@ class Plan:
 
     def _is_live(self, meter: PlannedMeter, slot: Slot, now: int) -> bool:
         """Whether a present value may stand for the slot."""
-        if slot.interval_s != HOUR_INTERVAL_S or (slot.register == ENERGY and meter.has_history):
-            return False
-        if self.settings.hourly_from == "record" and meter.has_history:
+        if meter.has_history and (
+            slot.interval_s != HOUR_INTERVAL_S
+            or slot.register == ENERGY
+            or self.settings.hourly_from == "record"
+        ):
             return False
         return 0 <= now - slot.at <= self.settings.hourly_window_s
 
@@ -367,6 +372,15 @@ def _wanted(
                 since, stop = old.since, first
             duty = Duty(meter.point, series.kind, register, series.interval_s, since)
             yield duty, first, stop
+
+
+def _on_mbus(meter: MbusMeterSettings) -> PlannedMeter:
+    """Present values only, at full hours or at midnight; what it has stored comes along with them."""
+    if meter.every == "hourly":
+        series = Series(Kind.HOURLY, HOUR_INTERVAL_S, meter.wanted)
+    else:
+        series = Series(Kind.DAY, DAY_INTERVAL_S, meter.wanted)
+    return PlannedMeter(meter, (series,), has_history=False)
 
 
 def _waits(next_try: int, now: int) -> bool:

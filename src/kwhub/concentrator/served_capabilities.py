@@ -64,9 +64,9 @@ class Capabilities:
         head = bytes(4) + BIN2.encode(METERS_MAX) + buffers + bytes(6)
         rows = (
             BIN2.encode(bus.port) + BIN4.encode(bus.baud) + BIN2.encode(METERS_MAX) + buffers
-            for bus in self._config.bus
+            for bus in self._config.downlinks.values()
         )
-        return head + BIN1.encode(len(self._config.bus)) + b"".join(rows)
+        return head + BIN1.encode(len(self._config.downlinks)) + b"".join(rows)
 
 
 def _groups(functions: Iterable[int]) -> bytes:

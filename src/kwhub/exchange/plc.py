@@ -26,7 +26,7 @@ from kwhub.protocols.gdw1376_2.messages import (
     order_of,
 )
 
-__all__ = ["PARALLEL_MAX", "Way", "carry", "carry_many", "confirmed"]
+__all__ = ["PARALLEL_MAX", "Carried", "Way", "carry", "carry_many", "confirmed"]
 
 T = TypeVar("T")
 
@@ -103,8 +103,14 @@ def _failure(event: Any) -> KwhubError:
     return SequenceError(f"the module answers with {type(event).__name__}")
 
 
-class _Asked:
-    """One DL/T 645 request on its way."""
+class Carried:
+    """One DL/T 645 request on its way through a module.
+
+    Attributes:
+        raw: its frame without preamble.
+        sent: its final event when nobody answers it, else None.
+        protocol: 1 for DL/T 645-1997, 2 for DL/T 645-2007.
+    """
 
     def __init__(self, request: Any, deviations: Deviations) -> None:
         self.request = request
@@ -136,7 +142,7 @@ class _Asked:
 
 
 def _ask(request: Any, way: Way) -> Conversation[Any]:
-    asked = _Asked(request, way.deviations)
+    asked = Carried(request, way.deviations)
     if asked.sent is not None:  # nobody answers: it is for all meters
         order = order_of(Broadcast(asked.raw, asked.protocol))
         done = yield from confirmed(Request(order, way.timeout_s, repeatable=False))
@@ -150,7 +156,7 @@ def _ask(request: Any, way: Way) -> Conversation[Any]:
     return asked.silence(attempts)
 
 
-def _forward(asked: _Asked, way: Way) -> Conversation[bytes]:
+def _forward(asked: Carried, way: Way) -> Conversation[bytes]:
     """Bytes of the meter's answer; empty when it was silent."""
     order = order_of(Monitor(asked.raw, asked.protocol), way.slave, way.relays)
     for _ in range(way.busy_max + 1):
@@ -171,7 +177,7 @@ class _Task:
     def __init__(self, conversation: Conversation[Any], way: Way) -> None:
         self.way = way
         self.result: Any = None
-        self.asked: _Asked | None = None
+        self.asked: Carried | None = None
         self.busy = 0
         self._conversation = conversation
         self._tries = 0
@@ -180,7 +186,7 @@ class _Task:
     def _go_on(self, event: Any) -> None:
         self.asked, self._tries = None, 0
         try:
-            self.asked = _Asked(self._conversation.send(event), self.way.deviations)
+            self.asked = Carried(self._conversation.send(event), self.way.deviations)
             if self.asked.sent is not None:
                 raise SequenceError("what is said to all meters does not go in parallel")
         except StopIteration as done:

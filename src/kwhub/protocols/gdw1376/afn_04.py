@@ -31,6 +31,7 @@ __all__ = [
     "AFN",
     "ARCHIVE",
     "BAUD_CODES",
+    "MBUS",
     "METER_PROTOCOLS",
     "ROWS",
     "MeterArchive",
@@ -44,14 +45,18 @@ ARCHIVE = 10
 BAUD_CODES = (0, 600, 1200, 2400, 4800, 7200, 9600, 19_200)
 """Baud by the code in F10 byte 4, D7-D5; 0 is the default of the port."""
 
+MBUS = 200
+"""Protocol of an M-Bus meter in F10; an extension of this package."""
+
 METER_PROTOCOLS: dict[int, tuple[str, str]] = {
     0: ("do not read", "不抄表"),
     1: ("DL/T 645-1997", "DL/T 645-1997"),
     2: ("AC sampling", "交流采样装置"),
     30: ("DL/T 645-2007", "DL/T 645-2007"),
     31: ("narrow-band PLC module", "窄带低压载波通信"),
+    MBUS: ("M-Bus (extension)", "M-Bus（扩展）"),
 }
-"""Protocol of a meter by the code in F10 byte 5; provinces add their own."""
+"""Protocol of a meter by the code in F10 byte 5; provinces add their own, and so does this package."""
 
 
 def _line_words(byte: int) -> tuple[str, str]:

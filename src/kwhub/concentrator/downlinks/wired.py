@@ -1,0 +1,113 @@
+"""What is read one meter after the other: the common part of RS-485 and M-Bus, and RS-485 itself."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from kwhub.concentrator.bus import Bus, Parts
+from kwhub.concentrator.collect import MeterTalk, Talker
+from kwhub.concentrator.config_downlinks import BusSettings
+from kwhub.concentrator.downlinks.present import present
+from kwhub.concentrator.line import Habits, Line
+from kwhub.concentrator.outbox import Batch
+from kwhub.concentrator.plan import Due, Ledger, Plan, PlannedMeter
+from kwhub.concentrator.shown import Shown
+from kwhub.domain.answer_times import AnswerTimes
+from kwhub.domain.errors import LinkDown
+from kwhub.domain.machine import Conversation
+from kwhub.links.base import Link
+from kwhub.protocols.dlt645.session import Role, Session
+from kwhub.protocols.gdw1376.afn_10 import Forward
+
+__all__ = ["WireBus", "WiredBus"]
+
+T = TypeVar("T")
+
+
+class WiredBus(Bus):
+    """A line on which one meter talks at a time."""
+
+    _line: Line | None = None
+
+    @property
+    def is_down(self) -> bool:
+        """See Bus."""
+        return self._line is None
+
+    async def talk(self, conversation: Conversation[T]) -> T:
+        """See Bus."""
+        return await self._up().talk(conversation)
+
+    async def forward(self, order: Forward) -> bytes:
+        """See Bus."""
+        if self._line is not None:
+            return await self._line.forward(order)
+        self.counters.forwarded_silent += 1
+        return b""
+
+    def _up(self) -> Line:
+        if self._line is None:
+            raise LinkDown(f"{self.settings.name} is down")
+        return self._line
+
+    async def _begin(self, link: Link) -> None:
+        self._line = Line(link, self._habits(), self._clock, self.counters)
+
+    def _end(self) -> None:
+        self._line = None
+
+    async def _visit(self, ledgers: Mapping[int, Ledger]) -> None:
+        line = self._up()
+        for meter in self._in_turn(ledgers):
+            ledger = ledgers[meter.point]
+            due = self._due(meter, ledger)
+            if due.idle:
+                continue
+            async with line.turn(meter.settings.address) as turn:
+                talk = self._make_talk(meter, ledger, due, self._open_batch(), turn)
+                await talk.run()
+            if due.asks:
+                self._talked(heard=talk.heard)
+
+    def _due(self, meter: PlannedMeter, ledger: Ledger) -> Due:
+        return self._plan.due(meter, ledger, self._now())
+
+    def _make_talk(
+        self, meter: PlannedMeter, ledger: Ledger, due: Due, batch: Batch, turn: Talker
+    ) -> MeterTalk:
+        return MeterTalk(meter, ledger, due, batch, plan=self._plan, clock=self._clock, talker=turn)
+
+    @abstractmethod
+    def _habits(self) -> Habits:
+        """How its meters talk."""
+
+
+class WireBus(WiredBus):
+    """An RS-485 wire with DL/T 645 meters of both editions and all makers.
+
+    Attributes:
+        answer_times: how fast each meter answers, learnt for as long as the link is up.
+    """
+
+    settings: BusSettings
+
+    def __init__(self, settings: BusSettings, plan: Plan, parts: Parts) -> None:
+        self.answer_times = AnswerTimes(settings.answer_timeout_s)
+        super().__init__(settings, plan, parts)
+
+    async def read_now(self, meter: PlannedMeter) -> Sequence[Shown]:
+        """See Bus."""
+        return await self._up().talk(present(meter), meter.settings.address)
+
+    def _habits(self) -> Habits:
+        settings = self.settings
+        self.answer_times = AnswerTimes(settings.answer_timeout_s)
+        return Habits(self._session, settings.baud, settings.attempts)
+
+    def _session(self, address: str) -> Session:
+        return Session(
+            Role.MASTER,
+            answer_times=self.answer_times,
+            baud=self.settings.baud,
+            deviations=self.settings.deviations(address),
+        )
