@@ -1,53 +1,86 @@
-"""Conversations with M-Bus meters: read one whole, find them, change their address or speed.
+"""Conversations with M-Bus meters: read one whole, change its address or speed, reset its application.
 
-Source: EN 13757-2 and EN 13757-3: multi-telegram answers, secondary addressing, wildcard search.
+Source: EN 13757-2 and EN 13757-3: multi-telegram answers, secondary addressing, application reset, speeds.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
-from kwhub.domain.errors import LocalError, NoAnswer
+from kwhub.domain.errors import LocalError, NoAnswer, Refusal
 from kwhub.domain.machine import Conversation
 from kwhub.protocols.mbus import control as c
 from kwhub.protocols.mbus.identity import Identity
-from kwhub.protocols.mbus.messages import Acknowledged, Answered, Read, Reset, Send
+from kwhub.protocols.mbus.messages import Acknowledged, Answered, Pause, Read, Reset, Retune, Send
 from kwhub.protocols.mbus.records import encode
 from kwhub.protocols.mbus.telegrams import Telegram, read_telegram
 
 __all__ = [
+    "FABRICATION_ANY",
+    "FABRICATION_BLOCK",
+    "FALL_BACK_S",
     "TELEGRAMS_MAX",
-    "Found",
+    "Selection",
+    "Target",
     "change_rate",
     "read_meter",
+    "reset_application",
     "scan_primary",
-    "search",
     "set_address",
 ]
 
 TELEGRAMS_MAX = 16
 """Some meters say "more follows" for ever."""
-_DIGITS = "0123456789"
-_HEX_DIGITS = "ABCDE"
-_ID_DIGITS = 8
+
+ROUNDS = 2
+"""How often a meter is reached for anew, its link reset, before it is given up."""
+
+FALL_BACK_S = 30.0
+"""A meter that hears nothing good at its new speed goes back to the old one after this."""
+
+FABRICATION_ANY = "F" * 8
+FABRICATION_BLOCK = b"\x0c\x78"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What a search found: meters, and places where several answer that it cannot tell apart."""
+class Selection:
+    """A secondary address, with the fabrication number where that is not enough (enhanced selection)."""
 
-    meters: tuple[Identity, ...]
-    clashes: tuple[Identity, ...]
-    probes: int
+    identity: Identity
+    fabrication: str = ""  #: eight digits, F is open; empty leaves it out
+
+    def to_bytes(self) -> bytes:
+        """What a selection carries."""
+        number = bytes.fromhex(self.fabrication)[::-1]
+        return self.identity.to_bytes() + (FABRICATION_BLOCK + number if number else b"")
+
+    def __str__(self) -> str:
+        return f"{self.identity}{'+' + self.fabrication if self.fabrication else ''}"
 
 
-def read_meter(target: int | Identity) -> Conversation[tuple[Telegram, ...]]:
+Target: TypeAlias = int | Identity | Selection
+"""A primary address, or a secondary one."""
+
+
+def read_meter(target: Target) -> Conversation[tuple[Telegram, ...]]:
     """Every telegram of a meter's answer, from the first.
+
+    A meter that falls silent in between is asked from the beginning once more, its link reset.
 
     Raises:
         NoAnswer: the meter is silent, or is not selected.
+        Refusal: it answers with an application error, such as too many readouts.
     """
-    address = yield from _reach(target)
+    for left in reversed(range(ROUNDS)):
+        try:
+            address = yield from _reach(target)
+            return (yield from _telegrams(target, address))
+        except NoAnswer:
+            if not left:
+                raise
+    raise NoAnswer(f"meter {target} does not answer")  # pragma: no cover - the loop ends before
+
+
+def _telegrams(target: Target, address: int) -> Conversation[tuple[Telegram, ...]]:
     telegrams: list[Telegram] = []
     seen: set[bytes] = set()
     while len(telegrams) < TELEGRAMS_MAX:
@@ -55,6 +88,9 @@ def read_meter(target: int | Identity) -> Conversation[tuple[Telegram, ...]]:
         if not isinstance(event, Answered):
             raise NoAnswer(f"meter {target} does not answer", attempts=event.attempts)
         telegram = read_telegram(event.frame)
+        if telegram.kind == "app_error":
+            words = c.APPLICATION_ERRORS.get(telegram.code or 0, ("reserved error", ""))
+            raise Refusal((words[0],), raw=event.raw)
         if event.raw in seen:
             break
         seen.add(event.raw)
@@ -64,62 +100,18 @@ def read_meter(target: int | Identity) -> Conversation[tuple[Telegram, ...]]:
     return tuple(telegrams)
 
 
-def _reach(target: int | Identity) -> Conversation[int]:
+def _reach(target: Target) -> Conversation[int]:
+    """Reset the link, select where needed; the address to speak to."""
     if isinstance(target, int):
         event = yield Reset(target)
         if not isinstance(event, Acknowledged):  # the first word after power-on may be lost
             yield Reset(target)
         return target
-    yield Reset(c.ADDRESS_SELECTED)
+    yield Reset(c.ADDRESS_SELECTED, repeatable=False)
     event = yield Send(c.ADDRESS_SELECTED, c.CI_SELECT, target.to_bytes())
     if not isinstance(event, Acknowledged):
         raise NoAnswer(f"no meter {target}", attempts=event.attempts)
     return c.ADDRESS_SELECTED
-
-
-def search(start: str = "FFFFFFFF") -> Conversation[Found]:
-    """Find meters by wildcard, depth first.
-
-    Args:
-        start: identification to begin with; F is open.
-    """
-    found: list[Identity] = []
-    clashes: list[Identity] = []
-    probes = 0
-    stack = [Identity(start)]
-    while stack:
-        probe = stack.pop()
-        probes += 1
-        heard, meter = yield from _probe(probe)
-        if meter is not None:
-            found.append(meter)
-        elif heard:
-            deeper = list(_deeper(probe))
-            stack.extend(reversed(deeper))
-            if not deeper:
-                clashes.append(probe)
-    return Found(tuple(dict.fromkeys(found)), tuple(clashes), probes)
-
-
-def _deeper(probe: Identity) -> Iterator[Identity]:
-    at = next((at for at in range(_ID_DIGITS) if probe.number[at] == "F"), None)
-    if at is not None:
-        for digit in _DIGITS + _HEX_DIGITS:
-            yield replace(probe, number=probe.number[:at] + digit + probe.number[at + 1 :])
-    elif probe.medium == 0xFF:
-        for medium in c.MEDIA:
-            yield replace(probe, medium=medium)
-
-
-def _probe(probe: Identity) -> Conversation[tuple[bool, Identity | None]]:
-    """Whether anything was heard, and the one meter that it was."""
-    yield Reset(c.ADDRESS_SELECTED, repeatable=False)
-    event = yield Send(c.ADDRESS_SELECTED, c.CI_SELECT, probe.to_bytes(), repeatable=False)
-    if not isinstance(event, Acknowledged):
-        return bool(event.heard), None
-    event = yield Read(c.ADDRESS_SELECTED, repeatable=False)
-    telegram = read_telegram(event.frame) if isinstance(event, Answered) else None
-    return True, None if telegram is None else telegram.identity
 
 
 def scan_primary(first: int = 0, last: int = c.ADDRESS_MAX) -> Conversation[dict[int, bool]]:
@@ -128,13 +120,15 @@ def scan_primary(first: int = 0, last: int = c.ADDRESS_MAX) -> Conversation[dict
     for address in range(first, last + 1):
         event = yield Reset(address, repeatable=False)
         if isinstance(event, Acknowledged):
-            found[address] = True
+            # Several equal acknowledgements look like one; several telegrams do not.
+            event = yield Read(address)
+            found[address] = isinstance(event, Answered) or not event.heard
         elif event.heard:
             found[address] = False
     return found
 
 
-def set_address(target: int | Identity, address: int) -> Conversation[None]:
+def set_address(target: Target, address: int) -> Conversation[None]:
     """Give a meter a primary address. Raises LocalError, NoAnswer."""
     if not 0 < address <= c.ADDRESS_MAX:
         raise LocalError(f"primary address {address}; there are 1 to {c.ADDRESS_MAX}")
@@ -143,16 +137,52 @@ def set_address(target: int | Identity, address: int) -> Conversation[None]:
     yield from read_meter(address)
 
 
-def change_rate(target: int | Identity, baud: int) -> Conversation[None]:
-    """Have a meter go to another speed; it answers at the old one. Raises LocalError, NoAnswer.
+def reset_application(target: Target, scope: int = 0) -> Conversation[None]:
+    """Have a meter begin its answer anew, and choose what it tells.
 
-    The caller opens its link anew and reads something; when nothing comes it goes back to the old
-    speed, to which the meter falls back, too (30 s).
+    Args:
+        target: the meter.
+        scope: one of ``kwhub.protocols.mbus.control.RESET_SCOPES``: 0 all, 50H instantaneous values ...
+
+    Raises:
+        LocalError: there is no such scope.
+        NoAnswer: it does not acknowledge.
     """
-    if baud not in c.CI_BY_BAUD:
-        raise LocalError(f"M-Bus has no speed of {baud} baud")
+    if scope not in c.RESET_SCOPES:
+        known = ", ".join(f"{code:02X} {name}" for code, name in c.RESET_SCOPES.items())
+        raise LocalError(f"application reset {scope:02X}; there are {known}")
     at = yield from _reach(target)
-    yield from _told(Send(at, c.CI_BY_BAUD[baud]))
+    yield from _told(Send(at, c.CI_RESET, bytes([scope])))
+
+
+def change_rate(target: Target, baud: int, *, old_baud: int) -> Conversation[int]:
+    """Have a meter go to another speed, and go back with it when it is not heard there.
+
+    It acknowledges at the old speed. What is yielded in between changes the speed of the line; see
+    ``kwhub.links.drive_speed``.
+
+    Returns:
+        The speed at which it answers.
+
+    Raises:
+        LocalError: there is no such speed.
+        NoAnswer: it does not acknowledge, or answers at neither speed.
+    """
+    for each in (baud, old_baud):
+        if each not in c.CI_BY_BAUD:
+            raise LocalError(f"M-Bus has no speed of {each} baud")
+    at = yield from _reach(target)
+    # Not again: a meter whose acknowledgement was lost is at the new speed already.
+    yield Send(at, c.CI_BY_BAUD[baud], repeatable=False)
+    yield Retune(baud)
+    try:
+        yield from read_meter(target)
+    except NoAnswer:
+        yield Retune(old_baud)
+        yield Pause(FALL_BACK_S)
+        yield from read_meter(target)
+        return old_baud
+    return baud
 
 
 def _told(order: Send) -> Conversation[None]:

@@ -12,9 +12,14 @@ __all__ = [
     "Acknowledged",
     "Answered",
     "Asked",
+    "Pause",
+    "Paused",
     "Read",
+    "Repeated",
     "Reply",
     "Reset",
+    "Retune",
+    "Retuned",
     "Send",
     "Sent",
     "TimedOut",
@@ -46,6 +51,36 @@ class Read:
     address: int
     alarms: bool = False
     repeatable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Retune:
+    """Nothing is sent: from now on the line runs at another speed."""
+
+    line_baud: int  #: a driver that can change its line's speed looks for this
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Nothing is sent for a while, s."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retuned:
+    """The waits follow another speed."""
+
+    final: ClassVar[bool] = True
+    request: Retune
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The while is over."""
+
+    final: ClassVar[bool] = True
+    request: Pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +123,15 @@ class TimedOut:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A master's frame, in the slave's role."""
+
+    final: ClassVar[bool] = False
+    frame: FrameMbus
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The same frame came again; the slave's session has given the last answer again by itself."""
 
     final: ClassVar[bool] = False
     frame: FrameMbus

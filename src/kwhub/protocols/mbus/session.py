@@ -13,14 +13,20 @@ from kwhub.protocols.mbus.messages import (
     Acknowledged,
     Answered,
     Asked,
+    Pause,
+    Paused,
     Read,
+    Repeated,
     Reply,
     Reset,
+    Retune,
+    Retuned,
     Send,
     Sent,
     TimedOut,
 )
 from kwhub.protocols.mbus.receiver import Received, Receiver
+from kwhub.protocols.mbus.repeats import RepeatMemory
 from kwhub.wire.events import Discarded
 
 __all__ = [
@@ -55,11 +61,18 @@ class Session:
         role: which end.
         baud: speed of the line; every wait follows from it.
         latency_s: what adapters and gateways add to every wait.
+        remembers: a slave gives its last answer again by itself when the same frame comes again.
     """
 
-    def __init__(self, role: Role, *, baud: int = 2400, latency_s: float = LATENCY_S) -> None:
-        if baud not in c.CI_BY_BAUD:
-            raise LocalError(f"M-Bus has no speed of {baud} baud")
+    def __init__(
+        self,
+        role: Role,
+        *,
+        baud: int = 2400,
+        latency_s: float = LATENCY_S,
+        remembers: bool = True,
+    ) -> None:
+        _check(baud)
         self.role = role
         self.baud = baud
         self.latency_s = latency_s
@@ -69,18 +82,26 @@ class Session:
         self._deadline: float | None = None
         self._heard = bytearray()
         self._last = b""
+        self._memory = RepeatMemory() if remembers else None
+        self._asked: FrameMbus | None = None
         self._out = bytearray()
         self._events: list[Any] = []
 
     def send(self, request: Any, now: float) -> None:
         """Queue a request, or a slave's answer. Raises LocalError when not allowed now."""
         if self.role is Role.SLAVE:
-            if not isinstance(request, Reply):
-                raise LocalError(f"a slave does not send {type(request).__name__}")
-            self._out += request.frame.to_bytes()
+            self._reply(request)
             return
         if self._request is not None:
             raise LocalError("the last request has not ended")
+        if isinstance(request, Retune):
+            _check(request.line_baud)
+            self.baud = request.line_baud
+            self._events.append(Retuned(request))
+            return
+        if isinstance(request, Pause):
+            self._request, self._deadline = request, now + request.seconds
+            return
         raw = self._frame(request).to_bytes()
         self._request, self._last = request, raw
         self._heard.clear()
@@ -124,7 +145,10 @@ class Session:
         if self._request is None:
             return
         request = self._request
-        if request.address == c.ADDRESS_ALL:
+        if isinstance(request, Pause):
+            self._request = None
+            self._events.append(Paused(request))
+        elif request.address == c.ADDRESS_ALL:
             self._succeed(Sent(request))
         else:
             self._request = None
@@ -134,6 +158,8 @@ class Session:
         bit = c.FCB if self._bits.get(request.address, True) else 0
         match request:
             case Reset():
+                # Heard or not: the next counted frame must have the bit set.
+                self._bits[request.address] = True
                 return FrameMbus.short(c.SND_NKE, request.address)
             case Read():
                 service = c.REQ_UD1 if request.alarms else c.REQ_UD2
@@ -146,12 +172,10 @@ class Session:
     def _succeed(self, event: Any) -> None:
         """The exchange went well: the frame count bit goes on."""
         address = self._request.address
-        if isinstance(self._request, Reset):
-            self._bits[address] = True
-            if address == c.ADDRESS_ALL:
-                self._bits.clear()
-        else:
+        if not isinstance(self._request, Reset):
             self._bits[address] = not self._bits.get(address, True)
+        elif address == c.ADDRESS_ALL:
+            self._bits.clear()
         self._request = None
         self._events.append(event)
 
@@ -161,19 +185,36 @@ class Session:
                 self._heard += one.raw
                 self._events.append(one)
             elif self.role is Role.SLAVE:
-                if one.frame.from_master:
-                    self._events.append(Asked(one.frame, one.raw))
-                else:
-                    self._events.append(Discarded(one.raw, "foreign", "a slave's frame"))
+                self._be_asked(one)
             else:
                 self._hear(one)
+
+    def _be_asked(self, one: Received) -> None:
+        if not one.frame.from_master:
+            self._events.append(Discarded(one.raw, "foreign", "a slave's frame"))
+            return
+        said = None if self._memory is None else self._memory.recall(one.frame)
+        if said is None:
+            self._asked = one.frame
+            self._events.append(Asked(one.frame, one.raw))
+        else:
+            self._out += said.to_bytes()
+            self._events.append(Repeated(one.frame, one.raw))
+
+    def _reply(self, request: Any) -> None:
+        if not isinstance(request, Reply):
+            raise LocalError(f"a slave does not send {type(request).__name__}")
+        if self._memory is not None and self._asked is not None:
+            self._memory.keep(self._asked, request.frame)
+        self._asked = None
+        self._out += request.frame.to_bytes()
 
     def _hear(self, one: Received) -> None:
         frame, request = one.frame, self._request
         if frame.from_master:
             kind = "echo" if one.raw == self._last else "foreign"
             self._events.append(Discarded(one.raw, kind, "a master's frame"))
-        elif request is None:
+        elif request is None or isinstance(request, Pause):
             self._events.append(Discarded(one.raw, "unexpected", "nothing was asked"))
         elif frame.kind is Kind.ACK and (not isinstance(request, Read) or request.alarms):
             self._succeed(Acknowledged(request))
@@ -182,6 +223,11 @@ class Session:
         else:
             self._heard += one.raw
             self._events.append(Discarded(one.raw, "unexpected", "no answer to what was asked"))
+
+
+def _check(baud: int) -> None:
+    if baud not in c.CI_BY_BAUD:
+        raise LocalError(f"M-Bus has no speed of {baud} baud")
 
 
 def _from(frame: FrameMbus, request: Read) -> bool:
