@@ -103,7 +103,6 @@ def _info(code: str, alias: str, unit: str, name_en: str, name_zh: str, decimals
     return RegisterInfo(Register(code), alias, unit, name_en, name_zh, decimals)
 
 
-
 _SINGLE = (
     _info("1-0:32.7.0", "voltage_l1", "V", "Voltage, phase A", "A相电压", 1),
     _info("1-0:52.7.0", "voltage_l2", "V", "Voltage, phase B", "B相电压", 1),
