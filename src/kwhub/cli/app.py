@@ -20,6 +20,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("freeze", "kwhub.cli.freeze:freeze_command", "Have meters freeze their registers."),
     ("relay", "kwhub.cli.relay:relay", "Show or switch the relay of a meter."),
     ("write", "kwhub.cli.write:write", "Write a parameter of a meter and read it back."),
+    ("events", "kwhub.cli.events:events", "List what has happened to a meter."),
     ("password", "kwhub.cli.password:password", "Change a password of a meter."),
     ("address", "kwhub.cli.address:address", "Show or change the address of a meter."),
     ("clear", "kwhub.cli.clear:clear", "Clear demands, event records, or a whole meter."),
@@ -33,6 +34,7 @@ GROUPS: dict[str, str] = {
     "concentrator": "The concentrator: reads meters, reports to the head-end.",
     "headend": "The head-end: takes reports, stores readings, serves the pages.",
     "infrared": "Infrared: pulse trains, codes and light.",
+    "bench": "The bench that judges infrared ports.",
     "token": "Prepayment tokens of twenty digits (STS).",
 }
 """Name of a group of commands and one line for the overview."""
@@ -48,6 +50,8 @@ GROUPED: tuple[tuple[str, str, str], ...] = (
     ("infrared", "plot", "kwhub.cli.infrared_plot:plot_pulses"),
     ("infrared", "module", "kwhub.cli.infrared_module:module"),
     ("infrared", "simulate", "kwhub.cli.infrared_simulate:simulate_infrared"),
+    ("bench", "infrared", "kwhub.cli.bench_infrared:bench_infrared"),
+    ("bench", "serve", "kwhub.cli.bench_serve:bench_serve"),
     ("token", "decode", "kwhub.cli.token:decode_token"),
     ("token", "issue", "kwhub.cli.token:issue_token"),
 )

@@ -94,14 +94,21 @@ def print_json(value: Any) -> None:
 
 
 def print_table(
-    headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: Iterable[int] = (),
+    whole: Iterable[int] = (),
 ) -> None:
-    """A table with lines only where they help; numbers go right."""
+    """A table with lines only where they help; numbers go right, ``whole`` columns are not folded."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    right_columns = set(right)
+    right_columns, whole_columns = set(right), set(whole)
     for column, heading in enumerate(headings):
         table.add_column(
-            heading, justify="right" if column in right_columns else "left", overflow="fold"
+            heading,
+            justify="right" if column in right_columns else "left",
+            overflow="fold",
+            no_wrap=column in whole_columns,
         )
     for row in rows:
         table.add_row(*row)
