@@ -4,7 +4,7 @@ People push its keys and open its covers; the network takes its power away; time
 and ordered over the line is answered by ``answers`` and ``commands``.
 """
 
-from typing import Final
+from typing import Final, Protocol
 
 from kwhub.protocols.dlt645.editions import Edition
 from kwhub.sim.clockwork import ClockStep, MeterClock, wall_datetime, wall_seconds
@@ -29,7 +29,7 @@ from kwhub.sim.relay import RelayControl
 from kwhub.sim.settings import PRICES, SETTLEMENT_DAYS, Settings
 from kwhub.sim.tariff_tables import TariffTables, is_table
 
-__all__ = ["CLOCK_STEPS_MAX", "DEMAND_CLEARS_MAX", "Body"]
+__all__ = ["CLOCK_STEPS_MAX", "DEMAND_CLEARS_MAX", "Body", "Duty"]
 
 CLOCK_STEPS_MAX: Final = 400
 """Clock settings that are told apart; older ones run together."""
@@ -46,6 +46,19 @@ _SWITCHES: Final = {
 }
 
 
+class Duty(Protocol):
+    """Something built into a meter that has moments of its own, later than the last one it was told."""
+
+    def next_s(self) -> int | None:
+        """When there is something to do."""
+
+    def advance(self, at_s: int) -> None:
+        """Do what is due."""
+
+    def power_returned(self, at_s: int) -> None:
+        """The power is back after a cut."""
+
+
 class Body:
     """One meter without its line.
 
@@ -54,11 +67,15 @@ class Body:
         connection: what flows now.
         readout: its registers and its clock.
         edition: that it speaks.
+
+    Attributes:
+        duties: of what is built into it.
     """
 
     def __init__(
         self, memory: Memory, connection: Connection, readout: Readout, edition: Edition
     ) -> None:
+        self.duties: list[Duty] = []
         self.memory = memory
         self.edition = edition
         self.readout = readout
@@ -95,6 +112,8 @@ class Body:
             for identifier in self._switches_due(due_s):
                 self._switch_tables(identifier, due_s)
             self.disturbances.advance(due_s)
+            for duty in self.duties:
+                duty.advance(due_s)
             self.due_s = self._due_s()
 
     def refresh(self) -> None:
@@ -157,6 +176,8 @@ class Body:
             self.happenings.power_up(at_s)
             self.memory.output = 0
             self.relay.power_returned(at_s)
+            for duty in self.duties:
+                duty.power_returned(at_s)
             self.due_s = self._due_s()
             self.advance(at_s)
 
@@ -239,5 +260,6 @@ class Body:
 
     def _due_s(self) -> int | None:
         due = [self._switch_moment(each) for each in self.memory.armed]
-        others = (self.relay.next_s(), self.disturbances.next_s())
+        others = [self.relay.next_s(), self.disturbances.next_s()]
+        others += [duty.next_s() for duty in self.duties]
         return min([*due, *(each for each in others if each is not None)], default=None)

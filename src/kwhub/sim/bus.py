@@ -44,6 +44,7 @@ class MeterBus:
         meters: all on this line.
         epoch_s: seconds since 1970-01-01 UTC at which the shell's ``now`` was 0.
         reply_delay_s: from the end of a request to the first byte of the answer.
+        infrared: the line is light, which cost-control meters guard.
 
     Raises:
         LocalError: two meters have the same address.
@@ -58,7 +59,9 @@ class MeterBus:
         *,
         epoch_s: float,
         reply_delay_s: float = REPLY_DELAY_S,
+        infrared: bool = False,
     ) -> None:
+        self._infrared = infrared
         self.answers = 0
         self._all = tuple(meters)
         self._meters = {meter.address: meter for meter in meters}
@@ -139,7 +142,7 @@ class MeterBus:
         request, at_s = event.request, int(self._epoch_s + now + _ROUNDING_S)
         replies = []
         for meter in self._meant(request.address):
-            reply = meter.answer(request, at_s)
+            reply = meter.answer(request, at_s, infrared=self._infrared)
             if reply is not None:
                 replies.append((reply, meter.deviations))
         if type(request) is not ReadData and request.function in _ADDRESS_CHANGING:

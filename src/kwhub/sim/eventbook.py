@@ -25,6 +25,7 @@ __all__ = [
     "COVER",
     "CURRENT_INTERRUPTION",
     "CURRENT_LOSS",
+    "KEY_UPDATE",
     "OVERCURRENT",
     "OVERLOAD",
     "OVERVOLTAGE",
@@ -49,6 +50,7 @@ CLEAR_METER: Final = 0x0330_01
 CLEAR_DEMAND: Final = 0x0330_02
 CLEAR_EVENTS: Final = 0x0330_03
 TIME_SET: Final = 0x0330_04
+KEY_UPDATE: Final = 0x0330_12
 COVER: Final = 0x0330_0D
 TERMINAL_COVER: Final = 0x0330_0E
 TRIP: Final = 0x1D00
@@ -75,7 +77,7 @@ _OF_PHASES: Final = {
     0x0F: OVERLOAD,
 }
 """DI2 of class 03: the same events in the classes 10 to 1C."""
-_SINGLE: Final = frozenset({POWER_DOWN, COVER, TERMINAL_COVER, *_WRITING})
+_SINGLE: Final = frozenset({POWER_DOWN, COVER, TERMINAL_COVER, KEY_UPDATE, *_WRITING})
 _SWITCHED: Final = frozenset({TRIP, CLOSE})
 _VOLTAGE: Final = frozenset(head + phase for head in _OF_PHASES.values() for phase in (1, 2, 3))
 KINDS: Final = _SINGLE | _SWITCHED | _VOLTAGE

@@ -32,6 +32,7 @@ from kwhub.sim.electrical import Connection
 from kwhub.sim.faults import MeterFaults
 from kwhub.sim.load import Load
 from kwhub.sim.memory import Memory, StateFile
+from kwhub.sim.prepay import PrepaymentUnit
 from kwhub.sim.quantities import Plain
 from kwhub.sim.readout import Readout
 from kwhub.sim.registers import EnergyRegisters
@@ -78,6 +79,7 @@ class SimulatedMeter:
         state: file in which it keeps everything that is not a function of the moment; None: nowhere.
         deviations: what its maker does differently from the standard.
         part_bytes: value bytes in one frame of a long answer; the standard leaves it to the maker.
+        prepayment: makes it a cost-control meter (2007 only).
 
     Raises:
         ConfigError: the state file is none.
@@ -103,6 +105,7 @@ class SimulatedMeter:
         state: Path | None = None,
         deviations: Deviations = STANDARD,
         part_bytes: int = PART_BYTES_MAX,
+        prepayment: PrepaymentUnit | None = None,
     ) -> None:
         self.load = load
         self.seed = seed
@@ -133,6 +136,10 @@ class SimulatedMeter:
         self.body.refresh()
         self._answers = Answers(self.body, part_bytes)
         self._commands = Commands(self.body, has_programming_key=has_programming_key)
+        self.prepayment = prepayment
+        if prepayment is not None:
+            prepayment.build_in(self.body, self._commands.write_checked)
+            self.body.refresh()
         self._asked = 0
         self._last: Message | None = None
 
@@ -168,12 +175,13 @@ class SimulatedMeter:
         """Whether a request to this address, perhaps with wildcard digits, is for this meter."""
         return address == self.address or matches(address, self.address)
 
-    def answer(self, request: Any, at_s: int) -> Reply | None:
+    def answer(self, request: Any, at_s: int, *, infrared: bool = False) -> Reply | None:
         """What the meter replies to a request.
 
         Args:
             request: a message of ``kwhub.protocols.dlt645``.
             at_s: the moment, whole seconds since 1970-01-01 UTC.
+            infrared: it came through the infrared port, which cost-control meters guard.
 
         Returns:
             None when it stays silent: dead, without power, asked in an edition that it does not
@@ -189,7 +197,7 @@ class SimulatedMeter:
             body.advance(at_s)
             self.keep()
         try:
-            message = self._said(request, at_s)
+            message = self._secured(request, at_s, infrared=infrared) or self._said(request, at_s)
         except Denied as denied:
             message = Refused(self.address, denied.error, size=denied.size)
         if message is None:
@@ -198,6 +206,18 @@ class SimulatedMeter:
         if self.faults.wrong_address(self.seed, self._asked):
             message = replace(message, address=self._next_address())
         return Reply(message, self.faults.extra_delay_s(self.seed, self._asked))
+
+    def _secured(self, request: Any, at_s: int, *, infrared: bool) -> Message | None:
+        """What the prepayment unit says, if there is one and it is asked."""
+        if self.prepayment is None:
+            return None
+        try:
+            said: Message | None = self.prepayment.answer(request, at_s, infrared=infrared)
+        finally:
+            self.body.refresh()
+            if not isinstance(request, ReadData):
+                self.keep()
+        return said
 
     def _said(self, request: Any, at_s: int) -> Message | None:
         match request:
