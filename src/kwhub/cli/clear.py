@@ -17,7 +17,7 @@ from kwhub.cli.changing import (
     who,
 )
 from kwhub.cli.consent import OperatorOption, PasswordFileOption, YesFlag, authority, typed
-from kwhub.cli.output import JsonFlag, LanguageOption, pick_language, print_json
+from kwhub.cli.output import JsonFlag, Language, LanguageOption, pick_language, print_json
 from kwhub.cli.read import AttemptsOption, MeterOption, ProtocolOption, WaitOption, edition_of
 from kwhub.domain.errors import LocalError
 from kwhub.domain.machine import Conversation
@@ -84,9 +84,9 @@ def clear(
 ) -> int:
     """Clear the maximum demands of a meter, its event records, or everything that it has counted.
 
-    There is no way back, so the word must be typed again before anything is sent; --yes is for
-    scripts. The meter's own counter of clearings is read before and after. The exit code is 1 when
-    the meter refused or its counter did not move, 3 when it was silent. Example:
+    There is no way back, so the word must be typed again; --yes is for scripts. The meter's own
+    counter of clearings is read before and after. The exit code is 1 when the meter refused or its
+    counter did not move, 3 when it was silent. Example:
 
         kwhub clear tcp:127.0.0.1:6450 demand --meter 000000000038
 
@@ -99,14 +99,13 @@ def clear(
     """
     spoken = pick_language(language)
     place = Place(link, meter, wait_s, attempts, edition_of(protocol))
-    events = _events(kind)
-    _check(what, kind, place.edition)
-    words = WORDS[spoken]
+    events, words = _events(what, kind), WORDS[spoken]
+    if what != "demand" and place.edition is Edition.E1997:
+        raise LocalError(f"{protocol} has no order to clear the {what}: only the demand")
     said = words[what].format(events=kind or words["all"])
     if not typed(what, f"{said}: {who(place, spoken)}", yes=yes, language=spoken):
         return nothing_changed(spoken)
-    strength = LEVELS[what] if level is None else level
-    may = authority(strength, password_file, operator, spoken)
+    may = authority(LEVELS[what] if level is None else level, password_file, operator, spoken)
 
     def order(address: str) -> Conversation[Change[int]]:
         if what == "demand":
@@ -114,29 +113,34 @@ def clear(
         return clear_meter(address, may) if what == "meter" else clear_events(address, may, events)
 
     done = asyncio.run(talk(place, order))
-    if json:
-        print_json(change_as_json(done, {"cleared": what, "kind": kind}, int))
-    else:
-        show_change(done, _rows(done, words["counter"]), place.edition, spoken)
+    _tell(done, what, kind, place.edition, spoken, json=json)
     return exit_code(done.result.verdict)
 
 
-def _events(kind: str | None) -> int:
+def _events(what: What, kind: str | None) -> int:
     if kind is None:
         return ALL_EVENTS
+    if what != "events":
+        raise LocalError("--kind goes with events")
     if kind not in EVENTS:
         raise LocalError(f"no event {kind!r}; there are {', '.join(EVENTS)}")
     return EVENTS[kind].counter | 0xFF
 
 
-def _check(what: What, kind: str | None, edition: Edition) -> None:
-    if kind is not None and what != "events":
-        raise LocalError("--kind goes with events")
-    if what != "demand" and edition is Edition.E1997:
-        raise LocalError(f"{edition.value} has no order to clear the {what}: only the demand")
-
-
-def _rows(done: Talked[Change[int]], name: str) -> list[tuple[str, str, str]]:
-    change = done.result
-    before, after = ("" if count is None else str(count) for count in (change.before, change.after))
-    return [(name, before, after)] if before or after else []
+def _tell(
+    done: Talked[Change[int]],
+    what: What,
+    kind: str | None,
+    edition: Edition,
+    language: Language,
+    *,
+    json: bool,
+) -> None:
+    if json:
+        print_json(change_as_json(done, {"cleared": what, "kind": kind}, int))
+        return
+    before, after = (
+        "" if count is None else str(count) for count in (done.result.before, done.result.after)
+    )
+    rows = [(WORDS[language]["counter"], before, after)] if before or after else []
+    show_change(done, rows, edition, language)

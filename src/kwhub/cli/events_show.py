@@ -75,11 +75,8 @@ def show(found: Happened, language: Language, *, details: bool, by_name: bool) -
     records = [(log, record) for log in found.logs for record in log.records]
     if records:
         say("")
-        print_table(
-            HEADINGS[language],
-            [_line(log, record, language) for log, record in records],
-            right=(1,),
-        )
+        lines = [_line(log, record, language) for log, record in records]
+        print_table(HEADINGS[language], lines, right=(1,), whole=(2, 3))
     if details:
         _show_details(records, language)
     _show_rest(found, language)
