@@ -59,9 +59,9 @@ def test_archive_has_the_newest_energy_of_each_point(tmp_path):
         assert [row.point for row in archive.rows] == sorted(places)[1:3]
         for row in archive.rows:
             assert row.address == places[row.point].address
-            assert row.energy_at == START_S + 7_200
-            reported = world.station.values[row.point, "1-0:1.8.0", 900, row.energy_at]
-            assert float(row.energy or 0) == pytest.approx(float(reported))
+            assert row.at == START_S + 7_200
+            reported = world.station.values[row.point, "1-0:1.8.0", 900, row.at]
+            assert float(row.value or 0) == pytest.approx(float(reported))
 
     play(story, tmp_path / "store.sqlite")
 

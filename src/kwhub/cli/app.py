@@ -34,7 +34,9 @@ GROUPS: dict[str, str] = {
     "concentrator": "The concentrator: reads meters, reports to the head-end.",
     "headend": "The head-end: takes reports, stores readings, serves the pages.",
     "infrared": "Infrared: pulse trains, codes and light.",
+    "mbus": "M-Bus: water, heat, gas and electricity meters on two wires.",
     "bench": "The bench that judges infrared ports.",
+    "simulate": "Whole areas on virtual time.",
     "token": "Prepayment tokens of twenty digits (STS).",
 }
 """Name of a group of commands and one line for the overview."""
@@ -43,6 +45,7 @@ GROUPED: tuple[tuple[str, str, str], ...] = (
     ("meter", "simulate", "kwhub.cli.meter:simulate"),
     ("concentrator", "run", "kwhub.cli.concentrator:run_concentrator"),
     ("concentrator", "ledger", "kwhub.cli.concentrator_ledger:show_ledger"),
+    ("concentrator", "display", "kwhub.cli.concentrator_display:show_display"),
     ("headend", "run", "kwhub.cli.headend:run_headend"),
     ("infrared", "decode", "kwhub.cli.infrared:decode_pulses"),
     ("infrared", "encode", "kwhub.cli.infrared:encode_frame"),
@@ -50,8 +53,12 @@ GROUPED: tuple[tuple[str, str, str], ...] = (
     ("infrared", "plot", "kwhub.cli.infrared_plot:plot_pulses"),
     ("infrared", "module", "kwhub.cli.infrared_module:module"),
     ("infrared", "simulate", "kwhub.cli.infrared_simulate:simulate_infrared"),
+    ("mbus", "scan", "kwhub.cli.mbus_scan:mbus_scan"),
+    ("mbus", "read", "kwhub.cli.mbus_read:mbus_read"),
+    ("mbus", "simulate", "kwhub.cli.mbus_simulate:mbus_simulate"),
     ("bench", "infrared", "kwhub.cli.bench_infrared:bench_infrared"),
     ("bench", "serve", "kwhub.cli.bench_serve:bench_serve"),
+    ("simulate", "area", "kwhub.cli.area:simulate_area"),
     ("token", "decode", "kwhub.cli.token:decode_token"),
     ("token", "issue", "kwhub.cli.token:issue_token"),
 )

@@ -1,10 +1,12 @@
 """``kwhub concentrator``: the concentrator as a service, from its settings."""
 
+import asyncio
 import os
 from contextlib import closing
 from pathlib import Path
 from secrets import randbits
 
+from kwhub.cli.concentrator_display import check_terminal, log_path, panel_beside, show_here
 from kwhub.cli.logs import LogLevelOption, configure
 from kwhub.cli.output import Exit, JsonFlag, print_json, say
 from kwhub.cli.signals import call_on_hangup, cancel_on_terminate
@@ -19,11 +21,16 @@ __all__ = ["run_concentrator"]
 
 
 async def run_concentrator(
-    config: Path, *, json: JsonFlag = False, log_level: LogLevelOption = "info"
+    config: Path,
+    *,
+    display: bool = False,
+    json: JsonFlag = False,
+    log_level: LogLevelOption = "info",
 ) -> int:
     """Run a concentrator until Ctrl-C: read its meters by plan and report to the head-end.
 
-    What was read is kept until the head-end has confirmed it. SIGHUP takes over changed settings. Example:
+    What was read is kept until the head-end has confirmed it. SIGHUP takes over changed settings. Its screen
+    may be opened at any time with `kwhub concentrator display`. Example:
 
         kwhub concentrator run concentrator.toml
 
@@ -31,8 +38,14 @@ async def run_concentrator(
     ----------
     config
         The settings, a TOML file.
+    display
+        Show the screen in this terminal; the log then goes to a file beside the store.
     """
-    configure(log_level, json=json)
+    log = None
+    if display:
+        check_terminal()
+        log = log_path(concentrator_config.load(config).concentrator.store)
+    configure(log_level, json=json, path=log)
     cancel_on_terminate()
     chance = seeded(randbits(63))  # jitter must differ from one concentrator to the next
     clock = SystemClock()
@@ -52,5 +65,14 @@ async def run_concentrator(
             print_json({"terminal": name, "meters": meters, "uplink": settings.uplink.address})
         else:
             say(f"Concentrator {name}: {meters} meters, head-end {settings.uplink.address}")
-        await service.run()
+        async with panel_beside(lambda: service.concentrator, identity.store):
+            await _run(service, identity.store, display=display)
     return Exit.OK
+
+
+async def _run(service: Service, store: str, *, display: bool) -> None:
+    """Run until cancelled; with the screen, should it be wanted here."""
+    async with asyncio.TaskGroup() as tasks:
+        if display:
+            tasks.create_task(show_here(lambda: service.concentrator, store))
+        await service.run()

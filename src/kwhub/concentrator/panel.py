@@ -49,7 +49,7 @@ from kwhub.concentrator.panel_views import (
     UplinkView,
     View,
 )
-from kwhub.concentrator.plan import ENERGY, Plan, PlannedMeter
+from kwhub.concentrator.plan import Plan, PlannedMeter
 from kwhub.concentrator.served_site import CLOCK_OFFSET
 from kwhub.concentrator.uplink_ways import Way
 from kwhub.domain.errors import LocalError
@@ -130,9 +130,9 @@ class Panel:
     async def read_now(self, point: int) -> Snapshot:
         """Read a meter before the work of the plan; see ``ask`` for what may go wrong."""
         place = self._look.place(point)
-        if place.bus is None:
+        if place.bus is None or place.meter is None:
             raise LocalError(f"point {point} is on no bus that is read")
-        return await look(place.bus, place.settings, self._clock)
+        return await look(place.bus, place.meter, self._clock)
 
     # --- the pages
 
@@ -215,7 +215,8 @@ class Panel:
 
     def _row(self, place: Place, state: MeterState | None) -> MeterRow:
         meter = place.settings
-        latest = self._look.latest(place, ENERGY)
+        register = place.registers[0]
+        latest = self._look.latest(place, register)
         return MeterRow(
             meter.point,
             meter.address,
@@ -223,6 +224,7 @@ class Panel:
             place.bus.settings.name if place.bus else "",
             state.silent_since if state else None,
             _text(latest.decimal) if latest else None,
+            describe(register).unit,
             latest.at if latest else None,
         )
 
@@ -332,12 +334,13 @@ class Panel:
             ("uplink.answer_timeout_s", uplink.answer_timeout_s),
             *((f"plan.{name}", value) for name, value in asdict(config.plan).items()),
         ]
-        for bus in config.bus:
+        for bus in self._concentrator.buses:
+            line = bus.settings
             rows += [
-                (f"{bus.name}.address", bus.address),
-                (f"{bus.name}.port", bus.port),
-                (f"{bus.name}.baud", bus.baud),
-                (f"{bus.name}.attempts", bus.attempts),
+                (f"{line.name}.address", line.address),
+                (f"{line.name}.port", line.port),
+                (f"{line.name}.baud", line.baud),
+                (f"{line.name}.attempts", line.attempts),
             ]
         return SettingsView(tuple((name, str(value)) for name, value in rows))
 

@@ -6,6 +6,8 @@ from datetime import datetime
 from kwhub.concentrator.bus import Bus
 from kwhub.concentrator.config import MeterSettings
 from kwhub.concentrator.panel_views import LiveValue, Snapshot
+from kwhub.concentrator.plan import PlannedMeter
+from kwhub.concentrator.shown import Shown
 from kwhub.domain.errors import NoAnswer, Refusal, RemoteError
 from kwhub.domain.readings import Register
 from kwhub.exchange.read import RegisterAnswer, read_clock, read_registers
@@ -15,29 +17,39 @@ from kwhub.runtime.clock import Clock
 __all__ = ["live_registers", "look"]
 
 
-async def look(bus: Bus, meter: MeterSettings, clock: Clock) -> Snapshot:
-    """Read a meter of a bus; two orders, so that an order of the head-end need not wait for both.
+async def look(bus: Bus, meter: PlannedMeter, clock: Clock) -> Snapshot:
+    """Read a meter of a bus.
+
+    Of a DL/T 645 meter more is read than the plan wants, by two orders, so that an order of the head-end
+    need not wait for both. An M-Bus meter tells everything at once, and its battery pays for it.
 
     Raises:
         LinkDown: the bus is down.
         NoAnswer: the meter is silent.
     """
     began = clock.monotonic()
-    edition = Edition.E1997 if meter.protocol == "dlt645-1997" else Edition.E2007
-    answers = await bus.talk(read_registers(meter.address, live_registers(meter), edition))
-    silences = [each.error for each in answers if isinstance(each.error, NoAnswer)]
-    if len(silences) == len(answers):
-        raise silences[0]
+    settings = meter.settings
     shown: datetime | None = None
-    with suppress(NoAnswer, Refusal, RemoteError):  # the values are there; the clock stays unknown
-        shown = await bus.talk(read_clock(meter.address, edition))
+    if isinstance(settings, MeterSettings):
+        edition = Edition.E1997 if settings.protocol == "dlt645-1997" else Edition.E2007
+        wanted = live_registers(settings)
+        answers = await bus.talk(read_registers(settings.address, wanted, edition))
+        silences = [each.error for each in answers if isinstance(each.error, NoAnswer)]
+        if len(silences) == len(answers):
+            raise silences[0]
+        values = tuple(map(_live, answers))
+        with suppress(NoAnswer, Refusal, RemoteError):  # the values are there; the clock is unknown
+            shown = await bus.talk(read_clock(settings.address, edition))
+    else:
+        values = tuple(map(_live, await bus.read_now(meter)))
     return Snapshot(
-        meter.point,
-        meter.address,
-        int(clock.now().timestamp()),
-        round(clock.monotonic() - began, 3),
-        shown.isoformat(" ") if shown else None,
-        tuple(map(_live, answers)),
+        point=meter.point,
+        address=settings.address,
+        at=int(clock.now().timestamp()),
+        took_s=round(clock.monotonic() - began, 3),
+        is_free=isinstance(settings, MeterSettings),
+        meter_clock=shown.isoformat(" ") if shown else None,
+        values=values,
     )
 
 
@@ -55,7 +67,6 @@ def live_registers(meter: MeterSettings) -> tuple[Register, ...]:
     return tuple(Register(f"1-0:{code}") for code in codes)
 
 
-def _live(answer: RegisterAnswer) -> LiveValue:
-    error = "" if answer.error is None else str(answer.error)
+def _live(answer: RegisterAnswer | Shown) -> LiveValue:
     value = None if answer.value is None else str(answer.value)
-    return LiveValue(answer.register, value, answer.unit, error)
+    return LiveValue(answer.register, value, answer.unit, str(answer.error or ""))

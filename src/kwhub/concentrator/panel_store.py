@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from kwhub.concentrator.app import Concentrator
 from kwhub.concentrator.bus import Bus
-from kwhub.concentrator.config import MeterSettings
+from kwhub.concentrator.config_downlinks import MeterSettings, PointSettings
 from kwhub.concentrator.outbox import Entry, MeterState
 from kwhub.concentrator.plan import ENERGY, PlannedMeter
 from kwhub.domain.errors import LocalError
@@ -27,11 +27,12 @@ _COUNTS = (
 
 
 class Place(NamedTuple):
-    """A measuring point and where it is; one that nothing reads has no bus."""
+    """A measuring point and where it is; one that nothing reads has no bus and is not planned."""
 
-    settings: MeterSettings
+    settings: PointSettings
     bus: Bus | None
-    registers: tuple[Register, ...]
+    meter: PlannedMeter | None
+    registers: tuple[Register, ...]  #: what the store may have, the most wanted first
 
 
 class PanelStore:
@@ -81,12 +82,12 @@ class PanelStore:
 
     def _all_places(self) -> dict[int, Place]:
         places = {
-            record.point: Place(MeterSettings(record.address, record.point), None, (ENERGY,))
+            record.point: Place(MeterSettings(record.address, record.point), None, None, (ENERGY,))
             for record in self._concentrator.archive.records()
         }
         for bus in self._concentrator.buses:
             for meter in bus.meters:
-                places[meter.point] = Place(meter.settings, bus, _registers(meter))
+                places[meter.point] = Place(meter.settings, bus, meter, _registers(meter))
         return places
 
     def place(self, point: int) -> Place:

@@ -120,8 +120,9 @@ class MeterRow(Struct, frozen=True):
     name: str
     bus: str
     silent_since: int | None
-    energy: str | None  #: newest total, kWh
-    energy_at: int | None
+    value: str | None  #: newest total of the energy, or of what else is read first
+    unit: str
+    at: int | None
 
 
 class Archive(Struct, frozen=True):
@@ -243,6 +244,9 @@ class Snapshot(Struct, frozen=True):
     address: str
     at: int  #: by the site's clock, at the end of the talk
     took_s: float
+    is_free: (
+        bool  #: may be asked again and again; a battery pays for the readouts of an M-Bus meter
+    )
     meter_clock: str | None  #: the meter's own wall time
     values: tuple[LiveValue, ...]
 

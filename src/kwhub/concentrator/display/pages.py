@@ -62,7 +62,7 @@ class Page(ABC):
     Attributes:
         title: key of its text below ``page``.
         hint: key of the line about its keys below ``hint``.
-        refresh_s: pause before its question is asked again.
+        refresh_s: pause before its question is asked again; 0: only when a key says so.
         trouble: what went wrong with the last question.
     """
 

@@ -46,14 +46,14 @@ class ArchivePage(ListPage):
         """See ListPage."""
         mark = "!" if item.silent_since is not None else " "
         left = f"{mark}{item.point:>4} {item.address}"
-        energy = "" if item.energy is None else f"{item.energy} kWh"
+        value = "" if item.value is None else f"{item.value} {item.unit}"
         if look.width < WIDE // 2:
             return left
         if look.width < WIDE:
-            return ends(left, energy, look.width)
-        at = look.moment(item.energy_at) if item.energy_at is not None else ""
+            return ends(left, value, look.width)
+        at = look.moment(item.at) if item.at is not None else ""
         left = f"{left}  {fit(item.bus or look.texts('meter.no_bus'), 12)}{item.name}"
-        return ends(left, f"{energy}  {at:<19}", look.width)
+        return ends(left, f"{value}  {at:<19}", look.width)
 
     def opened(self, item: MeterRow) -> Page:
         """See ListPage."""
@@ -125,9 +125,10 @@ class MeterPage(FactsPage):
 
 
 class LivePage(FactsPage):
-    """One meter as it is now; read again and again while the page is open."""
+    """One meter as it is now; read again and again while the page is open, unless a battery pays for it."""
 
     title = "live"
+    hint = "meter"
     refresh_s = LIVE_PAUSE_S
 
     def __init__(self, point: int) -> None:
@@ -141,6 +142,15 @@ class LivePage(FactsPage):
     def heading(self, look: Look) -> str:
         """See Page."""
         return f"{super().heading(look)} {self._point}"
+
+    def take(self, view: Snapshot) -> None:
+        """See Page."""
+        super().take(view)
+        self.refresh_s = LIVE_PAUSE_S if view.is_free else 0.0
+
+    def press(self, key: Key, look: Look) -> Step:
+        """See Page; Enter reads at once."""
+        return Step(asks=True) if key is Key.ENTER else super().press(key, look)
 
     def lines(self, look: Look) -> list[str]:
         """See FactsPage."""

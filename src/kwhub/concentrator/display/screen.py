@@ -169,6 +169,8 @@ class PanelScreen(App[None]):
             except (KwhubError, OSError) as error:
                 page.fail(error)
             self._draw()
+            if not page.refresh_s:
+                return
             await self._time.sleep(page.refresh_s)
 
     async def _tick(self) -> None:
