@@ -7,6 +7,7 @@ import pytest
 from msgspec import structs
 from tests.concentrator.world import START, play
 
+from kwhub.concentrator.config_watch import ClockSettings, EventSettings
 from kwhub.concentrator.database import open_file
 from kwhub.concentrator.outbox import Outbox
 from kwhub.domain.readings import Register
@@ -82,6 +83,8 @@ def test_the_same_seed_tells_the_same_story(tmp_path):
 
 def test_hourly_values_may_come_from_the_load_record(tmp_path):
     async def story(world):
+        quiet = {"events": EventSettings(period_minutes=0), "clock": ClockSettings(correct=False)}
+        world.config = structs.replace(world.config, **quiet)
         world.start()
         await world.until(hours=6, minutes=5)
         await world.stop()
@@ -251,6 +254,7 @@ def test_what_the_meter_does_not_have_becomes_a_loss_with_a_reason_and_is_not_as
 def test_clock_errors_are_measured_once_a_day(tmp_path):
     async def story(world):
         with_meter(world, 2, clock=MeterClock(offset_s=-90))
+        world.config = structs.replace(world.config, clock=ClockSettings(correct=False))
         world.start()
         await world.until(hours=5, minutes=10)
         await world.stop()

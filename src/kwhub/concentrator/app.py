@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -16,6 +17,8 @@ from kwhub.concentrator.database import Opener, StoreError, open_file
 from kwhub.concentrator.denials import DENIED
 from kwhub.concentrator.downlinks.make import make_bus
 from kwhub.concentrator.events import Events
+from kwhub.concentrator.events_notes import Notes
+from kwhub.concentrator.events_watch import MeterWatch
 from kwhub.concentrator.outbox import ROWS_PER_PRUNE_MAX, Outbox
 from kwhub.concentrator.served_desk import Desk, Parts
 from kwhub.concentrator.served_files import Files
@@ -98,6 +101,17 @@ class Concentrator:
             int(clock.now().timestamp()),
         )
         self.events = Events(self.outbox.database)
+        self.notes = Notes(self.outbox.database, self.archive)
+        self.meter_watch = MeterWatch(
+            self.outbox,
+            self.notes,
+            clock,
+            config.concentrator.tzinfo,
+            clocks=config.clock,
+            events=config.events,
+            counters=self.counters.watch,
+            on_important=self._on_readings,
+        )
         self.uplink = self._make_uplink(open_link, rights or load_rights(config.head_end))
         again = self.uplink.news.set
         self.watch = Watch(self.outbox, self.size, clock, self._log, again=again)
@@ -152,6 +166,9 @@ class Concentrator:
             for bus in self.buses:
                 told = self._telling("bus failed", bus=bus.settings.name)
                 tasks.create_task(self._supervise(bus.serve, bus_pauses, told))
+                told = self._telling("meters cannot be watched", bus=bus.settings.name)
+                watch = partial(self.meter_watch.serve, bus)
+                tasks.create_task(self._supervise(watch, bus_pauses, told))
             uplinks = Uplinks(
                 self.uplink,
                 self.uplink.ways,

@@ -25,6 +25,7 @@ from kwhub.concentrator.config_uplink import (
     StoreSettings,
     UplinkSettings,
 )
+from kwhub.concentrator.config_watch import ClockSettings, EventSettings
 from kwhub.concentrator.served_rights import HeadEndSettings
 from kwhub.domain.errors import ConfigError
 from kwhub.links.address import parse
@@ -105,6 +106,8 @@ class Config(Settings, frozen=True):
     bus: tuple[BusSettings, ...] = ()
     plan: PlanSettings = PlanSettings()
     head_end: HeadEndSettings = HeadEndSettings()
+    clock: ClockSettings = ClockSettings()
+    events: EventSettings = EventSettings()
     standby: StandbySettings | None = None
     store: StoreSettings = StoreSettings()
     metrics: MetricsSettings = MetricsSettings()

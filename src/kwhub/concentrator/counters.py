@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 
-__all__ = ["BusCounters", "Counters", "UplinkCounters", "WayCounters"]
+__all__ = ["BusCounters", "Counters", "UplinkCounters", "WatchCounters", "WayCounters"]
 
 
 @dataclass(slots=True)
@@ -60,12 +60,23 @@ class UplinkCounters:
 
 
 @dataclass(slots=True)
+class WatchCounters:
+    """Clocks and events of the meters."""
+
+    looks: int = 0  #: status words read
+    events: int = 0  #: records made of what meters told
+    clocks_told: int = 0  #: meters that were told the time
+    clocks_adjusted: int = 0  #: meters that took it
+
+
+@dataclass(slots=True)
 class Counters:
     """All of it."""
 
     buses: dict[str, BusCounters] = field(default_factory=dict)  #: by name of the bus
     uplink: UplinkCounters = field(default_factory=UplinkCounters)
     ways: dict[str, WayCounters] = field(default_factory=dict)  #: by name: uplink, standby
+    watch: WatchCounters = field(default_factory=WatchCounters)
 
     def as_dict(self) -> dict[str, object]:
         """Plain types, for JSON."""

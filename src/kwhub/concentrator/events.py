@@ -7,10 +7,10 @@ each class are kept.
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from kwhub.concentrator.database import Database
+from kwhub.concentrator.database import Connection, Database
 from kwhub.protocols.gdw1376.event_records import EventRecord
 
-__all__ = ["RECORDS_KEPT", "Event", "Events"]
+__all__ = ["RECORDS_KEPT", "Event", "Events", "insert_event"]
 
 RECORDS_KEPT = 256
 """Of each class; the oldest give way."""
@@ -28,6 +28,23 @@ class Event(NamedTuple):
     record: EventRecord
 
 
+def insert_event(connection: Connection, record: EventRecord, at: int, *, important: bool) -> int:
+    """Keep a record as part of a transaction; its number."""
+    found = connection.execute(
+        "SELECT coalesce(max(number), -1) FROM event WHERE important = ?", (important,)
+    )
+    number = int(found.fetchone()[0]) + 1
+    connection.execute(
+        "INSERT INTO event (important, number, code, at, body) VALUES (?, ?, ?, ?, ?)",
+        (int(important), number, record.code, at, record.body),
+    )
+    connection.execute(
+        "DELETE FROM event WHERE important = ? AND number <= ?",
+        (int(important), number - RECORDS_KEPT),
+    )
+    return number
+
+
 class Events:
     """Every method is one transaction and may raise StoreError."""
 
@@ -37,19 +54,7 @@ class Events:
     def add(self, record: EventRecord, at: int, *, important: bool) -> int:
         """Keep a record that happened at a moment (seconds since 1970 UTC); its number."""
         with self._database.transaction() as connection:
-            found = connection.execute(
-                "SELECT coalesce(max(number), -1) FROM event WHERE important = ?", (important,)
-            )
-            number = int(found.fetchone()[0]) + 1
-            connection.execute(
-                "INSERT INTO event (important, number, code, at, body) VALUES (?, ?, ?, ?, ?)",
-                (int(important), number, record.code, at, record.body),
-            )
-            connection.execute(
-                "DELETE FROM event WHERE important = ? AND number <= ?",
-                (int(important), number - RECORDS_KEPT),
-            )
-        return number
+            return insert_event(connection, record, at, important=important)
 
     def counters(self) -> tuple[int, int]:
         """EC1 (important) and EC2 (normal): the number that the next record will have, modulo 256."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from kwhub.concentrator.archive import Archive, Parameter
 from kwhub.concentrator.config import UplinkSettings
+from kwhub.concentrator.events_importance import DEFAULT_IMPORTANCE
 from kwhub.domain.errors import DecodeError, LocalError
 from kwhub.protocols.gdw1376 import afn_04
 from kwhub.protocols.gdw1376.afn_04 import MeterArchive, archive_unit, read_archive
@@ -86,7 +87,7 @@ class Parameters:
         makers: dict[int, Callable[[], bytes]] = {
             UPLINK: self._uplink_default,
             STATION: self._station_default,
-            EVENTS: lambda: b"\xff" * 8 + bytes(8),
+            EVENTS: DEFAULT_IMPORTANCE.to_bytes,
         }
         make = makers.get(item.function)
         return make() if make else b""

@@ -32,9 +32,11 @@ __all__ = [
     "SET_ROUNDS_MAX",
     "TOLERANCE_S",
     "AdjustProblem",
+    "Advice",
     "ClockReading",
     "Now",
     "adjust_clock",
+    "advise",
     "broadcast_clock",
     "compare_clock",
     "may_adjust",
@@ -58,6 +60,7 @@ SET_ROUNDS_MAX = 3
 """How often date and time are written when no answer comes, or midnight passes between them."""
 
 _DAY_S = 86_400
+_RECORD_GUARD = timedelta(seconds=10)
 
 
 class AdjustProblem(Enum):
@@ -65,6 +68,15 @@ class AdjustProblem(Enum):
 
     TOO_FAR = "too_far"
     NEAR_MIDNIGHT = "near_midnight"
+
+
+class Advice(Enum):
+    """What is to be done about a clock that was looked at some time ago."""
+
+    RIGHT = "right"
+    ADJUST = "adjust"
+    WAIT = "wait"  #: adjust it later: not now, or not again today
+    TOO_FAR = "too_far"  #: only a written order sets it
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +127,40 @@ def may_adjust(reading: ClockReading) -> AdjustProblem | None:
     return None
 
 
+def _second_of_day(moment: datetime) -> int:
+    return moment.hour * 3600 + moment.minute * 60 + moment.second
+
+
 def _near_midnight(moment: datetime) -> bool:
-    second = moment.hour * 3600 + moment.minute * 60 + moment.second
+    second = _second_of_day(moment)
     return not MIDNIGHT_GUARD_S <= second <= _DAY_S - MIDNIGHT_GUARD_S
+
+
+def advise(
+    error_s: float, now: datetime, *, told_today: bool, tolerance_s: float, spacing_s: int
+) -> Advice:
+    """What to do about a meter's clock by the rules of order 08.
+
+    A clock is not pushed over a moment at which the meter stores a record: it would store two, or none.
+
+    Args:
+        error_s: meter minus true, as it was found last.
+        now: true wall time, naive.
+        told_today: whether the meter was told the time today.
+        tolerance_s: smaller errors are left alone.
+        spacing_s: of the meter's records; divides a day.
+    """
+    if abs(error_s) > ADJUST_LIMIT_S:
+        return Advice.TOO_FAR
+    if abs(error_s) < tolerance_s:
+        return Advice.RIGHT
+    meter = now + timedelta(seconds=error_s)
+    early, late = sorted((now, meter))
+    early, late = early - _RECORD_GUARD, late + _RECORD_GUARD
+    if told_today or any(map(_near_midnight, (now, meter))):
+        return Advice.WAIT
+    between = _second_of_day(early) // spacing_s != _second_of_day(late) // spacing_s
+    return Advice.WAIT if between else Advice.ADJUST
 
 
 def adjust_clock(
