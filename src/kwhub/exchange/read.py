@@ -40,6 +40,7 @@ __all__ = [
     "read_clock",
     "read_curve",
     "read_day_freeze",
+    "read_item",
     "read_items",
     "read_registers",
 ]
@@ -141,16 +142,26 @@ def read_items(
         if silences >= SILENCES_MAX:
             answers.append(ItemAnswer(identifier, None, NoAnswer(f"meter {address} is silent")))
             continue
-        answer = yield from _read_item(address, identifier, edition)
+        answer = yield from read_item(address, identifier, edition)
         silences = silences + 1 if isinstance(answer.error, NoAnswer) else 0
         answers.append(answer)
     return answers
 
 
-def _read_item(address: str, identifier: int, edition: Edition) -> Conversation[ItemAnswer]:
+def read_item(
+    address: str, identifier: int, edition: Edition = Edition.E2007, argument: bytes = b""
+) -> Conversation[ItemAnswer]:
+    """Read one identifier; what goes wrong is in the answer.
+
+    Args:
+        address: of the meter.
+        identifier: of an item or a block.
+        edition: of the meter.
+        argument: what a load record wants to know: how many, and from when.
+    """
     done: Transferred | None = None
     try:
-        done = yield from transfer(address, identifier, edition=edition)
+        done = yield from transfer(address, identifier, argument, edition=edition)
         values = tuple(decode(identifier, done.payload, edition))
     except (Refusal, NoAnswer, RemoteError) as error:
         return ItemAnswer(identifier, None, error, done.raw if done else ())
