@@ -55,20 +55,39 @@ async def test_their_master_reads_our_bus():
 
 REAL = 5  # 32-bit reals are not scaled by it
 SECONDS = {"min": 60, "h": 3600, "d": 86400}  # it leaves a duration as it is sent
-DROPS = frozenset({"electricity-meter-1", "electricity-meter-2", "ELV-Elvaco-CMa10"})
-"""Telegrams of which pymbusparser (0.5.3) loses records: hexadecimal id, plain-text unit with VIFE."""
+THEIR_FAULTS = {
+    "ELV-Elvaco-CMa10": (13, 1, "stops at a plain-text unit with VIFE"),
+    "abb_f95": (14, 2, "stops at BCD digits that say error"),
+    "electricity-meter-1": (20, 0, "stops at an identification with hexadecimal digits"),
+    "electricity-meter-2": (20, 0, "stops at an identification with hexadecimal digits"),
+    "example_data_01": (6, 0, "takes the signature B627 for encryption"),
+    "manual_frame2": (2, 0, "reads no counters of the fixed structure"),
+    "sen_pollusonic_2": (2, 0, "reads no counters of the fixed structure"),
+}
+"""Telegrams of which pymbusparser (0.5.3) does not give every record: ours, theirs, why."""
+
+
+def cut(vector):
+    theirs = pymbusparser.parse(vector["hex"]).get("records", ())
+    return read_telegram(parse(bytes.fromhex(vector["hex"]))).records, theirs
+
+
+def test_their_decoder_misses_records_of_known_telegrams_only():
+    missing = {}
+    for vector in corpus("given.jsonl"):
+        ours, theirs = cut(vector)
+        if len(theirs) != len(ours):
+            missing[vector["id"]] = (len(ours), len(theirs))
+    assert missing == {name: (ours, theirs) for name, (ours, theirs, _) in THEIR_FAULTS.items()}
 
 
 def test_their_decoder_cuts_the_same_records_under_the_same_numbers():
-    """Storage, tariff and subunit; where pymbusparser drops records the telegram is left out."""
+    """Storage, tariff and subunit, and the values."""
     compared = 0
     for vector in corpus("given.jsonl"):
-        raw = bytes.fromhex(vector["hex"])
-        theirs = pymbusparser.parse(vector["hex"]).get("records", ())
-        ours = read_telegram(parse(raw)).records
-        if vector["id"] in DROPS or len(theirs) != len(ours):
+        if vector["id"] in THEIR_FAULTS:
             continue
-        for mine, other in zip(ours, theirs, strict=True):
+        for mine, other in zip(*cut(vector), strict=True):
             assert other["storage_number"] == mine.storage, vector["id"]
             assert (other["tariff"], other["subunit"]) == (mine.tariff, mine.subunit)
             value = other["value"]

@@ -15,7 +15,7 @@ from kwhub.domain.readings import Register
 from kwhub.protocols.mbus.records import Record
 from kwhub.protocols.mbus.telegrams import Telegram
 
-__all__ = ["MbusReading", "readings_of"]
+__all__ = ["MbusReading", "reading_of", "readings_of"]
 
 _TIMES = ("datetime", "date")
 _ANSWERS = ("data", "fixed")
@@ -60,14 +60,21 @@ def readings_of(telegrams: Iterable[Telegram]) -> tuple[MbusReading, ...]:
     found: dict[tuple[Register, int, str], MbusReading] = {}
     for telegram in answers:
         for record in telegram.records:
-            reading = _reading(telegram, record, records)
+            reading = reading_of(telegram, record, records)
             if reading is not None:
                 key = (reading.register, reading.storage, reading.function)
                 found.setdefault(key, reading)
     return tuple(found.values())
 
 
-def _reading(telegram: Telegram, record: Record, records: Sequence[Record]) -> MbusReading | None:
+def reading_of(telegram: Telegram, record: Record, records: Sequence[Record]) -> MbusReading | None:
+    """The reading that a record is; None when it is no register.
+
+    Args:
+        telegram: that holds the record.
+        record: one of its records.
+        records: of the whole answer, among them the time points.
+    """
     maker = None if telegram.identity is None else telegram.identity.manufacturer
     register = register_of(telegram.medium, record, maker)
     if register is None:

@@ -44,6 +44,7 @@ GROUPS: dict[str, str] = {
 GROUPED: tuple[tuple[str, str, str], ...] = (
     ("meter", "simulate", "kwhub.cli.meter:simulate"),
     ("concentrator", "run", "kwhub.cli.concentrator:run_concentrator"),
+    ("concentrator", "check", "kwhub.cli.concentrator_check:check_concentrator"),
     ("concentrator", "ledger", "kwhub.cli.concentrator_ledger:show_ledger"),
     ("concentrator", "display", "kwhub.cli.concentrator_display:show_display"),
     ("headend", "run", "kwhub.cli.headend:run_headend"),

@@ -3,6 +3,7 @@
 Source: EN 13757-2 and EN 13757-3: multi-telegram answers, secondary addressing, application reset, speeds.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -38,6 +39,7 @@ FALL_BACK_S = 30.0
 """A meter that hears nothing good at its new speed goes back to the old one after this."""
 
 FABRICATION_ANY = "F" * 8
+_NUMBER_DIGITS = frozenset("0123456789ABCDEF")
 FABRICATION_BLOCK = b"\x0c\x78"
 
 
@@ -47,6 +49,16 @@ class Selection:
 
     identity: Identity
     fabrication: str = ""  #: eight digits, F is open; empty leaves it out
+
+    @classmethod
+    def parse(cls, text: str) -> "Selection":
+        """From ``12345678-KAM-01-07`` or ``12345678-KAM-01-07+87654321``. Raises LocalError."""
+        address, _, number = text.upper().partition("+")
+        if number and (len(number) != len(FABRICATION_ANY) or not set(number) <= _NUMBER_DIGITS):
+            raise LocalError(
+                f"{number!r} is no fabrication number of {len(FABRICATION_ANY)} digits"
+            )
+        return cls(Identity.parse(address), number)
 
     def to_bytes(self) -> bytes:
         """What a selection carries."""
@@ -114,9 +126,22 @@ def _reach(target: Target) -> Conversation[int]:
     return c.ADDRESS_SELECTED
 
 
-def scan_primary(first: int = 0, last: int = c.ADDRESS_MAX) -> Conversation[dict[int, bool]]:
-    """Primary addresses that answer; False where several do."""
-    found: dict[int, bool] = {}
+def scan_primary(
+    first: int = 0,
+    last: int = c.ADDRESS_MAX,
+    *,
+    found: dict[int, bool] | None = None,
+    told: Callable[[int, bool | None], None] | None = None,
+) -> Conversation[dict[int, bool]]:
+    """Primary addresses that answer; False where several do.
+
+    Args:
+        first: address to begin with.
+        last: address to end with.
+        found: filled as the scan goes on, so that what is found before a stop is kept.
+        told: hears of every address: True one meter, False several, None silence.
+    """
+    found = {} if found is None else found
     for address in range(first, last + 1):
         event = yield Reset(address, repeatable=False)
         if isinstance(event, Acknowledged):
@@ -125,6 +150,8 @@ def scan_primary(first: int = 0, last: int = c.ADDRESS_MAX) -> Conversation[dict
             found[address] = isinstance(event, Answered) or not event.heard
         elif event.heard:
             found[address] = False
+        if told is not None:
+            told(address, found.get(address))
     return found
 
 

@@ -103,17 +103,22 @@ def search(
         LocalError: ``start`` or a manufacturer is none.
     """
     identity = Identity(start.upper())
-    hunt = _Hunt([manufacturer_code(each) for each in makers], found or Found(), told)
+    hunt = _Hunt(
+        [manufacturer_code(each) for each in makers], Found() if found is None else found, told
+    )
     yield from hunt.settle(Selection(identity), 0)
     hunt.found.complete = True
     return hunt.found
 
 
 def verify(
-    known: Iterable[Selection], told: Callable[[Step], None] | None = None
+    known: Iterable[Selection],
+    *,
+    found: Found | None = None,
+    told: Callable[[Step], None] | None = None,
 ) -> Conversation[Found]:
-    """Look only whether meters that were found before are there: one probe each."""
-    hunt = _Hunt([], Found(), told)
+    """Look only whether meters that were found before are there; arguments as for ``search``."""
+    hunt = _Hunt([], Found() if found is None else found, told)
     for selection in known:
         _, several = yield from hunt.ask(selection)
         if several:
@@ -131,6 +136,7 @@ class _Hunt:
         self.found = found
         self._makers = makers
         self._told = told
+        self._used = True
         self._plain: set[tuple[int, int]] = set()  # kinds that do not know enhanced selection
 
     def settle(self, probe: Selection, level: int) -> Conversation[bool]:
@@ -270,9 +276,13 @@ class _Hunt:
         return address is not None
 
     def _select(self, probe: Selection) -> Conversation[Any]:
+        """Select anew; a link that was used is reset first, one that was not would only cost a wait."""
         self.found.probes += 1
-        yield Reset(c.ADDRESS_SELECTED, repeatable=False)
-        return (yield Send(c.ADDRESS_SELECTED, c.CI_SELECT, probe.to_bytes(), repeatable=False))
+        if self._used:
+            yield Reset(c.ADDRESS_SELECTED, repeatable=False)
+        event = yield Send(c.ADDRESS_SELECTED, c.CI_SELECT, probe.to_bytes(), repeatable=False)
+        self._used = isinstance(event, Acknowledged) or bool(event.heard)
+        return event
 
     def _tell(self, probe: Selection, outcome: str, meter: FoundMeter | None = None) -> None:
         if self._told is not None:
