@@ -24,6 +24,10 @@ SILENT_ROUNDS = 2
 JUMP_S = 5.0
 """A difference between the clock and the time that has passed which is told."""
 
+QUIET_S = 150.0
+"""So long nobody may have failed with the store before the trouble is over: who has something to keep tries at
+least every minute."""
+
 DISK_FREE_MIN_BYTES = 64 << 20
 """Less free space than this is told."""
 
@@ -72,6 +76,7 @@ class Watch:
         self.silent = self._silent_now()
         self.trouble = ""
         self.jumps = 0
+        self._failed_at = 0.0
         self._disk_low = False
         self._ahead_s = self._wall_ahead_s()
 
@@ -86,7 +91,7 @@ class Watch:
         self._look_at_clock()
         self._look_at_disk()
         try:
-            if self.trouble:
+            if self.trouble and self._clock.monotonic() - self._failed_at >= QUIET_S:
                 self._try_store()
             while self._size.used_bytes() > self._size.limit_bytes and self._size.make_room():
                 pass
@@ -102,6 +107,7 @@ class Watch:
                 error=str(error),
             )
         self.trouble = str(error)
+        self._failed_at = self._clock.monotonic()
 
     def _try_store(self) -> None:
         """Find out whether the trouble is over."""
