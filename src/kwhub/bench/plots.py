@@ -130,9 +130,7 @@ def _spectrum(result: MeterResult, evidence: Evidence, language: Language) -> by
     width = result.of("wavelength_width").value
     if peak.value is not None and width is not None:
         sheet.axes.axvline(peak.value, color=INK, linewidth=0.8)
-        sheet.axes.annotate(
-            f"{number(peak.value)} nm", (peak.value, 1.04), fontsize=7, ha="center", color=INK
-        )
+        sheet.axes.annotate(f" {number(peak.value)} nm", (peak.value, 1.05), fontsize=7, color=INK)
         sheet.axes.hlines(
             0.5, peak.value - width / 2, peak.value + width / 2, color=INK, linewidth=0.8
         )

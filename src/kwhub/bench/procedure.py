@@ -207,7 +207,7 @@ def _wavelength(run: _Examination) -> None:
 
 
 def _times(run: _Examination, waveform: Waveform | None, trouble: tuple[str, str]) -> None:
-    where = f"{CAPTURE}#request,answer"
+    where = f"{CAPTURE}"
     if waveform is None:
         for key in ("turn_round", "byte_gap", "answer"):
             run.add(key, None, None, where, note=trouble)

@@ -3,7 +3,7 @@
 import base64
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,7 @@ from kwhub.bench.evidence import Evidence
 from kwhub.bench.limits import LimitFile
 from kwhub.bench.plots import device_plots, failure_plot, histogram
 from kwhub.bench.results import BAD, KEYS, Limit, MeterResult
-from kwhub.bench.words import LABELS, NAMES, VERDICTS, Language, bounds, number, plus_minus
+from kwhub.bench.words import LABELS, NAMES, PLACES, VERDICTS, Language, bounds, number, plus_minus
 
 __all__ = ["batch_html", "device_html", "statistics_of", "write_report"]
 
@@ -51,8 +51,13 @@ def device_html(
     )
 
 
-def batch_html(results: Sequence[MeterResult], limits: LimitFile, language: Language) -> str:
-    """The report of many; raises ``ValueError`` for none."""
+def batch_html(
+    results: Sequence[MeterResult],
+    limits: LimitFile,
+    language: Language,
+    linked: Collection[str] = (),
+) -> str:
+    """The report of many, with links to ``devices/SERIAL.html``; raises ``ValueError`` for none."""
     if not results:
         raise ValueError("a report of a batch needs results")
     failing = Counter(
@@ -70,6 +75,7 @@ def batch_html(results: Sequence[MeterResult], limits: LimitFile, language: Lang
         limits,
         results[0].configuration,
         results=results,
+        linked=frozenset(linked),
         first=results[0],
         passed=sum(result.verdict == "pass" for result in results),
         failures=_inline(failure_plot(failing.most_common(), language)) if failing else "",
@@ -122,6 +128,7 @@ def _render(
         zh=zh,
         say=lambda key: LABELS[key][zh],
         name=lambda key: NAMES[key][zh],
+        place=lambda key: PLACES[key][zh],
         verdict=lambda key: VERDICTS[key][zh],
         number=number,
         bounds=bounds,

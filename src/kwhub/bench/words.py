@@ -4,7 +4,7 @@ from typing import Final, Literal, TypeAlias
 
 from kwhub.bench.results import Limit, Measurement
 
-__all__ = ["LABELS", "NAMES", "VERDICTS", "Language", "bounds", "number", "plus_minus"]
+__all__ = ["LABELS", "NAMES", "PLACES", "VERDICTS", "Language", "bounds", "number", "plus_minus"]
 
 Language: TypeAlias = Literal["en", "zh"]
 
@@ -101,6 +101,17 @@ LABELS: Final[dict[str, tuple[str, str]]] = {
     "lamp": ("100 Hz lamp", "100 Hz 灯"),
     "ballast": ("45 kHz ballast", "45 kHz 镇流器"),
     "second": ("second transmitter", "第二发射源"),
+}
+
+PLACES: Final[dict[str, tuple[str, str]]] = {
+    "stage": ("stage, two axes", "二轴位移台"),
+    "lamp": ("lamps", "光照模拟装置"),
+    "spectrometer": ("spectrometer", "光谱仪"),
+    "power_meter": ("optical power meter", "光功率计"),
+    "analyser": ("logic analyser", "逻辑分析仪"),
+    "head": ("reading head, supply", "抄读头与供电"),
+    "disturber": ("second transmitter", "第二发射源"),
+    "loader": ("loader", "上下料装置"),
 }
 
 STEPS: Final = (
