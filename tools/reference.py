@@ -15,6 +15,7 @@ import msgspec
 from kwhub.catalog.mbus import MEDIUM_GROUPS, REGISTER_STEMS, UNITS
 from kwhub.catalog.quirks import quirks
 from kwhub.catalog.registers import REGISTERS, describe
+from kwhub.cli import area_file
 from kwhub.cli.app import app
 from kwhub.concentrator import config as concentrator
 from kwhub.concentrator import served_rights
@@ -134,6 +135,16 @@ def settings() -> str:
                 ("[[area]]", headend.Area),
                 ("[[area.terminal]]", headend.Terminal),
                 ("[[area.terminal.meter]]", headend.Meter),
+            ),
+        ),
+        (
+            "Simulated area",
+            area_file,
+            (
+                ("the file", area_file.AreaFile),
+                ("[[uplink_cut]]", area_file.UplinkCut),
+                ("[[power_cut]]", area_file.PowerCut),
+                ("[[clock_step]]", area_file.ClockStep),
             ),
         ),
     ):

@@ -1,9 +1,7 @@
 """``kwhub demo``: the whole system on one computer, without hardware."""
 
 import asyncio
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,6 +13,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from kwhub.cli.folders import folder_for_stores
 from kwhub.cli.live import WEB_PORT, live
 from kwhub.cli.logs import configure
 from kwhub.cli.output import (
@@ -41,8 +40,6 @@ so that it is the same on every day."""
 AFTERWARDS = timedelta(hours=2)
 """Played after the last moment that is judged, for its last hour to be read and reported."""
 
-MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - a fresh private folder is made inside it
-MEMORY_BYTES_LEAST = 256 * 1024 * 1024
 WORDS = {
     "en": {
         "playing": "Playing {days} days of {meters} meters",
@@ -104,7 +101,7 @@ def demo(
     spoken = pick_language(language)
     start, stop = _span(days, once=once)
     afterwards = AFTERWARDS if once else timedelta(0)
-    with _folder(keep) as folder:
+    with folder_for_stores(keep) as folder:
         world = World.make(seed, start=start, folder=folder, language=spoken)
         with _progress(spoken, days) as told:
             played = play(
@@ -141,22 +138,6 @@ def _span(days: int, *, once: bool) -> tuple[datetime, datetime]:
     now = SystemClock().now()
     midnight = now.astimezone(ZoneInfo(ZONE)).replace(hour=0, minute=0, second=0, microsecond=0)
     return (midnight - timedelta(days=days)).astimezone(UTC), now
-
-
-@contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
-    """A folder for the stores: the user's, or one that vanishes, in memory where there is room."""
-    if keep is not None:
-        keep.mkdir(parents=True)
-        yield keep
-        return
-    place = None
-    if MEMORY_FOLDER.is_dir() and os.access(MEMORY_FOLDER, os.W_OK):
-        room = os.statvfs(MEMORY_FOLDER)
-        if room.f_bavail * room.f_frsize >= MEMORY_BYTES_LEAST:
-            place = MEMORY_FOLDER
-    with tempfile.TemporaryDirectory(prefix="kwhub-demo-", dir=place) as name:
-        yield Path(name)
 
 
 @contextmanager
