@@ -256,7 +256,7 @@ class _Reader:
         answer = yield from read_item(self._address, identifier, self._edition, row.argument)
         if isinstance(answer.error, NoAnswer):
             self._silences += 1
-            if self._silences >= SILENCES_MAX or not self.found.items:
+            if self._silences >= SILENCES_MAX or not self._seen:
                 raise answer.error
         else:
             self._silences = 0
