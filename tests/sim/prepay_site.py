@@ -118,6 +118,7 @@ class Site:
         self.boot()
         if opened is not None:
             assert self.run(open_account(self.master, self.target, opened, CUSTOMER)).outcome.good
+            self.boot()
 
     def boot(self) -> None:
         """Off and on: only the two memories stay."""

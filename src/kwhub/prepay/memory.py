@@ -46,13 +46,14 @@ class RamMemory:
 
 
 class TwoSlots:
-    """One record of a fixed length in two slots of a memory."""
+    """One record of a fixed length in two slots of a memory, which nobody else writes."""
 
     def __init__(self, memory: Memory, offset: int, length: int) -> None:
         self._memory = memory
         self._offset = offset
         self._length = length
         self._slot_bytes = length + _HEAD_BYTES + _TAIL_BYTES
+        self._known: tuple[int, bytes, int] | None = None  #: what was found or written last
 
     @property
     def size(self) -> int:
@@ -72,11 +73,18 @@ class TwoSlots:
         sequence, slot = (0, 0) if found is None else ((found[0] + 1) % _SEQUENCES, 1 - found[2])
         body = sequence.to_bytes(_HEAD_BYTES) + record
         body += zlib.crc32(body).to_bytes(_TAIL_BYTES)
+        self._known = None  # until the last step is made
         start = self._offset + slot * self._slot_bytes
         for place in range(0, len(body), STEP_BYTES):
             self._memory.program(start + place, body[place : place + STEP_BYTES])
+        self._known = sequence, record, slot
 
     def _newest(self) -> tuple[int, bytes, int] | None:
+        if self._known is None:
+            self._known = self._look()
+        return self._known
+
+    def _look(self) -> tuple[int, bytes, int] | None:
         whole = [found for slot in (0, 1) if (found := self._slot(slot)) is not None]
         if len(whole) == 2:
             first, second = whole

@@ -24,7 +24,7 @@ from kwhub.prepay.wire import answers as told
 from kwhub.prepay.wire import canonical, decode_request
 from kwhub.prepay.wire import requests as asked
 from kwhub.prepay.wire import terminal as by_terminal
-from kwhub.protocols.dlt645.addresses import is_wildcard
+from kwhub.protocols.dlt645.addresses import is_plain
 from kwhub.protocols.dlt645.authority import CIPHER_LEVEL
 from kwhub.protocols.dlt645.messages import Data, ReadAddress, ReadAgain, ReadData, ReadFollowUp
 from kwhub.protocols.dlt645.obedience import Done
@@ -58,6 +58,7 @@ INFRARED_READS: Final = frozenset({0x0400_0101, 0x0400_0102, 0x0400_010C, 0x0400
 _INFRARED_COMMANDS: Final = frozenset(
     {0x0700_00FF, 0x0700_03FF, 0x0780_03FF, *range(0x07A0_01FF, 0x07A0_07FF, 0x100)}
 )
+_GUARDED: Final = (Authenticate, ControlRelay, WriteData, ClearMeter)
 _WALLET_FILE: Final = 0x01
 _DIRECTORY: Final = 0xDF01
 _READ_MAX: Final = 180
@@ -140,8 +141,8 @@ class PrepaymentUnit:
             payload = self.parameters.read(request.identifier)
             address = self.core.body.memory.address
             return None if payload is None else Data(address, request.identifier, payload)
-        if is_wildcard(getattr(request, "address", "")):
-            return None
+        if isinstance(request, _GUARDED) and not is_plain(request.address):
+            raise not_authorised("such an order goes to one meter")
         match request:
             case Authenticate():
                 return self._secure(request, infrared=infrared)

@@ -71,6 +71,7 @@ class Consumption:
         account = self._store.account
         if account.settled_s == NEVER_S or not self.runs:
             account = self._begun(account, at_s)
+        account = self._in_period(account)  # the periods may have been written anew
         while account.settled_s < at_s:
             edge_s = min([at_s, *self._edges(account.settled_s)])
             account = self._charged(account, edge_s)
