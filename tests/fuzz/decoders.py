@@ -12,7 +12,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.fuzz import corpus
+from tests.fuzz import corpus, mbus_cases
 
 from kwhub.concentrator import config as concentrator_config
 from kwhub.domain.errors import ConfigError, DecodeError
@@ -251,6 +251,11 @@ TARGETS: dict[str, Target] = {
         repair_1376,
         _1376_WORDS,
     ),
+    "mbus-parse": Target(
+        mbus_cases.parse_mbus, mbus_cases.frames, mbus_cases.repair, mbus_cases.WORDS
+    ),
+    "mbus-receiver": Target(mbus_cases.receive, mbus_cases.streams, words=mbus_cases.WORDS),
+    "mbus-session": Target(mbus_cases.session, mbus_cases.streams, words=mbus_cases.WORDS),
     "capture": Target(_capture, corpus.captures, words=_JSON_WORDS),
     "settings-concentrator": Target(
         _settings(concentrator_config.loads),
