@@ -133,10 +133,10 @@ def test_a_clock_that_is_far_off_is_told_once_and_its_end_too(tmp_path):
 def test_a_clock_is_moved_at_most_once_a_day_and_never_near_midnight(tmp_path):
     async def story(world):
         place = world.area.places[0]
-        steps = tuple(ClockStep(START_S + hour * 3_600, 60) for hour in range(1, 47, 5))
+        steps = tuple(ClockStep(START_S + hour * 3_600, 40) for hour in range(1, 47, 5))
         meter = swap(world, place, clock=MeterClock(steps=steps))
         world.start()
-        await world.until(hours=48)
+        await world.until(hours=50)
         own = {step.at_s for step in steps}
         moved = [step.at_s for step in meter.clock.steps if step.at_s not in own]
         days = [datetime.fromtimestamp(at, SHANGHAI).date() for at in moved]

@@ -10,15 +10,18 @@ from decimal import Decimal
 
 from kwhub.catalog.names import from_gdw_curve, from_gdw_day_freeze
 from kwhub.catalog.registers import TARIFFS_MAX, describe
-from kwhub.domain.errors import KwhubError
+from kwhub.domain.errors import DecodeError, KwhubError
 from kwhub.domain.readings import DAY_INTERVAL_S, Register
 from kwhub.headend.store.archive import KnownTerminal
 from kwhub.headend.store.columns import Columns
 from kwhub.headend.store.days import Days
+from kwhub.headend.store.event_rows import Happening
 from kwhub.headend.store.journal import Batch, Stray
 from kwhub.headend.store.schema import to_micro
 from kwhub.headend.store.unplaced import Unplaced
+from kwhub.protocols.gdw1376 import afn_0e
 from kwhub.protocols.gdw1376.afn_0d import CurveUnit, DayFreezeUnit
+from kwhub.protocols.gdw1376.event_records import read_records
 from kwhub.protocols.gdw1376.register_curves import RegisterUnit
 from kwhub.protocols.gdw1376.registers import CURVES
 from kwhub.protocols.gdw1376.typed import Typed, Unread, read_unit
@@ -33,6 +36,7 @@ AHEAD_S_MAX = 86_400
 
 UNKNOWN_POINT = "unknown_point"
 _PERCENT = 100
+_FIRST, _POINT_BITS, _STARTS = 2, 0x0FFF, 0x8000  # Pm, and the point word of event records
 _INTERVALS_S = frozenset({60, 300, 900, 1_800, 3_600, DAY_INTERVAL_S})  # that days are divided by
 
 
@@ -47,6 +51,7 @@ class _Sink:
     rows: list[tuple[int, str, int, int, int | None]] = field(default_factory=list)
     strays: list[Stray] = field(default_factory=list)
     unplaced: list[Unplaced] = field(default_factory=list)
+    happenings: list[Happening] = field(default_factory=list)
 
     def take(self, unit: Unit, typed: Typed) -> None:
         """Turn one typed value into rows, or keep it as a stray with the reason."""
@@ -63,6 +68,33 @@ class _Sink:
             )
         if reason:
             self.strays.append(Stray(point, self.afn, function, reason, unit.to_bytes()))
+
+    def take_events(self, unit: Unit) -> None:
+        """Keep the event records of a unit of AFN 0E, or the unit as a stray with the reason."""
+        function = unit.functions[0] if unit.functions else 0
+        try:
+            records = read_records(unit.data)
+        except DecodeError as error:
+            self.strays.append(Stray(0, self.afn, function, error.kind, unit.to_bytes()))
+            return
+        for number, record in enumerate(records, start=unit.data[_FIRST]):
+            words = [cell.value for cell in record.cells() if cell.name == "point"]
+            word = words[0] if words and isinstance(words[0], int) else _STARTS
+            received_s = int(self.received_at.timestamp())
+            at = self.days.utc_s(record.at) if record.at is not None else received_s
+            self.happenings.append(
+                Happening(
+                    self.terminal.id,
+                    word & _POINT_BITS,
+                    record.code,
+                    function == 1,
+                    number % 256,
+                    bool(word & _STARTS),
+                    at,
+                    self.received_at,
+                    record.body,
+                )
+            )
 
     @property
     def _latest_s(self) -> int:
@@ -136,6 +168,9 @@ def decode(
     """
     sink = _Sink(terminal, afn, days, received_at)
     for unit in units:
+        if afn == afn_0e.AFN:
+            sink.take_events(unit)
+            continue
         for typed in read_unit(afn, unit, up=True):
             sink.take(unit, typed)
     return Batch(
@@ -145,6 +180,7 @@ def decode(
         Columns.from_rows(sink.rows),
         tuple(sink.strays),
         tuple(sink.unplaced),
+        tuple(sink.happenings),
     )
 
 

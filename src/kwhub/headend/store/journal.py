@@ -6,9 +6,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from kwhub.headend.store import schema, unplaced
+from kwhub.headend.store import event_rows, schema, unplaced
 from kwhub.headend.store.columns import Columns
 from kwhub.headend.store.database import upsert
+from kwhub.headend.store.event_rows import Happening
 from kwhub.headend.store.unplaced import Unplaced
 
 __all__ = ["Batch", "Entry", "Stray", "append", "entries", "see"]
@@ -38,6 +39,7 @@ class Batch:
     columns: Columns
     strays: tuple[Stray, ...] = ()
     unplaced: tuple[Unplaced, ...] = ()  #: kept whole until the archive knows their points
+    happenings: tuple[Happening, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ def append(connection: Connection, batches: Sequence[Batch]) -> None:
     for batch in batches:
         _count_strays(connection, batch)
         unplaced.keep(connection, batch.unplaced)
+        event_rows.keep(connection, batch.happenings)
     seen = {
         batch.terminal_id: batch.received_at for batch in batches if batch.terminal_id is not None
     }

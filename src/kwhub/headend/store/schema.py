@@ -250,6 +250,21 @@ unplaced = Table(
     Column("unit", LargeBinary, nullable=False),  # whole, as it stood in the frame
 )
 
+terminal_event = Table(
+    "terminal_event",
+    metadata,
+    Column("terminal_id", ForeignKey("terminal.id"), primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),  # of class, number and record
+    Column("point", Integer, nullable=False),  # 0: the terminal itself
+    Column("code", SmallInteger, nullable=False),  # ERC
+    Column("important", Boolean, nullable=False),
+    Column("number", SmallInteger, nullable=False),  # counted by the terminal, modulo 256
+    Column("begins", Boolean, nullable=False),
+    Column("at", BigInteger, nullable=False),  # seconds
+    Column("received_at", Moment, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # without ERC and Le
+)
+
 terminal_session = Table(
     "terminal_session",
     metadata,
