@@ -13,13 +13,12 @@ from tests.cli.live_meters import live_meters, meter, served
 from kwhub.cli.app import run
 from kwhub.cli.output import EN
 from kwhub.cli.plot import plot
-from kwhub.cli.read_rows import Row, blocks_of_registers
+from kwhub.cli.read_rows import Row
 from kwhub.cli.read_watch import Screen, parse_period
 from kwhub.domain.errors import LocalError
 from kwhub.domain.readings import Register
 from kwhub.links.drive import attend
 from kwhub.protocols.dlt645 import Data, Edition, Refused, Role, Session
-from kwhub.protocols.dlt645.items import register_identifiers
 
 ADDRESS = "000000000038"
 QUICK = ("--timeout", "0.2", "--attempts", "1")
@@ -77,12 +76,30 @@ def test_what_the_meter_refuses_by_name_is_a_no(capsys, link):
 @pytest.mark.slow
 def test_everything(capsys, link):
     assert run(["read", link, "--meter", ADDRESS, "--all", "--json"]) == 0
-    rows = rows_of(capsys)
-    registers = [row["register"] for row in rows]
-    assert {"1-0:1.8.0", "1-0:2.8.0", "1-0:52.7.0", "1-0:14.7.0"} <= set(registers)
-    assert all(row["value"] is not None for row in rows)
-    assert len(registers) == len(set(registers))
-    assert len(rows) > 30
+    answer = json.loads(capsys.readouterr().out)
+    rows = answer["registers"]
+    registers = {row["register"] for row in rows}
+    assert {"1-0:1.8.0", "1-0:2.8.0", "1-0:52.7.0", "1-0:14.7.0"} <= registers
+    identifiers = {row["identifier"] for row in rows}
+    of_each_family = {
+        "00010100",  # energy of a tariff
+        "00010101",  # at a settlement day
+        "01010000",  # demand
+        "02010100",  # voltage
+        "03110000",  # count of power cuts
+        "04000103",  # parameter
+        "04000501",  # status word
+        "05060001",  # daily freeze
+    }
+    assert of_each_family <= identifiers
+    assert not [row for row in rows if row["error"]]
+    assert len(rows) > 1000
+    assert answer["absent"]
+    assert {row["identifier"] for row in answer["absent"]}.isdisjoint(identifiers)
+    line = answer["line"]
+    assert line["answers"] == line["requests"] > 500
+    assert line["retries"] == 0
+    assert line["answer_timeout_s"] < 2
 
 
 def test_everything_of_an_old_meter(capsys, link):
@@ -91,11 +108,46 @@ def test_everything_of_an_old_meter(capsys, link):
     assert {"1-0:1.8.0", "1-0:32.7.0"} <= {row["register"] for row in rows_of(capsys)}
 
 
-@pytest.mark.parametrize("edition", Edition)
-def test_the_blocks_hold_every_register(edition):
-    blocks = blocks_of_registers(edition)
-    members = [each for group in blocks.values() for each in group]
-    assert sorted(members) == sorted(register_identifiers(edition).values())
+def test_a_chapter_alone(capsys, link):
+    arguments = ["--chapter", "freezes", "--chapter", "load"]
+    assert run(["read", link, "--meter", ADDRESS, *arguments, "--json"]) == 0
+    rows = rows_of(capsys)
+    assert {row["identifier"][:2] for row in rows} == {"05", "06"}
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", ("not there (", "answers in ")), ("zh", ("该表没有（", "应答 "))],
+)
+def test_what_is_not_there_is_listed(capsys, link, language, words):
+    arguments = ["--chapter", "freezes", "--language", language]
+    assert run(["read", link, "--meter", ADDRESS, *arguments]) == 0
+    out = capsys.readouterr().out
+    assert "0503FF01" in out
+    for word in words:
+        assert word in out
+
+
+def test_everything_in_csv_has_what_is_not_there_too(capsys, link):
+    arguments = ["--chapter", "load", "--chapter", "freezes", "--csv"]
+    assert run(["read", link, "--meter", ADDRESS, *arguments]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row for row in rows if row["value"]]
+    assert [row for row in rows if "no such data" in row["error"]]
+
+
+def test_the_line_is_told(capsys, link):
+    assert run(["read", link, "--meter", ADDRESS, "--register", "1.8.0", "--json"]) == 0
+    line = json.loads(capsys.readouterr().out)["line"]
+    assert line["requests"] == line["answers"] == 1
+    assert 0 < line["answer_time_s"] < line["answer_timeout_s"]
+    assert (line["retries"], line["discarded"]) == (0, 0)
+
+
+def test_a_makers_ways(capsys, link):
+    arguments = ["--register", "1.8.0", "--quirk", "wake-up-before-answers"]
+    assert run(["read", link, "--meter", ADDRESS, *arguments]) == 0
+    capsys.readouterr()
 
 
 def test_a_meter_that_refuses_blocks_is_read_one_by_one(capsys):
@@ -160,6 +212,9 @@ def test_watching_in_json_and_in_words(capsys, link):
     "arguments",
     [
         ["--all", "--register", "1.8.0"],
+        ["--chapter", "energy", "--register", "1.8.0"],
+        ["--chapter", "weather"],
+        ["--quirk", "no-such-quirk"],
         ["--csv", "--json"],
         ["--count", "3"],
         ["--watch", "soon"],

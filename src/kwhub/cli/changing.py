@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from kwhub.cli.line_facts import line_facts
 from kwhub.cli.output import ZH, Exit, Language, complain, print_table, say
 from kwhub.client import Line, connect
 from kwhub.domain.errors import LocalError, Refusal
@@ -113,20 +114,7 @@ async def talk(
     async with connect(place.link, answer_timeout_s=place.wait_s, attempts=place.attempts) as line:
         address = to or (BROADCAST if to_all else await place.reached(line))
         result = await line.run(conversation(address))
-        return Talked(address, result, _behaviour(line, address))
-
-
-def _behaviour(line: Line, address: str) -> dict[str, Any]:
-    known = line.answer_times.of(address)
-    return {
-        "requests": line.driver.requests,
-        "retries": line.driver.retries,
-        "discarded": line.driver.discarded,
-        "answers": known.answers,
-        "answer_time_s": None if known.smoothed_s is None else round(known.smoothed_s, 4),
-        "answer_deviation_s": round(known.deviation_s, 4),
-        "answer_timeout_s": round(line.answer_times.timeout_s(address), 4),
-    }
+        return Talked(address, result, line_facts(line.driver, line.answer_times, address))
 
 
 def who(place: Place, language: Language, *, to_all: bool = False) -> str:

@@ -8,14 +8,17 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from kwhub.catalog.names import to_dlt645
+from kwhub.catalog.quirks import deviations_named
 from kwhub.catalog.registers import parse_register
 from kwhub.cli.output import JsonFlag, LanguageOption, pick_language
 from kwhub.cli.read_rows import Wish
 from kwhub.cli.read_run import Form, Reading
 from kwhub.cli.read_watch import parse_period
+from kwhub.domain.answer_times import AnswerTimes
 from kwhub.domain.errors import KwhubError, LocalError
 from kwhub.domain.readings import Register
 from kwhub.exchange.read import read_address
+from kwhub.exchange.read_whole import CHAPTERS, readable_families
 from kwhub.links.address import open_link
 from kwhub.links.drive import ATTEMPTS, Driver
 from kwhub.protocols.dlt645.editions import Edition
@@ -89,7 +92,24 @@ BlockOption: TypeAlias = Annotated[
     ),
 ]
 AllFlag: TypeAlias = Annotated[
-    bool, Parameter(name="--all", negative="", help="Read every register that the meter has.")
+    bool, Parameter(name="--all", negative="", help="Read everything that the meter has.")
+]
+ChapterOption: TypeAlias = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--chapter",
+        help=f"Of everything only this: {', '.join(CHAPTERS)}; may be repeated.",
+        negative_iterable="",
+    ),
+]
+QuirkOption: TypeAlias = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--quirk",
+        help="What the meter's maker does differently: a name of the reference's page on quirks; "
+        "may be repeated.",
+        negative_iterable="",
+    ),
 ]
 WatchOption: TypeAlias = Annotated[
     str | None, Parameter(name="--watch", help="Read again every so often: 5s, 500ms, 1m.")
@@ -110,20 +130,24 @@ async def read(
     register: RegisterOption = (),
     block: BlockOption = (),
     everything: AllFlag = False,
+    chapter: ChapterOption = (),
     watch: WatchOption = None,
     count: CountOption = None,
     protocol: ProtocolOption = Edition.E2007.value,
     wait_s: WaitOption = 2.0,
     attempts: AttemptsOption = ATTEMPTS,
+    quirk: QuirkOption = (),
     csv: CsvFlag = False,
     json: JsonFlag = False,
     language: LanguageOption = None,
 ) -> int:
     """Read a meter and print its registers with units.
 
-    The exit code is 1 when the meter refused a register that was asked for, and 3 when nobody
-    answered. With --watch the reading is repeated until Ctrl-C, on a terminal with a plot of each
-    number. Example:
+    --all reads whatever the meter has: energies by tariff and settlement day, demands with their
+    times, instant values, parameters, status words, counts and last records of events, last
+    freezes, heads of the load record. --watch repeats the reading until Ctrl-C, on a terminal with
+    a plot of each number. The exit code is 1 when the meter refused what was asked for by name,
+    and 3 when nobody answered. Example:
 
         kwhub read tcp:127.0.0.1:6450 --meter 000000000038 --register 1-0:1.8.0
 
@@ -132,18 +156,19 @@ async def read(
     link
         Way to the meter: serial:/dev/ttyUSB0?baud=2400&parity=even, tcp:10.0.0.7:4001
     """
-    wish = _wish(edition_of(protocol), register, block, everything=everything)
+    wish = _wish(edition_of(protocol), register, block, chapter, everything=everything)
     asked = None if meter is None else _address(meter)
     form = _form(csv=csv, json=json)
     period_s = _period_s(watch, count)
-    clock = SystemClock()
+    clock, times, ways = SystemClock(), AnswerTimes(wait_s), deviations_named(quirk)
     opened = await open_link(link, clock=clock)
     try:
-        session = Session(Role.MASTER, answer_timeout_s=wait_s, baud=opened.facts.baud)
+        baud = opened.facts.baud
+        session = Session(Role.MASTER, answer_times=times, baud=baud, deviations=ways)
         driver = Driver(opened, session, clock, attempts=attempts)
         address = await driver.run(read_address()) if asked is None else asked
         spoken, strict = pick_language(language), bool(register or block)
-        reading = Reading(driver, address, wish, clock, form, spoken, strict=strict)
+        reading = Reading(driver, address, wish, clock, form, spoken, times=times, strict=strict)
         if period_s is None:
             return await reading.once()
         return await reading.again_and_again(period_s, count)
@@ -164,15 +189,22 @@ def _period_s(watch: str | None, count: int | None) -> float | None:
 
 
 def _wish(
-    edition: Edition, registers: Iterable[str], blocks: Iterable[str], *, everything: bool
+    edition: Edition,
+    registers: Iterable[str],
+    blocks: Iterable[str],
+    chapters: tuple[str, ...],
+    *,
+    everything: bool,
 ) -> Wish:
+    everything = everything or bool(chapters)
+    readable_families(edition, chapters)
     wanted = _registers(registers, edition)
     items = tuple(_identifier(text, edition) for text in blocks)
     if everything and (wanted or items):
         raise LocalError("--all reads everything: leave out --register and --block")
     if not (wanted or items or everything):
         wanted = COMMON
-    return Wish(wanted, items, everything, edition)
+    return Wish(wanted, items, everything, edition, chapters)
 
 
 def edition_of(protocol: str) -> Edition:

@@ -14,25 +14,21 @@ from kwhub.exchange.read import (
     read_items,
     read_registers,
 )
+from kwhub.exchange.read_whole import CHAPTERS, read_whole
 from kwhub.links.drive import Driver
 from kwhub.protocols.dlt645.editions import Edition
 from kwhub.protocols.dlt645.items import (
     Value,
-    block_of,
     find,
     identifier_text,
-    register_identifiers,
 )
 from kwhub.protocols.dlt645.notation import Plain
 from kwhub.runtime.clock import Clock
 
-__all__ = ["Row", "Told", "Wish", "all_silent", "blocks_of_registers", "fetch"]
+__all__ = ["Row", "Told", "Wish", "all_silent", "fetch"]
 
 Told = Callable[[int, int], None]
 """Hears how many requests of how many are done."""
-
-SILENCES_MAX = 2
-"""Requests in a row without answer after which the meter is not asked for the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +56,11 @@ class Row:
         return None if info is None else info.alias
 
     @property
+    def is_absent(self) -> bool:
+        """Whether the meter said that it has no such thing."""
+        return isinstance(self.error, Refusal)
+
+    @property
     def is_silence(self) -> bool:
         """Whether the meter did not say anything."""
         return isinstance(self.error, NoAnswer)
@@ -70,14 +71,16 @@ class Wish:
     """What is to be read.
 
     Attributes:
-        everything: all registers that the meter has; then the others are empty.
+        everything: all that the meter has; then registers and blocks are empty.
         blocks: data identifiers, blocks among them.
+        chapters: of everything, only these; all when empty.
     """
 
     registers: tuple[Register, ...] = ()
     blocks: tuple[int, ...] = ()
     everything: bool = False
     edition: Edition = Edition.E2007
+    chapters: tuple[str, ...] = ()
 
 
 def all_silent(rows: Sequence[Row]) -> bool:
@@ -94,7 +97,7 @@ async def fetch(
         LinkDown: the link went away.
     """
     if wish.everything:
-        return await _fetch_everything(driver, address, wish.edition, clock, told)
+        return await _fetch_everything(driver, address, wish, clock, told)
     rows: list[Row] = []
     if wish.registers:
         answers = await driver.run(read_registers(address, wish.registers, wish.edition))
@@ -106,54 +109,24 @@ async def fetch(
     return rows
 
 
-def blocks_of_registers(edition: Edition) -> dict[int, list[int]]:
-    """Blocks that together hold every register of an edition, and their members, lowest first."""
-    blocks: dict[int, list[int]] = {}
-    for identifier in register_identifiers(edition).values():
-        block = block_of(identifier, edition)
-        blocks.setdefault(identifier if block is None else block, []).append(identifier)
-    return {block: sorted(members) for block, members in blocks.items()}
-
-
 async def _fetch_everything(
-    driver: Driver, address: str, edition: Edition, clock: Clock, told: Told | None
+    driver: Driver, address: str, wish: Wish, clock: Clock, told: Told | None
 ) -> list[Row]:
-    """Read all blocks; what the meter refuses it does not have."""
+    """All that the meter has; what it refused has its refusal, and a silence ends it."""
     rows: list[Row] = []
-    silences = 0
-    blocks = blocks_of_registers(edition)
-    for done, (block, members) in enumerate(blocks.items(), start=1):
-        (item,) = await driver.run(read_items(address, [block], edition))
-        found = _of_item(item, edition, clock.now())
-        if isinstance(item.error, Refusal) and members != [block]:
-            found = await _fetch_members(driver, address, members, edition, clock)
-        silences = silences + 1 if isinstance(item.error, NoAnswer) else 0
-        rows += [row for row in found if _is_worth_a_row(row)]
-        if told is not None:
-            told(done, len(blocks))
-        if silences >= SILENCES_MAX:
-            break
+    chapters = wish.chapters or tuple(CHAPTERS)
+    whole = await driver.run(
+        read_whole(
+            address,
+            wish.edition,
+            chapters,
+            told,
+            lambda item: rows.extend(_of_item(item, wish.edition, clock.now())),
+        )
+    )
+    if whole.silence is not None:
+        rows.append(Row(clock.now(), None, "", "", None, "", "", whole.silence))
     return rows
-
-
-async def _fetch_members(
-    driver: Driver, address: str, members: Sequence[int], edition: Edition, clock: Clock
-) -> list[Row]:
-    """One by one, for a meter that refuses blocks; the first that it refuses ends it."""
-    rows: list[Row] = []
-    for identifier in members:
-        (item,) = await driver.run(read_items(address, [identifier], edition))
-        if item.error is not None:
-            break
-        rows += _of_item(item, edition, clock.now())
-    return rows
-
-
-def _is_worth_a_row(row: Row) -> bool:
-    """Refusals and missing phases are what a meter does not have; damage and silence are told."""
-    if row.error is not None:
-        return not isinstance(row.error, Refusal)
-    return row.value is not None and row.register is not None
 
 
 def _of_register(answer: RegisterAnswer, at: datetime) -> Row:
@@ -172,7 +145,7 @@ def _of_register(answer: RegisterAnswer, at: datetime) -> Row:
 
 
 def _of_item(item: ItemAnswer, edition: Edition, at: datetime) -> list[Row]:
-    if item.values is not None:
+    if item.values:
         return [_of_value(value, item, at) for value in item.values]
     known = find(item.identifier, edition)
     name, name_zh = ("", "") if known is None else (known.name_en, known.name_zh)

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Literal, TypeAlias
 
+from kwhub.cli.line_facts import line_facts, line_text
 from kwhub.cli.output import Exit, Language, complain, print_json, say
 from kwhub.cli.read_rows import Row, Wish, all_silent, fetch
 from kwhub.cli.read_show import as_json, print_csv, progress, show, time_text
 from kwhub.cli.read_watch import Screen, rounds
 from kwhub.cli.signals import cancel_on_terminate
+from kwhub.domain.answer_times import AnswerTimes
 from kwhub.links.drive import Driver
 from kwhub.runtime.clock import Clock
 
@@ -29,6 +31,7 @@ class Reading:
         form: Form,
         language: Language,
         *,
+        times: AnswerTimes,
         strict: bool,
     ) -> None:
         """Prepare; nothing is asked yet.
@@ -40,9 +43,11 @@ class Reading:
             clock: dates what comes.
             form: of the output.
             language: of the words.
+            times: the answer times that the driver's session keeps.
             strict: everything was asked for by name, so what is missing is worth an exit code.
         """
         self._driver = driver
+        self._times = times
         self._address = address
         self._wish = wish
         self._clock = clock
@@ -72,7 +77,7 @@ class Reading:
         with screen.live() if drawn else nullcontext():
             async for rows in readings:
                 if drawn:
-                    screen.take(rows)
+                    screen.take(rows, self._facts())
                 else:
                     if self._form == "text" and rows:
                         say(f"{self._address}  {time_text(rows[-1].at)}")
@@ -85,12 +90,18 @@ class Reading:
 
     def _print(self, rows: Sequence[Row]) -> None:
         if self._form == "json":
-            print_json(as_json(self._address, rows))
+            facts = line_facts(self._driver, self._times, self._address)
+            print_json(as_json(self._address, rows, facts, all_of_them=not self._wish.everything))
         elif self._form == "csv":
             print_csv(self._address, rows, self._language, heading=self._heading)
             self._heading = False
         else:
-            show(self._address, rows, self._language, all_of_them=self._strict)
+            show(rows, self._language, all_of_them=not self._wish.everything)
+            if self._wish.everything:
+                say(f"\n{self._address}  {self._facts()}")
+
+    def _facts(self) -> str:
+        return line_text(self._driver, self._times, self._address, self._language)
 
     def _exit_code(self, rows: Sequence[Row]) -> int:
         if all_silent(rows):

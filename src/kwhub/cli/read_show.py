@@ -2,9 +2,10 @@
 
 import csv
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.progress import Progress
 
@@ -19,6 +20,13 @@ HEADINGS = {
 }
 NO_VALUE = {"en": "no value", "zh": "无数据"}
 CSV_COLUMNS = ("time", "meter", "register", "identifier", "name", "value", "unit", "error")
+REST = {
+    "en": {
+        "empty": "values that the meter leaves empty: {count}",
+        "absent": "not there ({count}): {items}",
+    },
+    "zh": {"empty": "电表未填写的数据：{count} 项", "absent": "该表没有（{count} 项）：{items}"},
+}
 READING = {"en": "reading", "zh": "抄读"}
 
 
@@ -39,8 +47,19 @@ def said(row: Row, language: Language) -> str:
     return NO_VALUE[language] if row.value is None else str(row.value)
 
 
-def as_json(address: str, rows: Sequence[Row]) -> dict[str, object]:
-    """One reading of one meter for programs."""
+def as_json(
+    address: str, rows: Sequence[Row], line: Mapping[str, Any], *, all_of_them: bool
+) -> dict[str, object]:
+    """One reading of one meter for programs.
+
+    Args:
+        address: of the meter.
+        rows: what came.
+        line: how line and meter behave.
+        all_of_them: what is absent was asked for by name; else it has a list of its own.
+    """
+    shown = [row for row in rows if all_of_them or not row.is_absent]
+    absent = [row for row in rows if not all_of_them and row.is_absent]
     return {
         "meter": address,
         "time": time_text(rows[-1].at) if rows else None,
@@ -56,8 +75,18 @@ def as_json(address: str, rows: Sequence[Row]) -> dict[str, object]:
                 "error": None if row.error is None else str(row.error),
                 "raw": [raw.hex(" ").upper() for raw in row.raw],
             }
-            for row in rows
+            for row in shown
         ],
+        "absent": [
+            {
+                "identifier": row.identifier,
+                "name": row.name,
+                "name_zh": row.name_zh,
+                "error": str(row.error),
+            }
+            for row in absent
+        ],
+        "line": line,
     }
 
 
@@ -82,9 +111,11 @@ def print_csv(address: str, rows: Sequence[Row], language: Language, *, heading:
     sys.stdout.flush()
 
 
-def show(address: str, rows: Sequence[Row], language: Language, *, all_of_them: bool) -> None:
-    """A table; what was not asked for by name and is not there is only counted."""
-    shown = [row for row in rows if all_of_them or row.value is not None or row.is_silence]
+def show(rows: Sequence[Row], language: Language, *, all_of_them: bool) -> None:
+    """A table; what was not asked for by name and is not there is listed below it."""
+    shown = [
+        row for row in rows if all_of_them or not (row.is_absent or row.value is None is row.error)
+    ]
     print_table(
         HEADINGS[language],
         [
@@ -98,14 +129,19 @@ def show(address: str, rows: Sequence[Row], language: Language, *, all_of_them: 
             for row in shown
         ],
         right=(2,),
+        whole=(0, 4),
     )
-    hidden = len(rows) - len(shown)
-    if hidden:
-        words = {
-            "en": f"\nmeter {address}; {hidden} registers that it does not have are left out",
-            "zh": f"\n表号 {address}；该表没有的 {hidden} 项未列出",
-        }
-        say(words[language])
+    _show_rest([row for row in rows if row not in shown], language)
+
+
+def _show_rest(rows: Sequence[Row], language: Language) -> None:
+    words = REST[language]
+    empty = [row for row in rows if not row.is_absent]
+    if empty:
+        say("\n" + words["empty"].format(count=len(empty)))
+    absent = [row.identifier for row in rows if row.is_absent]
+    if absent:
+        say("\n" + words["absent"].format(count=len(absent), items=" ".join(absent)))
 
 
 @contextmanager

@@ -86,6 +86,7 @@ class Screen:
         self._language = language
         self._history: dict[str, deque[Decimal | None]] = {}
         self._rows: Sequence[Row] = ()
+        self._facts = ""
         self._live: Live | None = None
         self._console = console()
 
@@ -99,9 +100,10 @@ class Screen:
         self._live = Live(self.picture(), console=self._console, auto_refresh=False)
         return self._live
 
-    def take(self, rows: Sequence[Row]) -> None:
-        """Show another reading."""
+    def take(self, rows: Sequence[Row], facts: str = "") -> None:
+        """Show another reading, and how the line behaves."""
         self._rows = rows
+        self._facts = facts
         for row in rows:
             number = row.value if isinstance(row.value, Decimal) else None
             history = self._history.setdefault(_key(row), deque(maxlen=2 * PLOT_WIDTH))
@@ -127,7 +129,7 @@ class Screen:
                 "\n".join(plot(_floats(history), width=PLOT_WIDTH, height=height)),
             )
         at = time_text(self._rows[-1].at) if self._rows else ""
-        return Group(Text(f"{self._address}  {at}"), table)
+        return Group(Text(f"{self._address}  {at}  {self._facts}"), table)
 
 
 def _floats(values: Iterable[Decimal | None]) -> list[float | None]:
