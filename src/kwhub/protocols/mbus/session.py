@@ -155,6 +155,8 @@ class Session:
             self._events.append(TimedOut(request, bytes(self._heard)))
 
     def _frame(self, request: Any) -> FrameMbus:
+        if not isinstance(request, Reset | Read | Send):
+            raise LocalError(f"a master does not send {type(request).__name__}")
         bit = c.FCB if self._bits.get(request.address, True) else 0
         match request:
             case Reset():
@@ -164,10 +166,8 @@ class Session:
             case Read():
                 service = c.REQ_UD1 if request.alarms else c.REQ_UD2
                 return FrameMbus.short(service | bit, request.address)
-            case Send():
-                return FrameMbus.long(c.SND_UD | bit, request.address, request.ci, request.data)
             case _:
-                raise LocalError(f"a master does not send {type(request).__name__}")
+                return FrameMbus.long(c.SND_UD | bit, request.address, request.ci, request.data)
 
     def _succeed(self, event: Any) -> None:
         """The exchange went well: the frame count bit goes on."""
@@ -214,7 +214,7 @@ class Session:
         if frame.from_master:
             kind = "echo" if one.raw == self._last else "foreign"
             self._events.append(Discarded(one.raw, kind, "a master's frame"))
-        elif request is None or isinstance(request, Pause):
+        elif request is None or isinstance(request, Pause) or request.address == c.ADDRESS_ALL:
             self._events.append(Discarded(one.raw, "unexpected", "nothing was asked"))
         elif frame.kind is Kind.ACK and (not isinstance(request, Read) or request.alarms):
             self._succeed(Acknowledged(request))
