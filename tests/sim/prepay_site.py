@@ -140,7 +140,7 @@ class Site:
         return int(account.balance // 10_000)
 
     @property
-    def relay_open(self) -> bool:
+    def relay_open(self) -> Any:
         return self.meter.body.memory.relay.is_open
 
     def ask(self, request: Any, *, infrared: bool = False) -> Any:

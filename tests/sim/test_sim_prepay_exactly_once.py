@@ -258,6 +258,13 @@ def test_a_refund_that_is_sent_twice_is_made_once():
     assert site.run(refund(site.master, site.target, 1, 8, CUSTOMER)).outcome is Outcome.UNKNOWN
 
 
+def unlucky(site, chance):
+    """Some power, and a line that loses something now and then."""
+    site.supply.left = chance.randint(0, 140) if chance.random() < 0.35 else FOR_EVER
+    fate = chance.choice(["", "", "answer", "request"])
+    site.drop = lambda _request: fate if chance.random() < 0.1 else ""
+
+
 @pytest.mark.slow
 def test_three_thousand_purchases_with_random_cuts():
     chance = seeded(20_261_121, "soak")
@@ -266,23 +273,16 @@ def test_three_thousand_purchases_with_random_cuts():
     for count in range(2, 3_002):
         amount = chance.randint(1, 900)
         total += amount
-        while True:
-            power = chance.randint(0, 120) if chance.random() < 0.6 else FOR_EVER
-            fate = chance.choice(["", "", "", "answer", "request"])
-            site.drop = lambda _request, fate=fate, roll=chance: fate if roll.random() < 0.2 else ""
-            site.supply.left = power
+        done = False
+        while not done:
+            unlucky(site, chance)
             try:
-                done = site.run(
-                    recharge(site.master, site.target, amount, count, CUSTOMER)
-                ).outcome.good
+                result = site.run(recharge(site.master, site.target, amount, count, CUSTOMER))
+                done = result.outcome.good
             except PowerCutError:
-                done = False
                 cuts += 1
-                site.supply.left = FOR_EVER
                 while cut_after(site, chance.randint(0, 60), site.boot):
                     cuts += 1
-            if done:
-                break
             site.at_s += 90_000 if site.unit.core.is_suspended else 0
     site.supply.left = FOR_EVER
     site.boot()

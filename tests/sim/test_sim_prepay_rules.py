@@ -1,6 +1,7 @@
 """Every rule of the security commands has its bit: one row a rule."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.sim.prepay_site import CUSTOMER, METER, OTHER_METER, Site, draw
@@ -219,7 +220,7 @@ def test_every_bit_of_serr_is_reached():
     assert {bit for _, _, bit in RULES.values()} >= {int(bit) for bit in SecurityError} - {CLOSING}
 
 
-REFUNDS = {
+REFUNDS: dict[str, tuple[dict[str, Any], int]] = {
     "good": ({}, 0),
     "another customer": ({"customer": STRANGER}, WRONG_CUSTOMER),
     "another count": ({"count": 2}, COUNT),

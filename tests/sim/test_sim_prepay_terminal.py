@@ -1,6 +1,7 @@
 """An interactive terminal at the meter: a medium that shares a key with one meter, played by its master."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from tests.sim.prepay_site import CUSTOMER, METER, Site
@@ -132,7 +133,7 @@ def test_a_repeat_says_so_and_the_usage_can_still_be_read(medium):
     assert medium.site.element.wallet == (5_700, 2)
 
 
-RULES = {
+RULES: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
     "count skipped": ({"count": 3}, {}, COUNT),
     "another customer": ({"customer": bytes(6)}, {}, WRONG_CUSTOMER),
     "another meter": ({"meter": "000000000001"}, {}, WRONG_CUSTOMER),
