@@ -105,4 +105,4 @@ class PanelStore:
 
 def _registers(meter: PlannedMeter) -> tuple[Register, ...]:
     found = dict.fromkeys(register for series in meter.series for register in series.registers)
-    return tuple(sorted(found, key=lambda register: register != ENERGY))
+    return tuple(sorted(found, key=lambda register: register != ENERGY)) or (ENERGY,)

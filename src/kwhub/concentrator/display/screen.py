@@ -63,6 +63,12 @@ class Glass(Widget, can_focus=True):
         super().__init__()
         self.shown: list[Row] = []
 
+    def show(self, rows: list[Row]) -> None:
+        """Show these; a glass that shows them already is left alone."""
+        if rows != self.shown:
+            self.shown = rows
+            self.refresh()
+
     def render_line(self, y: int) -> Strip:
         """See Widget."""
         row = self.shown[y] if y < len(self.shown) else Row("")
@@ -216,9 +222,8 @@ class PanelScreen(App[None]):
         blank = [Row("")] * (look.height - len(body))
         rule = [Row("─" * look.width)] if self.size.height >= RULED else []
         rows = [self._title(look), *rule, *body[: look.height], *blank, *rule, self._hint(look)]
-        self._glass.shown = [Row(fit(row.text, look.width), row.is_inverted) for row in rows]
         self._glass.set_class(self._preferences.is_dark, "dark")
-        self._glass.refresh()
+        self._glass.show([Row(fit(row.text, look.width), row.is_inverted) for row in rows])
 
     def _body(self, look: Look) -> list[Row]:
         if self._head is None:

@@ -148,14 +148,12 @@ class _Connection:
 
     async def run(self) -> None:
         """Answer until the screen is gone."""
-        with suppress(ConnectionError, ValueError):  # ValueError: a line that is too long
-            async with asyncio.TaskGroup() as tasks:
-                try:
-                    while line := await self._reader.readline():
-                        self._hear(line, tasks)
-                finally:
-                    for task in self._asked.values():
-                        task.cancel()
+        async with asyncio.TaskGroup() as tasks:
+            with suppress(ConnectionError, ValueError):  # ValueError: a line that is too long
+                while line := await self._reader.readline():
+                    self._hear(line, tasks)
+            for task in self._asked.values():
+                task.cancel()
 
     def end(self) -> None:
         """Hang up."""
