@@ -82,12 +82,11 @@ def test_a_report_has_every_number_with_limit_verdict_and_origin(good, language)
         )
 
 
-def test_a_device_without_an_answer_has_a_report_too(tmp_path):
+def test_a_device_without_an_answer_has_a_report_too():
     result, evidence = measured(with_fault(DeviceModel(), "mute"))
     page = device_html(result, evidence, LIMITS, "en")
     assert LABELS["overall_fail"][0] in page
-    _, paper = write_report(page, tmp_path / "mute")
-    assert pages(paper) >= 1
+    assert VERDICTS["missing"][0] in page
 
 
 def test_names_from_outside_are_escaped(good):
@@ -131,7 +130,8 @@ def test_a_batch_is_summed_up(tmp_path):
     assert f"{10 * (10 - len(failed)):.1f} %" in page
     assert 'href="devices/202600000003.html"' in page
     assert "devices/202600000004.html" not in page
-    assert len(Sources(page).sources) == len(rows) + 1
+    drawn = [row for row in rows.values() if row.least < row.most or row.failed]
+    assert len(Sources(page).sources) == len(drawn) + 1
     for result in results:
         assert result.serial in page
     assert pages(write_report(page, tmp_path / "r")[1]) >= 2

@@ -67,7 +67,7 @@ def batch_html(
     plots = [
         _inline(histogram(row.key, row.unit, _values(results, row.key), row.limit, language))
         for row in rows
-        if row.count
+        if row.least < row.most or row.failed  # what is the same everywhere needs no picture
     ]
     return _render(
         "batch.html",

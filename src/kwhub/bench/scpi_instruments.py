@@ -35,7 +35,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     "head": {
         "on": "HEAD:POW ON",
         "off": "HEAD:POW OFF",
-        "ask_light": 'HEAD:ASK? LIGH,"{request}"',
+        "ask_light": 'HEAD:ASK? OPT,"{request}"',
         "ask_wire": 'HEAD:ASK? WIRE,"{request}"',
     },
     "disturber": {"disturb": "DIST:LEV {irradiance_mw_m2:.4f},{carrier_hz:.1f};*OPC?"},

@@ -130,11 +130,11 @@ class ScpiSimulator:
         await self.bench.power(on=rest == "ON")
 
     async def _ask(self, rest: str) -> str:
-        found = re.fullmatch(r'(LIGH|WIRE),"([0-9A-F]*)"', rest)
+        found = re.fullmatch(r'(OPT|WIRE),"([0-9A-F]*)"', rest)
         if found is None:
-            raise LocalError("LIGH or WIRE and hexadecimal in quotes")
+            raise LocalError("OPT or WIRE and hexadecimal in quotes")
         request = bytes.fromhex(found[2])
-        answer = await self.bench.ask(request, "light" if found[1] == "LIGH" else "wire")
+        answer = await self.bench.ask(request, "light" if found[1] == "OPT" else "wire")
         return f'"{answer.hex().upper()}"'
 
     async def _disturb(self, rest: str) -> None:
