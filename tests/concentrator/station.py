@@ -25,6 +25,7 @@ from kwhub.protocols.gdw1376.messages import (
     Request,
     TimedOut,
 )
+from kwhub.protocols.gdw1376.register_curves import RegisterUnit
 from kwhub.protocols.gdw1376.session import Role, Session
 from kwhub.protocols.gdw1376.typed import read_unit
 
@@ -130,6 +131,9 @@ def readings(typed):
         registers = from_gdw_day_freeze(typed.function, len(typed.values))
         for register, value in zip(registers, typed.values, strict=True):
             yield (typed.point, register, 86_400, _moment(ended)), value
+    elif isinstance(typed, RegisterUnit):
+        for time, value in zip(typed.times(), typed.values, strict=True):
+            yield (typed.point, typed.register, typed.interval_s, _moment(time)), value
     else:
         pytest.fail(f"not expected in a report: {typed}")
 

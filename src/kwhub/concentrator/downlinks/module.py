@@ -6,7 +6,7 @@ it has found, itself after a restart.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ import structlog
 from kwhub.concentrator.bus import Bus, Parts
 from kwhub.concentrator.collect import MeterTalk
 from kwhub.concentrator.config_downlinks import ModuleSettings, PointSettings
+from kwhub.concentrator.downlinks.module_led import Period
 from kwhub.concentrator.downlinks.module_line import IDLE, ORDER, PLAN, ModuleLine
 from kwhub.concentrator.downlinks.module_reports import Reports
 from kwhub.concentrator.downlinks.present import present
@@ -31,7 +32,8 @@ from kwhub.protocols.dlt645.frames import parse
 from kwhub.protocols.gdw1376.afn_10 import Forward
 from kwhub.protocols.gdw1376_2.afn_10 import RunState
 from kwhub.protocols.gdw1376_2.afn_13 import Monitor, Monitored
-from kwhub.protocols.gdw1376_2.messages import Answered, Request, Wait, order_of
+from kwhub.protocols.gdw1376_2.afn_14 import DONE, ReadOrder
+from kwhub.protocols.gdw1376_2.messages import Answer, Answered, Request, Wait, order_of
 
 __all__ = ["GROUP_MAX", "ModuleBus"]
 
@@ -149,11 +151,33 @@ class ModuleBus(Bus):
         line = self._up()
         async with line.paused(PLAN):
             await self._sync(line)
-            meters = self._in_turn(ledgers)
-            while group := list(islice(meters, GROUP_MAX)):
-                await self._read(line, group, ledgers)
-                self._heed()
+            if self.settings.led_by == "concentrator":
+                await self._lead(line, ledgers)
+        if self.settings.led_by == "module":
+            await self._be_led(line, ledgers)
         self.state = await line.module(read_state())
+
+    async def _lead(self, line: ModuleLine, ledgers: Mapping[int, Ledger]) -> None:
+        meters = self._in_turn(ledgers)
+        while group := list(islice(meters, GROUP_MAX)):
+            await self._read(line, group, ledgers)
+            self._heed()
+
+    async def _be_led(self, line: ModuleLine, ledgers: Mapping[int, Ledger]) -> None:
+        known = {meter.settings.address: meter for meter in self.meters}
+        if all(self._plan.due(each, ledgers[each.point], self._now()).idle for each in self.meters):
+            return
+
+        def begin(address: str) -> tuple[Conversation[None], Way] | None:
+            meter = known.get(address)
+            if meter is None:
+                return None
+            due = self._plan.due(meter, ledgers[meter.point], self._now())
+            return None if due.idle else self._talk_with(meter, due, ledgers[meter.point])
+
+        period = Period(line, self.reports, self._clock, begin, self._must_end)
+        for address, error in (await period.run()).items():
+            self._refused(ledgers[known[address].point].state, error)
 
     async def _sync(self, line: ModuleLine) -> None:
         """Make the module's archive equal to ours."""
@@ -172,7 +196,7 @@ class ModuleBus(Bus):
         """Read meters side by side; each has its own batch until its talk is over."""
         due = {meter: self._plan.due(meter, ledgers[meter.point], self._now()) for meter in group}
         due = {meter: work for meter, work in due.items() if not work.idle}
-        talks = list(self._talks(due, ledgers))
+        talks = [self._talk_with(meter, work, ledgers[meter.point]) for meter, work in due.items()]
         ended = await line.run(carry_many(talks, self.settings.parallel), PLAN)
         for meter, result in zip(due, ended, strict=True):
             if isinstance(result, KwhubError):
@@ -187,23 +211,14 @@ class ModuleBus(Bus):
         batch = self._open_batch()
         batch.meters.append(state._replace(attempts=attempts, next_try=next_try))
 
-    def _talks(
-        self, work: Mapping[PlannedMeter, Due], ledgers: Mapping[int, Ledger]
-    ) -> Iterator[tuple[Conversation[None], Way]]:
-        for meter, due in work.items():
-            ledger = ledgers[meter.point]
-            batch = Batch(self._now())
-            talk = MeterTalk(
-                meter,
-                ledger,
-                due,
-                batch,
-                plan=self._plan,
-                clock=self._clock,
-                talker=HandOver(),
-            )
-            way = self._way(meter.settings.address)
-            yield self._until_settled(talk, batch, asks=due.asks), way
+    def _talk_with(
+        self, meter: PlannedMeter, due: Due, ledger: Ledger
+    ) -> tuple[Conversation[None], Way]:
+        batch = Batch(self._now())
+        plan, clock = self._plan, self._clock
+        talk = MeterTalk(meter, ledger, due, batch, plan=plan, clock=clock, talker=HandOver())
+        way = self._way(meter.settings.address)
+        return self._until_settled(talk, batch, asks=due.asks), way
 
     def _until_settled(self, talk: MeterTalk, batch: Batch, *, asks: bool) -> Conversation[None]:
         """A talk, after which what it brought is kept."""
@@ -232,6 +247,8 @@ class ModuleBus(Bus):
 
     def _heed(self) -> bool:
         """React to what was reported; whether a round is wanted now."""
+        for question in self.reports.take_questions():  # of a period that is not ours
+            self._up().answer(Answer(question.frame, order_of(ReadOrder(DONE))))
         known = {meter.settings.address: meter for meter in self.meters}
         for address in self.reports.take_found():
             if address not in known:

@@ -56,6 +56,7 @@ class ModuleLine:
         self._is_taken = False
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._number = 0
+        self._reports = 0  # of the present request; they are no noise
         self._pauses = 0
         self._is_paused = False
 
@@ -136,6 +137,7 @@ class ModuleLine:
 
     async def _ask(self, request: Any) -> Any:
         driver, counters = self._driver, self._counters
+        self._reports = 0
         before = (driver.requests, driver.retries, driver.discarded)
         bytes_before = (driver.bytes_out, driver.bytes_in)
         try:
@@ -143,12 +145,13 @@ class ModuleLine:
         finally:
             counters.requests += driver.requests - before[0]
             counters.retries += driver.retries - before[1]
-            counters.discarded += driver.discarded - before[2]
+            counters.discarded += driver.discarded - before[2] - self._reports
             counters.bytes_out += driver.bytes_out - bytes_before[0]
             counters.bytes_in += driver.bytes_in - bytes_before[1]
 
     def _hear(self, event: Any) -> None:
         if isinstance(event, Reported):
+            self._reports += 1
             self._told(event)
 
     # --- turns

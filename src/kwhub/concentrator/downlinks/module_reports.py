@@ -70,6 +70,11 @@ class Reports:
         found, self._found = self._found, {}
         return found
 
+    def take_questions(self) -> list[Reported]:
+        """Questions of the module that nobody has answered."""
+        questions, self.questions = self.questions, []
+        return questions
+
     def take_returned(self) -> list[str]:
         """Meters whose power has come back since the last call."""
         returned, self._returned = self._returned, []

@@ -1,0 +1,184 @@
+"""Meters on an M-Bus line: moments, limits, stored values, archive."""
+
+import pytest
+from tests.concentrator.downworld import MBUS_FIRST, play_down
+from tests.concentrator.world import START
+
+from kwhub.concentrator.config import MbusMeterSettings, loads
+from kwhub.concentrator.outbox import Slot
+from kwhub.domain.errors import ConfigError
+from kwhub.domain.readings import Register
+from kwhub.protocols.gdw1376.afn_04 import MBUS, MeterArchive, archive_unit
+from kwhub.protocols.gdw1376.messages import Confirmed
+from kwhub.runtime.settings import WrongSetting
+
+DAY_S = 86_400
+MIDNIGHT = int(START.timestamp())
+
+
+def play(story, path, **more):
+    return play_down(story, path, **{"meters": 3, "hourly": False, **more})
+
+
+@pytest.mark.slow
+def test_a_daily_meter_is_read_once_soon_after_midnight(tmp_path):
+    async def story(world):
+        world.start()
+        await world.until(days=2, hours=1)
+        values = {key: value for key, value in world.station.values.items() if key[0] >= MBUS_FIRST}
+        assert {key[3] for key in values} == {MIDNIGHT + DAY_S * day for day in range(3)}
+        assert {key[2] for key in values} == {DAY_S}
+        assert all(
+            world._was_shown(Slot(*key), value)
+            for key, value in values.items()
+            if value is not None
+        )
+        assert world.bus("mbus-1").counters.sessions == 3 * 5
+        await world.stop()
+
+    play(story, tmp_path / "store.sqlite", mbus=5, mbus_more={"every": "daily"})
+
+
+def test_no_meter_is_read_more_often_than_it_may(tmp_path):
+    async def story(world):
+        for slave in world.slaves:
+            slave.deaf = True
+        world.start()
+        await world.until(minutes=30)
+        assert world.bus("mbus-1").counters.sessions == 2
+        (lost,) = world.concentrator.outbox.gaps(state="lost") or [None]
+        assert lost is not None
+        assert lost.cause == "readouts"
+        await world.stop()
+        # The limit survives a restart, but not the day.
+        world.start()
+        world.slaves[0].deaf = False
+        await world.until(hours=23)
+        assert world.bus("mbus-1").counters.sessions == 0
+        await world.until(days=1, minutes=20)
+        assert world.bus("mbus-1").counters.sessions == 1
+        await world.stop()
+
+    limit = {"every": "daily", "readouts_a_day": 2}
+    play(story, tmp_path / "store.sqlite", mbus=1, mbus_more=limit, retry_s=60)
+
+
+def test_values_that_the_meter_has_stored_become_freezes(tmp_path):
+    async def story(world):
+        world.slaves[0].parts = 3  # the present, and the beginnings of March and February
+        world.start()
+        await world.until(minutes=30)
+        series = world.concentrator.outbox.series(
+            MBUS_FIRST, "8-0:1.0.0", DAY_S, MIDNIGHT - 61 * DAY_S, MIDNIGHT + 1
+        )
+        assert [entry.at for entry in series] == [
+            MIDNIGHT - 29 * DAY_S,
+            MIDNIGHT - 1 * DAY_S,
+            MIDNIGHT,
+        ]
+        zone_s = 8 * 3_600  # the simulated meter's own clock shows UTC
+        kept = world.slaves[0].counter(MIDNIGHT - DAY_S + zone_s)
+        assert series[1].decimal.scaleb(3) == kept
+        await world.stop()
+
+    play(story, tmp_path / "store.sqlite", mbus=1, mbus_more={"every": "daily"})
+
+
+def test_the_head_end_adds_and_deletes_meters_of_the_line(tmp_path):
+    async def story(world):
+        world.start()
+        await world.until(minutes=10)
+        archive = world.concentrator.archive
+        records = [record for record in archive.records() if record.protocol == MBUS]
+        assert [record.address for record in records] == ["000102000001", "000040000001"]
+        gone = MeterArchive(MBUS_FIRST, 0, 20, MBUS, "000102000001", bytes(6), 4, 5, "0" * 12, 0)
+        added = MeterArchive(
+            MBUS_FIRST + 7, MBUS_FIRST + 7, 20, MBUS, "000102000001", bytes(6), 4, 5, "0" * 12, 0
+        )
+        assert isinstance(await world.station.ask(4, archive_unit((gone, added))), Confirmed)
+        await world.until(hours=1, minutes=20)
+        line = world.bus("mbus-1")
+        assert [meter.point for meter in line.meters] == [MBUS_FIRST + 1, MBUS_FIRST + 7]
+        moment = MIDNIGHT + 3_600
+        assert world.station.values[Slot(MBUS_FIRST + 7, Register("8-0:1.0.0"), 3_600, moment)]
+        await world.stop()
+
+    play(story, tmp_path / "store.sqlite", mbus=2)
+
+
+def test_what_the_answer_does_not_hold_is_told(tmp_path):
+    async def story(world):
+        world.start()
+        await world.until(minutes=10)
+        gaps = world.concentrator.outbox.gaps()
+        assert {gap.slot.register for gap in gaps} == {"9-0:1.0.0"}
+        assert {gap.cause for gap in gaps} == {"absent"}
+        await world.stop()
+
+    play(story, tmp_path / "store.sqlite", mbus=1, mbus_more={"registers": "8-0:1.0.0 9-0:1.0.0"})
+
+
+def test_settings_of_a_meter():
+    assert MbusMeterSettings("5", 1, "heat").wanted == ("6-0:1.0.0",)
+    assert MbusMeterSettings("12345678-KAM", 1).primary is None
+    with pytest.raises(WrongSetting, match="1 to 250"):
+        MbusMeterSettings("251", 1)
+    with pytest.raises(WrongSetting, match="at least 24"):
+        MbusMeterSettings("5", 1, every="hourly", readouts_a_day=4)
+    with pytest.raises(WrongSetting, match="no register"):
+        MbusMeterSettings("5", 1, registers="colour")
+
+
+SITE = """\
+[concentrator]
+region = "4101"
+terminal = 2082
+
+[uplink]
+address = "tcp:127.0.0.1:8001"
+
+[[mbus]]
+name = "water"
+address = "serial:/dev/ttyS2?baud=2400&parity=even"
+port = 20
+  [[mbus.meter]]
+  address = "5"
+  point = 501
+  [[mbus.meter]]
+  address = "12345678"
+  point = 502
+  kind = "heat"
+  every = "hourly"
+
+[[module]]
+name = "plc"
+address = "serial:/dev/ttyS3?baud=9600&parity=even"
+port = 31
+master = "000000000001"
+  [[module.meter]]
+  address = "000000700000"
+  point = 1001
+"""
+
+
+def test_a_site_without_rs_485():
+    config = loads(SITE)
+    assert list(config.downlinks) == ["mbus[0]", "module[0]"]
+    assert config.mbus[0].meter[1].every == "hourly"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("port = 31", "port = 20", "module[0].port"),
+        ("point = 1001", "point = 502", "module[0].meter[0].point"),
+        ('"12345678"', '"5"', "mbus[0].meter[1].address"),
+        ('"12345678"', '"1234567"', "mbus[0].meter[1].address"),
+        ("serial:/dev/ttyS3", "seriel:/dev/ttyS3", "module[0].address"),
+        ('kind = "heat"', 'kind = "beer"', "mbus[0].meter[1].kind"),
+    ],
+)
+def test_mistakes_below(old, new, key):
+    with pytest.raises(ConfigError) as caught:
+        loads(SITE.replace(old, new))
+    assert caught.value.key == key
