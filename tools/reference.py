@@ -18,7 +18,7 @@ from kwhub.catalog.registers import REGISTERS, describe
 from kwhub.cli import area_file
 from kwhub.cli.app import app
 from kwhub.concentrator import config as concentrator
-from kwhub.concentrator import served_rights
+from kwhub.concentrator import config_watch, served_rights
 from kwhub.domain.readings import Register
 from kwhub.headend import config as headend
 from kwhub.links.address import SCHEMES
@@ -120,6 +120,14 @@ def settings() -> str:
                 ("[plan]", concentrator.PlanSettings),
                 ("[[bus]]", concentrator.BusSettings),
                 ("[[bus.meter]]", concentrator.MeterSettings),
+            ),
+        ),
+        (
+            "What the concentrator watches",
+            config_watch,
+            (
+                ("[clock]", config_watch.ClockSettings),
+                ("[events]", config_watch.EventSettings),
             ),
         ),
         (
