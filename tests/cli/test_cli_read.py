@@ -269,3 +269,20 @@ def test_the_screen_shows_value_extremes_and_plot():
     text = captured.get()
     for word in (ADDRESS, "2026-03-01T00:00:02Z", "50.02", "49.98", "Hz", "⢸"):
         assert word in text
+
+
+@pytest.mark.parametrize(("width", "least", "most"), [(60, 20, 25), (100, 60, 65), (400, 80, 80)])
+def test_the_plot_takes_what_the_other_columns_leave(monkeypatch, width, least, most):
+    monkeypatch.setenv("COLUMNS", str(width))
+    screen = Screen(ADDRESS, EN)
+    for number in range(300):
+        screen.take([row(number, Decimal(number))], "the line")
+    console = Console(width=width, file=io.StringIO(), force_terminal=False)
+    with console.capture() as captured:
+        console.print(screen.picture())
+    lines = captured.get().splitlines()
+    assert "…" not in captured.get()
+    assert max(len(line.rstrip()) for line in lines) <= width
+    drawn = max(sum("\u2800" < letter <= "\u28ff" for letter in line) for line in lines)
+    assert least <= drawn <= most
+    assert "the line" in lines[1]

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequen
 from decimal import Decimal
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Group
 from rich.live import Live
 from rich.table import Table
@@ -24,8 +25,12 @@ PERIOD_S_LEAST = 0.1
 PERIOD_S_MOST = 86_400.0
 UNITS_S = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
-PLOT_WIDTH = 30
-"""Characters; twice as many values are drawn."""
+PLOT_WIDTH_LEAST = 10
+PLOT_WIDTH_MOST = 80
+"""Characters; twice as many values are drawn. The plot takes what the other columns leave."""
+
+GAP = 2
+"""Blanks between columns."""
 
 FEW_ROWS = 3
 """So many values have tall plots."""
@@ -37,6 +42,8 @@ HEADINGS = {
     "en": ("name", "value", "unit", "least", "most", "plot"),
     "zh": ("名称", "数值", "单位", "最小", "最大", "曲线"),
 }
+RIGHT = frozenset({1, 3, 4})
+HINT = {"en": "Ctrl-C stops", "zh": "按 Ctrl-C 结束"}
 
 
 def parse_period(text: str) -> float:
@@ -106,30 +113,40 @@ class Screen:
         self._facts = facts
         for row in rows:
             number = row.value if isinstance(row.value, Decimal) else None
-            history = self._history.setdefault(_key(row), deque(maxlen=2 * PLOT_WIDTH))
+            history = self._history.setdefault(_key(row), deque(maxlen=2 * PLOT_WIDTH_MOST))
             history.append(number)
         if self._live is not None:
             self._live.update(self.picture(), refresh=True)
 
     def picture(self) -> Group:
         """The table as it stands."""
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        for place, heading in enumerate(HEADINGS[self._language]):
-            table.add_column(heading, justify="right" if place in (1, 3, 4) else "left")
+        table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+        headings = HEADINGS[self._language]
+        for place, heading in enumerate(headings):
+            table.add_column(heading, justify="right" if place in RIGHT else "left", no_wrap=True)
+        lines = [self._cells(row) for row in self._rows]
+        columns = zip(headings, *lines, strict=False)
+        taken = sum(max(map(cell_len, cells)) + GAP for cells in columns) if lines else 0
+        room = self._console.width - taken - GAP
+        width = min(max(room, PLOT_WIDTH_LEAST), PLOT_WIDTH_MOST)
         height = TALL if len(self._rows) <= FEW_ROWS else 1
-        for row in self._rows:
-            history = self._history[_key(row)]
-            known = [value for value in history if value is not None]
-            table.add_row(
-                Text(name_of(row, self._language)),
-                Text(said(row, self._language)),
-                "" if row.value is None else row.unit,
-                str(min(known)) if known else "",
-                str(max(known)) if known else "",
-                "\n".join(plot(_floats(history), width=PLOT_WIDTH, height=height)),
-            )
+        for row, cells in zip(self._rows, lines, strict=True):
+            drawn = plot(_floats(self._history[_key(row)]), width=width, height=height)
+            table.add_row(*map(Text, cells), "\n".join(drawn))
         at = time_text(self._rows[-1].at) if self._rows else ""
-        return Group(Text(f"{self._address}  {at}  {self._facts}"), table)
+        head = Text(f"{self._address}  {at}  {HINT[self._language]}", style="bold")
+        return Group(head, Text(self._facts), table)
+
+    def _cells(self, row: Row) -> tuple[str, ...]:
+        """All but the plot."""
+        known = [value for value in self._history[_key(row)] if value is not None]
+        return (
+            name_of(row, self._language),
+            said(row, self._language),
+            "" if row.value is None else row.unit,
+            str(min(known)) if known else "",
+            str(max(known)) if known else "",
+        )
 
 
 def _floats(values: Iterable[Decimal | None]) -> list[float | None]:

@@ -146,16 +146,20 @@ def read_whole(
     """
     rows = [_Row(family) for _, family in readable_families(edition, chapters)]
     total, done = sum(row.steps for row in rows), 0
-    reader = _Reader(address, edition, heard)
+    reader, tell = _Reader(address, edition, heard), told or _tell_nobody
     try:
         for row in rows:
+            tell(done, total)
             yield from reader.read(row, row.base, row.places)
             done += row.steps
-            if told is not None:
-                told(done, total)
+        tell(done, total)
     except NoAnswer as error:
         reader.found.silence = error
     return reader.found
+
+
+def _tell_nobody(_done: int, _total: int) -> None:
+    """Nobody watches."""
 
 
 class _Row:
