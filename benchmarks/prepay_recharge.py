@@ -11,12 +11,13 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from benchmarks.result import Result
 from kwhub.domain.machine import Conversation
-from kwhub.prepay.conversations import Target, log_in, open_account, recharge
+from kwhub.prepay.conversations import open_account, recharge
 from kwhub.prepay.element.software import MEMORY_BYTES as ELEMENT_BYTES
 from kwhub.prepay.element.software import SoftwareElement
 from kwhub.prepay.keys import MasterKeys, factor_of
 from kwhub.prepay.master import SoftwareMaster
 from kwhub.prepay.memory import RamMemory
+from kwhub.prepay.sessions import Target, log_in
 from kwhub.runtime.chance import seeded
 from kwhub.sim.climate import DAY_S, Climate
 from kwhub.sim.load import CustomerLoad

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kwhub.domain.errors import DecodeError, LocalError
-from kwhub.prepay.conversations import Target
 from kwhub.prepay.orders import sealed_control
 from kwhub.prepay.reasons import SecurityError, display_code, words, words_zh
 from kwhub.prepay.run_information import RunInformation
+from kwhub.prepay.sessions import Target
 from kwhub.prepay.tariff import TARIFF_BYTES, TariffSet
 from kwhub.prepay.wire import (
     ALIASES,

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kwhub.prepay.conversations import Target, open_account
+from kwhub.prepay.conversations import open_account
 from kwhub.prepay.element.software import MEMORY_BYTES as ELEMENT_BYTES
 from kwhub.prepay.element.software import SoftwareElement
 from kwhub.prepay.keys import MasterKeys, factor_of
 from kwhub.prepay.master import SoftwareMaster
 from kwhub.prepay.memory import RamMemory
+from kwhub.prepay.sessions import Target
 from kwhub.prepay.tariff import TARIFF_NOW, TariffSet
 from kwhub.protocols.dlt645.frames import Frame645
 from kwhub.protocols.dlt645.messages import Refused, TimedOut

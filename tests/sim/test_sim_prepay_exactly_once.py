@@ -3,16 +3,9 @@
 import pytest
 from tests.sim.prepay_site import CUSTOMER, FOR_EVER, PowerCutError, Site
 
-from kwhub.prepay.conversations import (
-    ATTEMPTS_MAX,
-    Outcome,
-    initialise_wallet,
-    log_in,
-    open_account,
-    recharge,
-    refund,
-)
+from kwhub.prepay.conversations import Outcome, initialise_wallet, open_account, recharge, refund
 from kwhub.prepay.orders import update_keys
+from kwhub.prepay.sessions import ATTEMPTS_MAX, log_in
 from kwhub.prepay.wire.requests import Purchase, Refund
 from kwhub.protocols.dlt645.messages import Data, Refused
 from kwhub.protocols.dlt645.orders import Authenticate

@@ -6,10 +6,11 @@ from datetime import datetime
 import pytest
 from tests.sim.prepay_site import CUSTOMER, METER, START, Site
 
-from kwhub.prepay.conversations import log_in, read_back, recharge
+from kwhub.prepay.conversations import recharge
 from kwhub.prepay.element.files import RUN_INFORMATION
 from kwhub.prepay.orders import control, write_parameter
 from kwhub.prepay.run_information import RunInformation
+from kwhub.prepay.sessions import log_in, read_back
 from kwhub.prepay.tariff import TARIFF_NOW
 from kwhub.protocols.dlt645 import ReadData
 from kwhub.protocols.dlt645.items import decode

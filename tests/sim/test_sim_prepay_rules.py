@@ -7,26 +7,22 @@ import pytest
 from tests.sim.prepay_site import CUSTOMER, METER, OTHER_METER, Site, draw
 
 from kwhub.domain.errors import Refusal
-from kwhub.prepay.conversations import (
-    ForgedAnswerError,
-    Outcome,
-    SecurityRefusal,
-    Target,
-    end_session,
-    initialise_wallet,
-    log_in,
-    open_account,
-    read_back,
-    read_status,
-    recharge,
-    refund,
-    retried,
-    set_validity,
-)
+from kwhub.prepay.conversations import Outcome, initialise_wallet, open_account, recharge, refund
 from kwhub.prepay.keys import Purpose
 from kwhub.prepay.master import ControlOrder, update_header
 from kwhub.prepay.orders import open_infrared, sealed_control, update_keys, write_parameter
 from kwhub.prepay.reasons import SecurityError
+from kwhub.prepay.sessions import (
+    ForgedAnswerError,
+    SecurityRefusal,
+    Target,
+    end_session,
+    log_in,
+    read_back,
+    read_status,
+    retried,
+    set_validity,
+)
 from kwhub.prepay.wire import requests as asked
 from kwhub.prepay.wire import sealed_file, sealed_parameter
 from kwhub.prepay.wire import terminal as by_terminal

@@ -7,11 +7,11 @@ import pytest
 from tests.sim.prepay_site import CUSTOMER, METER, Site
 
 from kwhub.prepay import ciphers
-from kwhub.prepay.conversations import log_in
 from kwhub.prepay.element.driver import file_header
 from kwhub.prepay.element.files import RUN_INFORMATION
 from kwhub.prepay.master import ControlOrder, update_header
 from kwhub.prepay.run_information import RunInformation
+from kwhub.prepay.sessions import log_in
 from kwhub.prepay.tariff import TARIFF_NOW, TariffSet
 from kwhub.prepay.wire import decode_answer
 from kwhub.prepay.wire import requests as asked

@@ -7,20 +7,19 @@ from typing import Any
 import pytest
 from tests.sim.prepay_site import CUSTOMER, FOR_EVER, OTHER_METER, PowerCutError, Site, draw, frame
 
-from kwhub.prepay.conversations import (
+from kwhub.prepay.conversations import Outcome, recharge
+from kwhub.prepay.element.files import RUN_INFORMATION
+from kwhub.prepay.keys import Purpose
+from kwhub.prepay.orders import control, open_infrared, sealed_control, update_keys, write_parameter
+from kwhub.prepay.reasons import SecurityError
+from kwhub.prepay.sessions import (
     ForgedAnswerError,
-    Outcome,
     SecurityRefusal,
     ask,
     log_in,
     read_back,
     read_status,
-    recharge,
 )
-from kwhub.prepay.element.files import RUN_INFORMATION
-from kwhub.prepay.keys import Purpose
-from kwhub.prepay.orders import control, open_infrared, sealed_control, update_keys, write_parameter
-from kwhub.prepay.reasons import SecurityError
 from kwhub.prepay.wire import REQUESTS, requests
 from kwhub.protocols.dlt645 import Authority, Key, ReadData, WriteData
 from kwhub.protocols.dlt645.messages import Data, Refused

@@ -12,7 +12,10 @@ from kwhub.domain.machine import Conversation
 from kwhub.exchange.read import read_clock
 from kwhub.exchange.transfer import order
 from kwhub.prepay import ciphers
-from kwhub.prepay.conversations import (
+from kwhub.prepay.keys import Purpose
+from kwhub.prepay.master import ControlOrder, MasterCrypto, update_header
+from kwhub.prepay.reasons import SecurityError
+from kwhub.prepay.sessions import (
     ForgedAnswerError,
     SecurityRefusal,
     Session,
@@ -21,9 +24,6 @@ from kwhub.prepay.conversations import (
     log_in,
     retried,
 )
-from kwhub.prepay.keys import Purpose
-from kwhub.prepay.master import ControlOrder, MasterCrypto, update_header
-from kwhub.prepay.reasons import SecurityError
 from kwhub.prepay.wire import PLAIN_FILES, file_bytes, sealed_file, sealed_parameter
 from kwhub.prepay.wire.answers import InfraredShown
 from kwhub.prepay.wire.requests import (

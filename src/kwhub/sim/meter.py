@@ -133,15 +133,17 @@ class SimulatedMeter:
         )
         self.body = Body(memory, connection, self.readout, edition)
         self.body.disturbances.plan(self.faults.events)
-        self.body.refresh()
         self._answers = Answers(self.body, part_bytes)
         self._commands = Commands(self.body, has_programming_key=has_programming_key)
         self.prepayment = prepayment
-        if prepayment is not None:
-            prepayment.build_in(self.body, self._commands.write_checked)
-            self.body.refresh()
+        self._build_in()
         self._asked = 0
         self._last: Message | None = None
+
+    def _build_in(self) -> None:
+        if self.prepayment is not None:
+            self.prepayment.build_in(self.body, self._commands.write_checked)
+        self.body.refresh()
 
     @property
     def address(self) -> str:
