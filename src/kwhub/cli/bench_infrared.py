@@ -85,20 +85,10 @@ async def bench_infrared(
     _check(simulate=simulate, instruments=instruments, batch=batch, report=report)
     if not 0 <= faulty <= 1:
         raise LocalError("--faulty is a share from 0 to 1")
-    spoken = pick_language(language)
-    chosen = load_limits(limits)
-    setting: dict[str, object] = {"fault": fault, "faulty": faulty}
     jobs = [Job(serial)] if batch is None else read_jobs(batch)
-    connections: list[Connection] = []
-    if instruments is None:
-        bench = simulated_bench(SimulatedBench(seed=seed, faulty=faulty, fault=fault))
-        configuration = Configuration(chosen, simulated=True, seed=seed, setting=setting)
-    else:
-        file = load_instruments(instruments)
-        bench, connections = build_bench(file, SystemClock())
-        setting = {"instruments": msgspec.to_builtins(file)}
-        configuration = Configuration(chosen, simulated=False, setting=setting)
-    run = _Run(bench, configuration, spoken, json=json)
+    chosen = load_limits(limits)
+    bench, configuration, connections = _prepared(chosen, instruments, seed, fault, faulty)
+    run = _Run(bench, configuration, pick_language(language), json=json)
     try:
         if batch is None:
             return await run.one(jobs[0], report)
@@ -107,6 +97,20 @@ async def bench_infrared(
     finally:
         for connection in connections:
             await connection.aclose()
+
+
+def _prepared(
+    chosen: LimitFile, instruments: Path | None, seed: int, fault: str | None, faulty: float
+) -> tuple[Bench, Configuration, list[Connection]]:
+    """The bench, what the results depend on, and the connections to close."""
+    if instruments is None:
+        simulated = simulated_bench(SimulatedBench(seed=seed, faulty=faulty, fault=fault))
+        setting: dict[str, object] = {"fault": fault, "faulty": faulty}
+        return simulated, Configuration(chosen, simulated=True, seed=seed, setting=setting), []
+    file = load_instruments(instruments)
+    bench, connections = build_bench(file, SystemClock())
+    setting = {"instruments": msgspec.to_builtins(file)}
+    return bench, Configuration(chosen, simulated=False, setting=setting), connections
 
 
 def _check(
