@@ -38,6 +38,25 @@ from kwhub.runtime.clock import SystemClock
 __all__ = ["mbus_scan"]
 
 Only: TypeAlias = Literal["primary", "secondary"]
+StartOption: TypeAlias = Annotated[
+    str, Parameter(help="Secondary addresses to look for; F is open.")
+]
+LastOption: TypeAlias = Annotated[
+    int,
+    Parameter(validator=Number(gte=0, lte=ADDRESS_MAX), help="Last primary address that is asked."),
+]
+KnownOption: TypeAlias = Annotated[
+    Path | None,
+    Parameter(
+        help="Look only for the secondary addresses in this file: the first word of each line."
+    ),
+]
+TomlFlag: TypeAlias = Annotated[
+    bool,
+    Parameter(
+        name="--toml", negative="", help="Print an [[mbus]] for the concentrator's settings."
+    ),
+]
 
 STOPPED = {"en": "stopped early; found until then:", "zh": "提前结束；已找到："}
 HEADINGS = {
@@ -67,30 +86,13 @@ async def mbus_scan(
     only: Annotated[
         Only | None, Parameter(help="One kind of addresses; both when left out.")
     ] = None,
-    start: Annotated[
-        str, Parameter(help="Secondary addresses to look for; F is open.")
-    ] = "FFFFFFFF",
-    last: Annotated[
-        int,
-        Parameter(
-            validator=Number(gte=0, lte=ADDRESS_MAX), help="Last primary address that is asked."
-        ),
-    ] = ADDRESS_MAX,
-    known: Annotated[
-        Path | None,
-        Parameter(
-            help="Look only for the secondary addresses in this file: the first word of each line."
-        ),
-    ] = None,
+    start: StartOption = "FFFFFFFF",
+    last: LastOption = ADDRESS_MAX,
+    known: KnownOption = None,
     baud: MbusBaudOption = None,
     latency_s: LatencyOption = None,
     attempts: AttemptsOption = 2,
-    toml: Annotated[
-        bool,
-        Parameter(
-            name="--toml", negative="", help="Print an [[mbus]] for the concentrator's settings."
-        ),
-    ] = False,
+    toml: TomlFlag = False,
     json: JsonFlag = False,
     language: LanguageOption = None,
 ) -> int:
@@ -111,10 +113,9 @@ async def mbus_scan(
     spoken = pick_language(language)
     job = _Job(link, only, start, last, None if known is None else _known(known))
     cancel_on_terminate()
-    clock = SystemClock()
+    way = line(link, SystemClock(), baud=baud, latency_s=latency_s, attempts=attempts)
     try:
-        async with line(link, clock, baud=baud, latency_s=latency_s, attempts=attempts) as driver:
-            job.baud = driver.machine.baud  # type: ignore[attr-defined]  # it is the master's session
+        async with way as driver:
             with _quiet() if json or toml else _shown(spoken) as watcher:
                 await job.run(driver, watcher)
     except asyncio.CancelledError:
@@ -194,6 +195,7 @@ class _Job:
     done: bool = False
 
     async def run(self, driver: Driver, watcher: _Watcher) -> None:
+        self.baud = driver.machine.baud  # type: ignore[attr-defined]  # it is the master's session
         if self.known is not None:
             await driver.run(verify(self.known, found=self.found, told=watcher.secondary))
         else:

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated
+from random import Random
+from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -30,6 +31,15 @@ from kwhub.sim.mbus import MbusFaults, MbusMeter, serve_mbus
 
 __all__ = ["mbus_simulate"]
 
+Count: TypeAlias = Annotated[int, Parameter(validator=Number(gte=1, lte=ADDRESS_MAX))]
+Loss: TypeAlias = Annotated[
+    int,
+    Parameter(validator=Number(gte=0, lte=1000), help="Answers in a thousand that do not come."),
+]
+Flips: TypeAlias = Annotated[
+    int,
+    Parameter(validator=Number(gte=0, lte=1000), help="Answers in a thousand with a bit turned."),
+]
 MEDIA_OF_METERS = (0x07, 0x04, 0x06, 0x03, 0x02)
 MAKERS = ("KAM", "SEN", "LGB", "ITR", "EMU")
 REGION = "mbus"
@@ -42,13 +52,13 @@ HEADINGS = {
 async def mbus_simulate(
     link: str,
     *,
-    count: Annotated[int, Parameter(validator=Number(gte=1, lte=ADDRESS_MAX))] = 1,
+    count: Count = 1,
     seed: int = 1,
     parts: Annotated[int, Parameter(validator=Number(gte=1, lte=8))] = 1,
     history: Annotated[int, Parameter(validator=Number(gte=0, lte=12))] = 0,
     same_address: Annotated[bool, Parameter(negative=())] = False,
-    loss: Annotated[int, Parameter(validator=Number(gte=0, lte=1000))] = 0,
-    flips: Annotated[int, Parameter(validator=Number(gte=0, lte=1000))] = 0,
+    loss: Loss = 0,
+    flips: Flips = 0,
     echo: Annotated[bool, Parameter(negative=())] = False,
     readouts: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
     json: JsonFlag = False,
@@ -74,28 +84,28 @@ async def mbus_simulate(
         Months whose counters are kept.
     same_address
         All have primary address 0, as from the factory.
-    loss
-        Answers in a thousand that do not come.
-    flips
-        Answers in a thousand with a bit turned.
     echo
         The converter gives the master's bytes back to it.
     readouts
         Readouts a day before a meter refuses; 0 is no limit.
     """
     cancel_on_terminate()
-    clock = SystemClock()
-    chance = seeded(seed, REGION)
-    meters = []
-    for number in range(count):
-        faults = MbusFaults(chance.randrange(1 << 30), loss, flips, readouts_a_day=readouts)
-        maker = manufacturer_code(MAKERS[number % len(MAKERS)])
-        medium = MEDIA_OF_METERS[number % len(MEDIA_OF_METERS)]
-        identity = Identity(f"{chance.randrange(10**8):08d}", maker, 1 + number % 16, medium)
-        address = 0 if same_address else number + 1
-        meters.append(MbusMeter(identity, address, parts, history=history, faults=faults))
+    clock, chance = SystemClock(), seeded(seed, REGION)
+    meters = [_meter(number, chance, parts, history) for number in range(count)]
+    for meter in meters:
+        meter.address *= not same_address
+        own = chance.randrange(1 << 30)
+        meter.faults = MbusFaults(own, loss, flips, readouts_a_day=readouts)
     await _answer(link, meters, clock, echo=echo, json=json, language=pick_language(language))
     return Exit.LINK
+
+
+def _meter(number: int, chance: Random, parts: int, history: int) -> MbusMeter:
+    """One meter, of the next medium and maker."""
+    maker = manufacturer_code(MAKERS[number % len(MAKERS)])
+    medium = MEDIA_OF_METERS[number % len(MEDIA_OF_METERS)]
+    identity = Identity(f"{chance.randrange(10**8):08d}", maker, 1 + number % 16, medium)
+    return MbusMeter(identity, number + 1, parts, history=history)
 
 
 async def _answer(
