@@ -95,6 +95,8 @@ def _fields(settings: type[msgspec.Struct]) -> Iterator[tuple[str, str, str, str
     for node in body.body:
         if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
             continue
+        if node.target.id not in defaults:  # the same for all of them
+            continue
         field = defaults[node.target.id]
         remark = lines[node.lineno - 1 : node.end_lineno][-1].partition("#:")[2].strip()
         default = "required" if field.required else _default(field.default)
@@ -117,9 +119,16 @@ def settings() -> str:
             (
                 ("[concentrator]", concentrator.Identity),
                 ("[uplink]", concentrator.UplinkSettings),
+                ("[standby]", concentrator.StandbySettings),
+                ("[store]", concentrator.StoreSettings),
+                ("[metrics]", concentrator.MetricsSettings),
                 ("[plan]", concentrator.PlanSettings),
                 ("[[bus]]", concentrator.BusSettings),
                 ("[[bus.meter]]", concentrator.MeterSettings),
+                ("[[mbus]]", concentrator.MbusSettings),
+                ("[[mbus.meter]]", concentrator.MbusMeterSettings),
+                ("[[module]]", concentrator.ModuleSettings),
+                ("[[module.meter]]", concentrator.MeterSettings),
             ),
         ),
         (
