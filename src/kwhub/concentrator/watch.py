@@ -13,7 +13,15 @@ from kwhub.concentrator.outbox import Outbox
 from kwhub.concentrator.store_size import StoreSize
 from kwhub.runtime.clock import Clock
 
-__all__ = ["DISK_FREE_MIN_BYTES", "JUMP_S", "LOOK_S", "SILENT_ROUNDS", "Watch"]
+__all__ = [
+    "DISK_FREE_MIN_BYTES",
+    "JUMP_S",
+    "LOOK_S",
+    "QUIET_S",
+    "SILENT_ROUNDS",
+    "Watch",
+    "free_bytes",
+]
 
 LOOK_S = 60.0
 """How often everything is looked at."""
