@@ -16,7 +16,7 @@ from kwhub.bench.plots import device_plots, failure_plot, histogram
 from kwhub.bench.results import BAD, KEYS, Limit, MeterResult
 from kwhub.bench.words import LABELS, NAMES, PLACES, VERDICTS, Language, bounds, number, plus_minus
 
-__all__ = ["batch_html", "device_html", "statistics_of", "write_report"]
+__all__ = ["Row", "batch_html", "device_html", "statistics_of", "write_report"]
 
 TEMPLATES: Final = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
