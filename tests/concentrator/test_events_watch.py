@@ -194,7 +194,14 @@ def test_a_cut_at_any_write_tells_no_event_twice_and_none_never(tmp_path, after)
             assert [each["point"] >> 15 for each in told(world_reopened(world), 10)] == [1, 0]
             return supply.out
 
-        if not play(story, tmp_path / f"store-{at}-{after}.sqlite", meters=3, hourly=False):
+        if not play(
+            story,
+            tmp_path / f"store-{at}-{after}.sqlite",
+            meters=3,
+            hourly=False,
+            tariffs=0,
+            day_freeze=False,
+        ):
             break
     assert any("meter_word" in statement for statement in seen)
     assert any("INTO event" in statement for statement in seen)

@@ -19,6 +19,7 @@ from kwhub.concentrator.downlinks.make import make_bus
 from kwhub.concentrator.events import Events
 from kwhub.concentrator.events_notes import Notes
 from kwhub.concentrator.events_watch import MeterWatch
+from kwhub.concentrator.ledger_wishes import Wishes
 from kwhub.concentrator.outbox import ROWS_PER_PRUNE_MAX, Outbox
 from kwhub.concentrator.served_desk import Desk, Parts
 from kwhub.concentrator.served_files import Files
@@ -127,6 +128,12 @@ class Concentrator:
         meters = [meter for bus in self.buses for meter in bus.meters]
         zone = config.concentrator.tzinfo
         answers = Answers(self.outbox, meters, zone, archive=self.archive, events=self.events)
+        answers.shelf.wishes = Wishes(
+            self.outbox,
+            lambda: int(clock.now().timestamp()),
+            config.plan.meter_keeps_days,
+            self._look_again,
+        )
         site = RunningSite(config, self.archive, self.outbox, clock, self.buses)
         parts = Parts(self.archive, self.events, Files(self.outbox.database))
         uplink = Uplink(
@@ -209,6 +216,11 @@ class Concentrator:
 
     async def _open_address(self, address: str) -> Link:
         return await open_address(address, clock=self._clock)
+
+    def _look_again(self, point: int) -> None:
+        for bus in self.buses:
+            if any(meter.point == point for meter in bus.meters):
+                bus.renew()
 
     def _on_readings(self) -> None:
         self.uplink.news.set()

@@ -5,9 +5,10 @@ from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import NamedTuple
 
+from kwhub.concentrator.ledger_wishes import Wishes
 from kwhub.concentrator.outbox import Entry, MeterState, Outbox
 from kwhub.concentrator.plan import Kind, PlannedMeter, Series
-from kwhub.concentrator.times import instant, wall
+from kwhub.concentrator.times import aligned, instant, wall
 from kwhub.domain.readings import DAY_INTERVAL_S, Register
 
 __all__ = ["STEMS", "Shelf", "Values"]
@@ -32,6 +33,7 @@ class Shelf:
     def __init__(self, outbox: Outbox, meters: Iterable[PlannedMeter], zone: tzinfo) -> None:
         self.zone = zone
         self._outbox = outbox
+        self.wishes: Wishes | None = None  #: fetches what is asked for and not there
         self._meters: dict[int, PlannedMeter] = {}
         self.assign(meters)
 
@@ -81,6 +83,8 @@ class Shelf:
         at = instant(midnight, self.zone)
         registers = [Register(f"{stem}.{n}") for n in range(self.tariffs(point) + 1)]
         found = [self._frozen(point, register, at) for register in registers]
+        lacking = [each for each, entry in zip(registers, found, strict=True) if entry is None]
+        self._wish(point, (Kind.DAY,), lacking, [at])
         if not any(found):
             return None
         received = max(entry.received_at for entry in found if entry)
@@ -101,4 +105,24 @@ class Shelf:
             if interval_s % finer == 0:
                 entries = self._outbox.series(point, register, finer, times[0], times[-1] + 1)
                 found |= {entry.at: entry for entry in entries if entry.at in wanted}
+        self._wish(point, (Kind.CURVE, Kind.HOURLY), [register], wanted - found.keys())
         return found
+
+    def _wish(
+        self, point: int, kinds: Iterable[Kind], registers: Sequence[Register], at: Iterable[int]
+    ) -> None:
+        """Have values fetched that the plan reads, but not from so long ago."""
+        meter = self._meters.get(point)
+        if self.wishes is None or meter is None or not registers:
+            return
+        for kind in kinds:
+            series = self.series(point, kind)
+            if series is not None and set(registers) <= set(series.registers):
+                moments = [each for each in at if self._is_of(series, each)]
+                self.wishes.want(meter, series, registers, moments)
+                return
+
+    def _is_of(self, series: Series, at: int) -> bool:
+        if series.kind is Kind.DAY:
+            return True
+        return next(aligned(at - 1, at, series.interval_s, self.zone), None) == at

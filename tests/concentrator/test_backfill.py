@@ -1,0 +1,130 @@
+"""Holes anywhere in the past are fetched until they are got, or known to be lost."""
+
+from contextlib import closing
+from datetime import date, timedelta
+
+import pytest
+from tests.concentrator.power import PowerCut, Supply
+from tests.concentrator.station import SHANGHAI
+from tests.concentrator.world import START, play
+
+from kwhub.concentrator.ledger import LedgerBook, Outline, open_to_read
+from kwhub.concentrator.ledger_causes import Cause
+from kwhub.protocols.gdw1376.afn_0d import CurveRequest, DayFreezeRequest
+from kwhub.protocols.gdw1376.messages import Denied
+from kwhub.runtime.chance import seeded
+from kwhub.runtime.clock import Clock
+
+START_S = int(START.timestamp())
+
+
+class PushedClock:
+    """A clock that can be pushed, as a machine's is."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.pushed = timedelta()
+
+    def monotonic(self):
+        return self._clock.monotonic()
+
+    def now(self):
+        return self._clock.now() + self.pushed
+
+    async def sleep(self, seconds):
+        await self._clock.sleep(seconds)
+
+    async def sleep_until(self, when):
+        await self._clock.sleep((when - self.now()).total_seconds())
+
+
+def outline(world, first, last):
+    now = int(world.clock.now().timestamp())
+    with closing(open_to_read(world.config.concentrator.store)) as database:
+        lines = list(LedgerBook(database, SHANGHAI).lines(first, last, now))
+    return Outline.of(lines), lines
+
+
+@pytest.mark.slow
+def test_what_the_head_end_asks_for_is_fetched_from_before_the_ledger(tmp_path):
+    """A fresh store with no history: curves and freezes of days ago come when they are asked for."""
+
+    async def story(world):
+        await world.until(hours=56)
+        world.start()
+        await world.until(hours=57)
+        known = set(world.station.values)
+        assert min(at for *_, at in known) >= START_S + 48 * 3_600 - 1
+        noon = START.replace(tzinfo=None) + timedelta(hours=12)
+        ask = world.station.ask
+        answer = await ask(0x0D, CurveRequest(2, 101, noon, 8, 1))
+        assert isinstance(answer, Denied)  # nothing of it is there yet
+        await ask(0x0D, DayFreezeRequest(2, 161, date(2026, 3, 2)))
+        await world.until(hours=57, minutes=10)
+        fresh = {key: at for key in world.station.values if key not in known for at in key[3:]}
+        old = {key: at for key, at in fresh.items() if at < START_S + 48 * 3_600 - 1}
+        curve = sorted(at for key, at in old.items() if key[2] == 900)
+        assert curve == [START_S + 43_200 + quarter * 900 for quarter in range(8)]
+        assert sum(key[2] == 86_400 for key in old) == 1
+        await ask(0x0D, CurveRequest(2, 101, noon, 8, 1))
+        await world.until(hours=57, minutes=20)
+        assert world.station.repeated == []
+        await world.stop()
+
+    play(story, tmp_path / "store.sqlite", hourly=False, tariffs=0)
+
+
+async def trouble(world, chance, folder, step):
+    """One hour or more in which something goes wrong, or nothing."""
+    clock = PushedClock(world.clock)
+    copy = folder / f"cut-{step}.sqlite"
+    kind = chance.choice(("silence", "cut", "clock", "uplink", "peace"))
+    supply = Supply(chance.randint(1, 60) if kind == "cut" else 10**9, after=step % 2, copy=copy)
+    try:
+        world.start(supply.opener, clock=clock)
+    except PowerCut:
+        world.move_store(copy)
+        return
+    world.be_deaf(kind == "silence")
+    if kind == "uplink":
+        world.station.up = False
+        await world.station.hang_up()
+    await world.clock.sleep(chance.randint(600, 2 * 3_600))
+    if kind == "clock":
+        clock.pushed = timedelta(seconds=chance.choice((-7_200, -90, 90, 5_400, 40_000)))
+        await world.clock.sleep(chance.randint(600, 7_200))
+    world.station.up = True
+    if supply.out:
+        world.concentrator.close()
+        await world.station.hang_up()
+        world.move_store(copy)
+    else:
+        await world.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_after_any_sequence_of_trouble_all_is_there_or_has_a_cause(tmp_path, seed):
+    """Silences, power cuts, clock steps, uplink cuts and restarts in any order."""
+    chance = seeded(seed, "trouble")
+
+    async def story(world):
+        step = 0
+        while world.clock.now() < START + timedelta(hours=20):
+            step += 1
+            await trouble(world, chance, tmp_path, step)
+        world.start()
+        world.be_deaf(False)
+        end = world.clock.now().replace(minute=0) + timedelta(hours=4, minutes=40)
+        await world.clock.sleep_until(end)
+        await world.stop()
+        whole = end.replace(minute=0)
+        assert world.delivered() >= world.planned(whole)  # every one of them is recoverable
+        assert world.invented() == []
+        first, last = START.date() - timedelta(days=1), whole.date()
+        total, lines = outline(world, first, last)
+        assert Cause.UNKNOWN not in total.causes
+        assert not [line for line in lines if line.lost]
+        assert step > 4
+
+    play(story, tmp_path / "store.sqlite", seed=seed, meters=3, hourly=False, tariffs=1)
