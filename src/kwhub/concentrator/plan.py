@@ -16,15 +16,15 @@ and its series begin anew.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta, tzinfo
-from enum import Enum, StrEnum, auto
+from enum import StrEnum
 from functools import lru_cache
 from itertools import chain
-from typing import NamedTuple
 
 from kwhub.concentrator.config import PlanSettings
 from kwhub.concentrator.config_downlinks import MbusMeterSettings, PointSettings
-from kwhub.concentrator.ledger_causes import Cause
+from kwhub.concentrator.ledger_causes import CAUSE_OF, Cause, Miss, Why
 from kwhub.concentrator.outbox_rows import Duty, Gap, MeterState, Slot
+from kwhub.concentrator.plan_registers import hourly_registers
 from kwhub.concentrator.times import aligned, day_of, midnight, midnights
 from kwhub.domain.readings import DAY_INTERVAL_S, HOUR_INTERVAL_S, Register
 
@@ -85,32 +85,6 @@ class Series:
     kind: Kind
     interval_s: int
     registers: tuple[Register, ...]
-
-
-class Why(Enum):
-    """Why a value that was asked for did not come."""
-
-    SILENT = auto()  #: nothing usable was heard in time
-    DAMAGED = auto()  #: an answer that says nothing
-    GONE = auto()  #: an answer that says that the meter does not have it
-    REFUSED = auto()  #: an answer that refuses it
-    FAULTY = auto()  #: the meter itself marked its record as faulty
-
-
-_CAUSES = {
-    Why.SILENT: Cause.SILENT,
-    Why.DAMAGED: Cause.DAMAGED,
-    Why.GONE: Cause.ABSENT,
-    Why.REFUSED: Cause.REFUSED,
-    Why.FAULTY: Cause.FAULTY,
-}
-
-
-class Miss(NamedTuple):
-    """A value that did not come."""
-
-    why: Why
-    reason: str  #: for people
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +156,7 @@ class Plan:
         if plan.curve_minutes and has_history:
             series.append(Series(Kind.CURVE, plan.curve_minutes * 60, (ENERGY,)))
         if plan.hourly:
-            registers = _hourly_registers(meter.phases)
+            registers = hourly_registers(meter.phases)
             if not has_history:
                 registers = (ENERGY, *registers)  # the present total is all the energy that it has
             series.append(Series(Kind.HOURLY, HOUR_INTERVAL_S, registers))
@@ -273,7 +247,7 @@ class Plan:
             miss: why it did not come.
         """
         attempts, silences = (gap.attempts, gap.silences) if gap else (0, 0)
-        cause = _CAUSES[miss.why]
+        cause = CAUSE_OF[miss.why]
         if miss.why is Why.SILENT:
             silences += 1
             pause_s = self.pause_s(attempts + silences)
@@ -391,15 +365,3 @@ def _waits(next_try: int, now: int) -> bool:
 def _is_ahead(ledger: Ledger, now: int) -> bool:
     """Whether the ledger lies in the future by more than a small correction of our clock explains."""
     return any(until > now + CLOCK_STEP_S_MAX for until in ledger.progress.values())
-
-
-def _hourly_registers(phases: int) -> tuple[Register, ...]:
-    """Active power, voltage, current and power factor: total first, then by phase (IEC 62056-61)."""
-    lines = (20, 40, 60)[: 3 if phases == 3 else 1]
-    codes = ["16.7.0"]
-    codes += [f"{line + 16}.7.0" for line in lines] if phases == 3 else []
-    codes += [f"{line + 12}.7.0" for line in lines]
-    codes += [f"{line + 11}.7.0" for line in lines]
-    codes += ["13.7.0"]
-    codes += [f"{line + 13}.7.0" for line in lines] if phases == 3 else []
-    return tuple(Register(f"1-0:{code}") for code in codes)

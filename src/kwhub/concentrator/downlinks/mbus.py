@@ -54,7 +54,7 @@ class MbusTalk(MeterTalk):
         if self._due.asks:
             settings = self._meter.settings
             try:
-                found = await self._talker(readout(settings))
+                found = await self._talker(_readout(settings))
             except NoAnswer:
                 self._leave_alone()
                 return
@@ -110,7 +110,7 @@ class MbusLine(WiredBus):
     async def read_now(self, meter: PlannedMeter) -> Sequence[Shown]:
         """See Bus; counts as a readout, and is not denied when the day's are used up."""
         settings = meter.settings
-        found = await self._up().talk(readout(settings), settings.address)
+        found = await self._up().talk(_readout(settings), settings.address)
         self._readouts.count(meter.point, self._today())
         return [Shown(each.register, each.value, each.unit) for each in found if _is_present(each)]
 
@@ -139,7 +139,7 @@ class MbusLine(WiredBus):
         return self._clock.now().astimezone(self._plan.zone).date()
 
 
-def readout(settings: object) -> Conversation[Sequence[MbusReading]]:
+def _readout(settings: object) -> Conversation[Sequence[MbusReading]]:
     """Everything that a meter tells.
 
     Raises:
