@@ -34,6 +34,7 @@ def write(site, identifier, text):
     site.run(write_parameter(site.master, site.target, identifier, bytes.fromhex(text)[::-1]))
 
 
+@pytest.mark.slow
 def test_the_balance_falls_with_the_registers_by_tariff_and_to_the_last_fraction():
     site = Site(watts=1_234, opened=50_000)
     site.price((9_000, 7_000, 5_000, 3_000))

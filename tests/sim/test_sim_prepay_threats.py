@@ -118,6 +118,7 @@ def test_t03_a_voucher_of_another_meter_brings_nothing():
     assert site.element.wallet == (5_000, 1)
 
 
+@pytest.mark.slow
 def test_t04_a_replayed_login_opens_a_window_and_nothing_else():
     site = Site(opened=5_000)
     site.run(log_in(site.master, site.target))
