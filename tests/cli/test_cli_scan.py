@@ -10,9 +10,12 @@ from tests.cli.live_meters import live_meters, meter, pty_meters, wired_meters
 
 from kwhub.cli.app import run
 from kwhub.cli.scan import with_baud
+from kwhub.cli.scan_result import Rate, as_toml
 from kwhub.concentrator.config import loads
+from kwhub.exchange.scan import Census, FoundMeter
+from kwhub.exchange.scan_listener import Listener, Probe
 from kwhub.links.address import parse
-from kwhub.protocols.dlt645 import Edition
+from kwhub.protocols.dlt645 import Edition, ReadAddress
 
 QUICK = ("--timeout", "0.03", "--attempts", "1")
 IDENTITY = '[concentrator]\nregion = "4101"\nterminal = 1\n[uplink]\naddress = "tcp:h:1"\n'
@@ -43,6 +46,25 @@ def test_the_settings_can_be_pasted_into_those_of_a_concentrator(capsys):
     (row,) = bus.meter
     assert (row.address, row.point, row.phases) == ("000000000038", 1, 1)
     assert row.protocol == "dlt645-1997"
+
+
+def test_the_ways_of_a_maker_go_into_the_settings(capsys):
+    names = ["wake-up-before-answers", "wildcard-left"]
+    arguments = [word for name in names for word in ("--quirk", name)]
+    with live_meters(meter("000000000038")) as link:
+        assert run(["scan", link, "--toml", *arguments, *QUICK]) == 0
+    (bus,) = loads(IDENTITY + capsys.readouterr().out).bus
+    assert bus.quirk == " ".join(names)
+    assert bus.deviations("000000000038").answer_preamble == 4
+
+
+def test_wake_up_bytes_before_questions():
+    probe = Probe(ReadAddress(), alone=False)
+    for preamble in (0, 4):
+        listener = Listener(preamble=preamble)
+        listener.send(probe, 0.0)
+        sent = listener.outgoing(0.0)
+        assert len(sent) - len(sent.lstrip(b"\xfe")) == preamble
 
 
 @pytest.mark.parametrize(("language", "word"), [("en", "meters: 1"), ("zh", "共 1 块表")])
@@ -97,6 +119,14 @@ def test_stopped_early_it_prints_what_was_found(capsys):
     assert captured.err
 
 
+def test_settings_of_a_scan_that_was_stopped_say_so_and_load():
+    census = Census(complete=False)
+    census.meters["000000000038"] = FoundMeter("000000000038", Edition.E2007, None, None, 1)
+    text = as_toml([Rate("tcp:127.0.0.1:1", 2400, census)])
+    assert "did not come to its end" in text
+    assert len(loads(IDENTITY + text).bus[0].meter) == 1
+
+
 def test_a_list_is_only_checked(capsys, tmp_path):
     known = tmp_path / "meters.csv"
     known.write_text('"38",flat 1\n39;flat 2 # gone\n\n# a comment\n38\n')
@@ -117,6 +147,7 @@ def test_a_wrong_list_names_its_line(capsys, tmp_path, line):
 def test_wrong_options(capsys):
     assert run(["scan", "tcp:127.0.0.1:1", "--toml", "--json"]) == 2
     assert run(["scan", "tcp:127.0.0.1:1", "--protocol", "dlms"]) == 2
+    assert run(["scan", "tcp:127.0.0.1:1", "--quirk", "no-such-quirk"]) == 2
     assert run(["scan", "serial:/dev/no-such-port"]) == 3
     assert "no-such-port" in capsys.readouterr().err
 

@@ -9,6 +9,7 @@ from typing import Annotated, TypeAlias
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from kwhub.catalog.quirks import deviations_named
 from kwhub.cli.output import (
     Exit,
     JsonFlag,
@@ -17,8 +18,9 @@ from kwhub.cli.output import (
     pick_language,
     print_json,
 )
+from kwhub.cli.read import QuirkOption
 from kwhub.cli.scan_result import Rate, as_json, as_toml, show
-from kwhub.cli.scan_show import Shown, quiet, shown
+from kwhub.cli.scan_show import Shown, shown
 from kwhub.cli.signals import cancel_on_terminate
 from kwhub.domain.errors import ConfigError, LocalError
 from kwhub.exchange.scan import ATTEMPTS, Scan, count_phases
@@ -26,6 +28,7 @@ from kwhub.exchange.scan_listener import WINDOW_S, Listener
 from kwhub.links.address import LinkAddress, open_link, parse
 from kwhub.links.drive import Driver
 from kwhub.protocols.dlt645.addresses import is_plain, normalise
+from kwhub.protocols.dlt645.deviations import Deviations
 from kwhub.protocols.dlt645.editions import Edition
 from kwhub.protocols.dlt645.session import Role, Session
 from kwhub.runtime.clock import Clock, SystemClock
@@ -100,6 +103,7 @@ async def scan(
     window_s: WindowOption = None,
     attempts: AttemptsOption = ATTEMPTS,
     every_baud: EveryFlag = False,
+    quirk: QuirkOption = (),
     toml: TomlFlag = False,
     json: JsonFlag = False,
     language: LanguageOption = None,
@@ -127,17 +131,18 @@ async def scan(
         window_s=window_s,
         attempts=attempts,
         every_baud=every_baud,
+        ways=deviations_named(quirk),
     )
     cancel_on_terminate()
     try:
-        with quiet() if json or toml else shown(spoken) as watcher:
+        with shown(spoken) as watcher:
             await job.run(watcher)
     except asyncio.CancelledError:
         complain(STOPPED[spoken])
     if json:
         print_json(as_json(link, job.rates))
     elif toml:
-        sys.stdout.write(as_toml(job.rates))
+        sys.stdout.write(as_toml(job.rates, quirk))
     else:
         show(job.rates, spoken)
     return Exit.OK if _is_settled(job.rates) else Exit.NO
@@ -155,6 +160,7 @@ class _Job:
         window_s: float | None,
         attempts: int,
         every_baud: bool,
+        ways: Deviations,
     ) -> None:
         self.rates: list[Rate] = []
         self._links = links
@@ -163,6 +169,7 @@ class _Job:
         self._window_s = window_s
         self._attempts = attempts
         self._every_baud = every_baud
+        self._ways = ways
 
     async def run(self, watcher: Shown) -> None:
         clock = SystemClock()
@@ -180,13 +187,16 @@ class _Job:
             scan = Scan(editions=self._editions, attempts=self._attempts, told=watcher.told)
             rate = Rate(address.text, baud, scan.census)
             self.rates.append(rate)
-            driver = Driver(link, Listener(window_s=window_s, baud=baud), clock, attempts=1)
+            preamble = self._ways.request_preamble
+            listener = Listener(window_s=window_s, baud=baud, preamble=preamble)
+            driver = Driver(link, listener, clock, attempts=1)
             wanted = self._known
             try:
                 await driver.run(scan.run() if wanted is None else scan.check(wanted))
             finally:
                 rate.bytes_out, rate.bytes_in = driver.bytes_out, driver.bytes_in
-            asker = Driver(link, Session(Role.MASTER, baud=baud), clock)
+            session = Session(Role.MASTER, baud=baud, deviations=self._ways)
+            asker = Driver(link, session, clock)
             for meter in scan.census.meters.values():
                 phases = await asker.run(count_phases(meter.address, meter.edition))
                 rate.phases[meter.address] = phases

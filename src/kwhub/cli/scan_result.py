@@ -134,8 +134,13 @@ def as_json(link: str, rates: Sequence[Rate]) -> dict[str, Any]:
     }
 
 
-def as_toml(rates: Sequence[Rate]) -> str:
-    """A ``[[bus]]`` with its meters for the settings of a concentrator, for each speed with meters."""
+def as_toml(rates: Sequence[Rate], quirks: Sequence[str] = ()) -> str:
+    """A ``[[bus]]`` with its meters for the settings of a concentrator, for each speed with meters.
+
+    Args:
+        rates: what was found.
+        quirks: of the makers of the meters on this line.
+    """
     lines: list[str] = []
     done: set[str] = set()  # a meter that was found at two speeds is settled at the first
     for number, rate in enumerate((rate for rate in rates if rate.census.meters), start=1):
@@ -145,6 +150,7 @@ def as_toml(rates: Sequence[Rate]) -> str:
             f"address = {msgspec.json.encode(rate.link).decode()}",
             f"port = {number}",
             *([] if rate.baud is None else [f"baud = {rate.baud}"]),
+            *([f'quirk = "{" ".join(quirks)}"'] if quirks else []),
             "",
         ]
         for _, meter in _meters([rate]):
@@ -159,6 +165,8 @@ def as_toml(rates: Sequence[Rate]) -> str:
                 f'protocol = "{meter.edition.value}"',
                 "",
             ]
+        if not rate.census.complete:
+            lines.append("# the scan did not come to its end: more meters, other phases may follow")
         lines += [
             f"# not told apart: {branch.pattern} ({branch.edition.value})"
             for branch in rate.census.unresolved

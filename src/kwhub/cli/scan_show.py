@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from kwhub.cli.output import EN, Language, console
 from kwhub.exchange.scan import Outcome
 from kwhub.exchange.scan import Progress as Step
 
-__all__ = ["OUTCOMES_ZH", "Shown", "quiet", "shown"]
+__all__ = ["OUTCOMES_ZH", "Shown", "shown"]
 
 OUTCOMES_ZH = {
     Outcome.SILENCE: "无应答",
@@ -62,12 +62,6 @@ class _Bar(Shown):
 
 
 @contextmanager
-def quiet() -> Iterator[Shown]:
-    """For programs: nothing is shown."""
-    yield Shown()
-
-
-@contextmanager
 def shown(language: Language) -> Iterator[Shown]:
     """A bar on standard error while that is a terminal; else nothing."""
     screen = console(stderr=True)
@@ -79,7 +73,7 @@ def shown(language: Language) -> Iterator[Shown]:
         BarColumn(),
         TextColumn("{task.completed:.0f}/{task.total}"),
         TextColumn("{task.fields[what]}"),
-        TimeElapsedColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
     )
     with Progress(*columns, console=screen, transient=True) as progress:
         yield _Bar(progress, language)

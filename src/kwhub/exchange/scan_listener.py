@@ -112,6 +112,7 @@ class Listener:
         window_s: float = WINDOW_S,
         byte_gap_s: float = BYTE_GAP_S,
         baud: int | None = None,
+        preamble: int = PREAMBLE_BYTES,
     ) -> None:
         """Make a listener.
 
@@ -120,9 +121,11 @@ class Listener:
             byte_gap_s: longest pause inside a frame.
             baud: speed of the line, to allow for the time that the question takes on it; None when
                 it is not known, and the window must have room for that.
+            preamble: wake-up bytes before each question.
         """
         self._window_s = window_s
         self._byte_gap_s = byte_gap_s
+        self._preamble = preamble
         self._byte_s = 0.0 if baud is None else BITS_PER_BYTE / baud
         self._receiver = Receiver()
         self._out: Probe | None = None
@@ -142,7 +145,7 @@ class Listener:
             return b""
         probe, self._out = self._out, None
         request = probe.request
-        frame = Frame645(request.address, request.function, request.data(), PREAMBLE_BYTES)
+        frame = Frame645(request.address, request.function, request.data(), self._preamble)
         raw = frame.to_bytes()
         self._receiver.flush()  # what came before the question is no answer to it
         ends_s = now + len(raw) * self._byte_s
