@@ -4,10 +4,11 @@ The words stand in the store and in JSON; they are never renamed.
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from types import MappingProxyType
+from typing import NamedTuple
 
-__all__ = ["CAUSES", "Cause"]
+__all__ = ["CAUSES", "CAUSE_OF", "Cause", "Miss", "Why"]
 
 
 class Cause(StrEnum):
@@ -50,3 +51,29 @@ CAUSES: Mapping[Cause, tuple[str, str]] = MappingProxyType(
     }
 )
 """English and Chinese."""
+
+
+class Why(Enum):
+    """Why a value that was asked for did not come."""
+
+    SILENT = auto()  #: nothing usable was heard in time
+    DAMAGED = auto()  #: an answer that says nothing
+    GONE = auto()  #: an answer that says that the meter does not have it
+    REFUSED = auto()  #: an answer that refuses it
+    FAULTY = auto()  #: the meter itself marked its record as faulty
+
+
+CAUSE_OF = {
+    Why.SILENT: Cause.SILENT,
+    Why.DAMAGED: Cause.DAMAGED,
+    Why.GONE: Cause.ABSENT,
+    Why.REFUSED: Cause.REFUSED,
+    Why.FAULTY: Cause.FAULTY,
+}
+
+
+class Miss(NamedTuple):
+    """A value that did not come."""
+
+    why: Why
+    reason: str  #: for people
