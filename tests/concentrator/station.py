@@ -12,6 +12,7 @@ from kwhub.catalog.names import from_gdw_curve, from_gdw_day_freeze
 from kwhub.domain.errors import LinkDown
 from kwhub.links.drive import Attendant
 from kwhub.links.memory import pair
+from kwhub.protocols.gdw1376 import afn_0e
 from kwhub.protocols.gdw1376.afn_0d import CurveUnit, DayFreezeUnit
 from kwhub.protocols.gdw1376.messages import (
     Answered,
@@ -47,7 +48,7 @@ class Station:
         self.values: dict[Any, Any] = {}
         self.arrivals: Counter[Any] = Counter()
         self.frames: list[set[Any]] = []  # what stood in each report
-        self.beats = self.reports = 0
+        self.beats = self.reports = self.events = 0
         self.online: Any = None
         self._ended: dict[int, Any] = {}
         self._links: list[Any] = []
@@ -100,6 +101,9 @@ class Station:
             return [Deny(event.frame)]
         if not self.confirming:
             return []
+        if event.frame.afn == afn_0e.AFN:
+            self.events += len(event.units)
+            return [Confirm(event.frame)]
         self.reports += 1
         self.changed.set()
         self.frames.append(set())

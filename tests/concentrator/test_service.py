@@ -112,7 +112,7 @@ class Jumping:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ahead", [timedelta(days=2), timedelta(hours=-3), timedelta(days=-400)])
+@pytest.mark.parametrize("ahead", [timedelta(days=2), timedelta(hours=-3), timedelta(days=-40)])
 def test_a_clock_that_jumps_and_comes_back(tmp_path, ahead):
     async def story(world):
         clock = Jumping(world.clock)
