@@ -96,23 +96,10 @@ class Concentrator:
         )
         open_link = open_link or self._open_address
         self.buses = self._make_buses(open_link)
-        meters = [meter for bus in self.buses for meter in bus.meters]
-        self.outbox.adopt(
-            ((meter.point, meter.settings.address) for meter in meters),
-            int(clock.now().timestamp()),
-        )
+        self._adopt(int(clock.now().timestamp()))
         self.events = Events(self.outbox.database)
         self.notes = Notes(self.outbox.database, self.archive)
-        self.meter_watch = MeterWatch(
-            self.outbox,
-            self.notes,
-            clock,
-            config.concentrator.tzinfo,
-            clocks=config.clock,
-            events=config.events,
-            counters=self.counters.watch,
-            on_important=self._on_readings,
-        )
+        self.meter_watch = self._make_meter_watch()
         self.uplink = self._make_uplink(open_link, rights or load_rights(config.head_end))
         again = self.uplink.news.set
         self.watch = Watch(self.outbox, self.size, clock, self._log, again=again)
@@ -123,17 +110,36 @@ class Concentrator:
         """The site's clock: that of the machine, plus what the head-end has set it by."""
         return self._clock
 
+    def _adopt(self, now: int) -> None:
+        meters = [meter for bus in self.buses for meter in bus.meters]
+        self.outbox.adopt(((meter.point, meter.settings.address) for meter in meters), now)
+
+    def _make_wishes(self) -> Wishes:
+        return Wishes(
+            self.outbox,
+            lambda: int(self._clock.now().timestamp()),
+            self.config.plan.meter_keeps_days,
+            self._look_again,
+        )
+
+    def _make_meter_watch(self) -> MeterWatch:
+        return MeterWatch(
+            self.outbox,
+            self.notes,
+            self._clock,
+            self.config.concentrator.tzinfo,
+            clocks=self.config.clock,
+            events=self.config.events,
+            counters=self.counters.watch,
+            on_important=self._on_readings,
+        )
+
     def _make_uplink(self, open_link: OpenLink, rights: Rights) -> Uplink:
         config, clock = self.config, self._clock
         meters = [meter for bus in self.buses for meter in bus.meters]
         zone = config.concentrator.tzinfo
         answers = Answers(self.outbox, meters, zone, archive=self.archive, events=self.events)
-        answers.shelf.wishes = Wishes(
-            self.outbox,
-            lambda: int(clock.now().timestamp()),
-            config.plan.meter_keeps_days,
-            self._look_again,
-        )
+        answers.shelf.wishes = self._make_wishes()
         site = RunningSite(config, self.archive, self.outbox, clock, self.buses)
         parts = Parts(self.archive, self.events, Files(self.outbox.database))
         uplink = Uplink(
