@@ -22,7 +22,9 @@ from kwhub.concentrator.panel_views import (
 )
 
 __all__ = [
+    "EventPage",
     "EventsPage",
+    "FailurePage",
     "FailuresPage",
     "NetworkPage",
     "RoundsPage",
@@ -185,6 +187,7 @@ class FailurePage(FactsPage):
         self._failure = failure
 
     def lines(self, look: Look) -> list[str]:
+        """See FactsPage."""
         failure, told = self._failure, look.texts
         pairs = [
             ("point", str(failure.point)),
@@ -232,6 +235,7 @@ class EventPage(FactsPage):
         self._event = event
 
     def lines(self, look: Look) -> list[str]:
+        """See FactsPage."""
         event, told = self._event, look.texts
         weight = told("events.important" if event.is_important else "events.normal")
         pairs = [

@@ -5,7 +5,7 @@ is a line on the page, and the next try follows; nothing here can stop the readi
 """
 
 from functools import partial
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from rich.segment import Segment
@@ -21,14 +21,13 @@ from kwhub.concentrator.display.layout import WIDE, Look, Row, ends, fit, wrap
 from kwhub.concentrator.display.pages import Back, End, Key, Open, Page, Step, Swap
 from kwhub.concentrator.display.pages_settings import HomePage
 from kwhub.concentrator.display.preferences import Preferences
+from kwhub.concentrator.display.serving import Answerer
 from kwhub.concentrator.display.texts import Texts, texts
-from kwhub.concentrator.panel_views import AskHead, Head, Query
+from kwhub.concentrator.panel_views import AskHead, Head
 from kwhub.domain.errors import KwhubError
 from kwhub.runtime.clock import Clock
 
-__all__ = ["Answerer", "PanelScreen"]
-
-V = TypeVar("V")
+__all__ = ["Glass", "PanelScreen"]
 
 TICK_S = 1.0
 """How often the title is renewed."""
@@ -42,13 +41,6 @@ UTC_ZONE = "UTC"
 _KEYS = {key.value: key for key in Key}
 _WAYS = {"uplink": "L", "standby": "G"}
 """A letter in the corner for the way up, as panels of concentrators have: wire or mobile network."""
-
-
-class Answerer(Protocol):
-    """Answers the questions of the pages."""
-
-    async def ask(self, query: Query[V]) -> V:
-        """Answer one. Raises KwhubError, OSError."""
 
 
 class Glass(Widget, can_focus=True):

@@ -28,7 +28,14 @@ import msgspec
 from kwhub.concentrator.panel_views import ANSWERS, Query, View
 from kwhub.domain.errors import KwhubError, LocalError
 
-__all__ = ["CONNECTIONS_MAX", "LINE_BYTES_MAX", "Request", "serve_panel", "socket_path"]
+__all__ = [
+    "CONNECTIONS_MAX",
+    "LINE_BYTES_MAX",
+    "Answerer",
+    "Request",
+    "serve_panel",
+    "socket_path",
+]
 
 V = TypeVar("V")
 
