@@ -1,6 +1,8 @@
 """``kwhub read``: the registers of one meter, now."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from string import hexdigits
 from typing import Annotated, TypeAlias
 
@@ -10,7 +12,7 @@ from cyclopts.validators import Number
 from kwhub.catalog.names import to_dlt645
 from kwhub.catalog.quirks import deviations_named
 from kwhub.catalog.registers import parse_register
-from kwhub.cli.output import JsonFlag, LanguageOption, pick_language
+from kwhub.cli.output import JsonFlag, Language, LanguageOption, pick_language
 from kwhub.cli.read_rows import Wish
 from kwhub.cli.read_run import Form, Reading
 from kwhub.cli.read_watch import parse_period
@@ -160,18 +162,57 @@ async def read(
     asked = None if meter is None else _address(meter)
     form = _form(csv=csv, json=json)
     period_s = _period_s(watch, count)
-    clock, times, ways = SystemClock(), AnswerTimes(wait_s), deviations_named(quirk)
+    asker = _Asker(asked, wish, form, pick_language(language))
+    async with _master(link, wait_s, attempts, quirk) as (driver, times):
+        return await asker.ask(driver, times, period_s, count, strict=bool(register or block))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    """What is asked of whom, and how it is printed."""
+
+    address: str | None
+    wish: Wish
+    form: Form
+    language: Language
+
+    async def ask(
+        self,
+        driver: Driver,
+        times: AnswerTimes,
+        period_s: float | None,
+        count: int | None,
+        *,
+        strict: bool,
+    ) -> int:
+        address = await driver.run(read_address()) if self.address is None else self.address
+        clock = SystemClock()
+        reading = Reading(
+            driver,
+            address,
+            self.wish,
+            clock,
+            self.form,
+            self.language,
+            times=times,
+            strict=strict,
+        )
+        if period_s is None:
+            return await reading.once()
+        return await reading.again_and_again(period_s, count)
+
+
+@asynccontextmanager
+async def _master(
+    link: str, wait_s: float, attempts: int, quirks: Iterable[str]
+) -> AsyncIterator[tuple[Driver, AnswerTimes]]:
+    """An open link with a session on it."""
+    clock, times, ways = SystemClock(), AnswerTimes(wait_s), deviations_named(quirks)
     opened = await open_link(link, clock=clock)
     try:
         baud = opened.facts.baud
         session = Session(Role.MASTER, answer_times=times, baud=baud, deviations=ways)
-        driver = Driver(opened, session, clock, attempts=attempts)
-        address = await driver.run(read_address()) if asked is None else asked
-        spoken, strict = pick_language(language), bool(register or block)
-        reading = Reading(driver, address, wish, clock, form, spoken, times=times, strict=strict)
-        if period_s is None:
-            return await reading.once()
-        return await reading.again_and_again(period_s, count)
+        yield Driver(opened, session, clock, attempts=attempts), times
     finally:
         await opened.aclose()
 

@@ -110,9 +110,8 @@ async def scan(
 ) -> int:
     """Find the DL/T 645 meters on a line; when several answer at once they are told apart.
 
-    Asks everybody first, then bisects by the low digits of the address. The exit code is 1 when no
-    meter was found, or when a part of the line stays unresolved. Ctrl-C prints what was found
-    until then. Example:
+    Everybody is asked first, then by the low digits of the address. The exit code is 1 when no meter
+    was found or a part stays unresolved. Ctrl-C prints what was found until then. Example:
 
         kwhub scan serial:/dev/ttyUSB0 --toml > bus.toml
 
@@ -121,8 +120,7 @@ async def scan(
     link
         Way to the line: serial:/dev/ttyUSB0, tcp:10.0.0.7:4001?baud=2400
     """
-    if toml and json:
-        raise LocalError("--toml or --json, not both")
+    _check(toml=toml, json=json)
     spoken = pick_language(language)
     job = _Job(
         links=list(_links(parse(link), baud)),
@@ -145,7 +143,12 @@ async def scan(
         sys.stdout.write(as_toml(job.rates, quirk))
     else:
         show(job.rates, spoken)
-    return Exit.OK if _is_settled(job.rates) else Exit.NO
+    return _exit_code(job.rates)
+
+
+def _check(*, toml: bool, json: bool) -> None:
+    if toml and json:
+        raise LocalError("--toml or --json, not both")
 
 
 class _Job:
@@ -204,9 +207,10 @@ class _Job:
             await link.aclose()
 
 
-def _is_settled(rates: list[Rate]) -> bool:
+def _exit_code(rates: list[Rate]) -> int:
     found = any(rate.census.meters for rate in rates)
-    return found and all(rate.census.complete and not rate.census.unresolved for rate in rates)
+    settled = all(rate.census.complete and not rate.census.unresolved for rate in rates)
+    return Exit.OK if found and settled else Exit.NO
 
 
 def _edition(text: str) -> Edition:
