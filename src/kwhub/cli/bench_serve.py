@@ -39,9 +39,9 @@ async def bench_serve(
 ) -> int:
     """Be all instruments of a bench over SCPI on this computer, until Ctrl-C.
 
-    Example:
+    With --write the file for the bench is written, too. Example:
+
         kwhub bench serve --write bench.toml
-        kwhub bench infrared --instruments bench.toml
 
     Parameters
     ----------
