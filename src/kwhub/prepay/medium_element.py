@@ -1,0 +1,223 @@
+"""The secure element of a medium: one pair key, one load, one usage, each in two slots.
+
+It signs nothing but the load that the counter has put in, towards the one meter that it is paired with;
+no command gives a key out. A power cut leaves each record as it was or as it is to be.
+
+Source: kwhub; what is signed for the meter follows ``wire.terminal``.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from kwhub.domain.errors import DecodeError, LocalError, Refusal
+from kwhub.prepay import ciphers
+from kwhub.prepay.element.files import CUSTOMER_OFFSET, PARAMETERS
+from kwhub.prepay.master import ControlOrder, update_header
+from kwhub.prepay.medium_load import LOAD_BYTES, NEVER, NOTHING, USAGE_BYTES, Load, Usage, proof
+from kwhub.prepay.memory import Memory, TwoSlots
+from kwhub.prepay.run_information import RunInformation
+from kwhub.prepay.wire.terminal import CloseAndRestore, TerminalLogin, TerminalPurchase
+
+__all__ = ["MEDIUM_BYTES", "MediumElement"]
+
+MEDIUM_BYTES: Final = 512
+"""Of memory."""
+
+_IDENTITY_BYTES = 8 + 16 + 6 + 6
+_PERMIT_CLOSING = 0x1B
+_CREDIT = bytes.fromhex("8432010C0C")
+_CONTROL = bytes.fromhex("04D6880014")
+_VALUES = slice(0x04, CUSTOMER_OFFSET)
+_ENDING = slice(0x2A, 0x2D)
+
+
+class MediumElement:
+    """One element; its memory outlives it, sessions and challenges do not.
+
+    Args:
+        memory: ``MEDIUM_BYTES``.
+        draw: random bytes.
+    """
+
+    def __init__(self, memory: Memory, draw: Callable[[int], bytes]) -> None:
+        self._draw = draw
+        self._identity = TwoSlots(memory, 0, _IDENTITY_BYTES)
+        self._load = TwoSlots(memory, self._identity.size, LOAD_BYTES)
+        place = self._identity.size + self._load.size
+        self._usage = TwoSlots(memory, place, USAGE_BYTES)
+        self._challenge: bytes | None = None
+        self._session: bytes | None = None
+
+    # Issue
+
+    def issue(self, serial: bytes, pair: bytes, meter: bytes, customer: bytes) -> None:
+        """Pair a blank medium with a meter and its customer; the same again does nothing.
+
+        Args:
+            serial: of the medium, eight bytes.
+            pair: key that it shares with the meter, 16 bytes.
+            meter: number, six bytes.
+            customer: number, six bytes.
+
+        Raises:
+            LocalError: it is issued to somebody else, or a field does not fit.
+        """
+        record = serial + pair + meter + customer
+        if tuple(map(len, (serial, pair, meter, customer))) != (8, 16, 6, 6):
+            raise LocalError("a field of the issue does not fit")
+        present = self._identity.read()
+        if present is not None and not ciphers.same(present, record):
+            raise LocalError("this medium is issued already: take a blank one")
+        if present is None:
+            self._identity.write(record)
+
+    @property
+    def is_issued(self) -> bool:
+        """Whether it is paired with a meter."""
+        return self._identity.read() is not None
+
+    @property
+    def serial(self) -> bytes:
+        """Eight bytes. Raises LocalError on a blank medium, as do the others."""
+        return self._record()[:8]
+
+    @property
+    def meter(self) -> bytes:
+        """Six bytes."""
+        return self._record()[24:30]
+
+    @property
+    def customer(self) -> bytes:
+        """Six bytes."""
+        return self._record()[30:]
+
+    def _record(self) -> bytes:
+        record = self._identity.read()
+        if record is None:
+            raise LocalError("this medium is blank: have it issued first")
+        return record
+
+    @property
+    def _pair(self) -> bytes:
+        return self._record()[8:24]
+
+    # At the counter
+
+    def challenge(self) -> bytes:
+        """Eight bytes, for one load."""
+        self._challenge = self._draw(8)
+        return self._challenge
+
+    def take(self, raw: bytes, given: bytes) -> bytes:
+        """Take a load from the counter in place of the one before.
+
+        Args:
+            raw: ``Load.to_bytes``.
+            given: what ``MediumMaster.sign`` says to it.
+
+        Returns:
+            The receipt for ``MediumMaster.has_taken``.
+
+        Raises:
+            Refusal: not the counter, or not for this medium.
+            DecodeError: no load.
+        """
+        challenge, self._challenge = self._challenge, None
+        if challenge is None:
+            raise Refusal(("no challenge is open",))
+        expected = proof(self._pair, self.serial, challenge, raw, loaded=False)
+        if not ciphers.same(expected, given):
+            raise Refusal(("this is not the counter",))
+        load = Load.from_bytes(raw)
+        if (load.meter, load.customer) != (self.meter, self.customer):
+            raise Refusal(("another meter or customer",))
+        self._load.write(raw)
+        return proof(self._pair, self.serial, challenge, raw, loaded=True)
+
+    @property
+    def load(self) -> Load | None:
+        """What it carries; stays until the counter puts another in."""
+        raw = self._load.read()
+        return None if raw is None else Load.from_bytes(raw)
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the meter told last; None before it told anything since this load."""
+        raw, load = self._usage.read(), self.load
+        if raw is None or load is None:
+            return None
+        usage = Usage.from_bytes(raw)
+        return usage if usage.nonce == load.nonce else None
+
+    # At the meter
+
+    def log_in(self) -> TerminalLogin:
+        """Begin a session. The load's nonce ends the random, so that all that is read is signed over it."""
+        load = self.load
+        random = self._draw(4) + (bytes(4) if load is None else load.nonce)
+        self._session = ciphers.session_key(self._pair, random)
+        return TerminalLogin(ciphers.authentication(self._pair, random), random, self.serial)
+
+    def purchase(self, nonce: bytes) -> TerminalPurchase:
+        """Sign the purchase over the meter's random. Raises LocalError when there is none."""
+        load = self.load
+        if load is None or load.kind == NOTHING:
+            raise LocalError("this medium carries no purchase")
+        content = load.parameters
+        money = load.amount.to_bytes(4) + load.count.to_bytes(4)
+        return TerminalPurchase(
+            self.serial,
+            load.nonce,
+            load.kind,
+            load.amount,
+            load.count,
+            self._mac(nonce, _CREDIT, money),
+            self._file_mac(nonce, CUSTOMER_OFFSET, load.customer),
+            content,
+            self._file_mac(nonce, _VALUES.start, content[_VALUES]),
+            self._file_mac(nonce, _ENDING.start, content[_ENDING]),
+        )
+
+    @property
+    def may_permit(self) -> bool:
+        """Whether the counter lets it permit closing."""
+        load = self.load
+        return load is not None and load.until != NEVER
+
+    def permit(self, nonce: bytes) -> CloseAndRestore:
+        """Seal the permission to close, with the counter's deadline. Raises LocalError without it."""
+        load = self.load
+        if load is None or not self.may_permit:
+            raise LocalError("this medium may not permit closing")
+        plain = ControlOrder(_PERMIT_CLOSING, 0, load.until).plain
+        return CloseAndRestore(ciphers.seal_order(self._key(), nonce, _CONTROL, plain))
+
+    def keep(self, run_information: bytes, mac: bytes) -> RunInformation:
+        """Keep what the meter told; never something that is older.
+
+        Raises:
+            DecodeError: no run information, or that of another meter.
+            LocalError: nothing was loaded yet.
+        """
+        told = RunInformation.from_bytes(run_information)
+        if told.meter != self.meter:
+            raise DecodeError("bad_value", "the run information is that of another meter")
+        load = self.load
+        if load is None:
+            raise LocalError("this medium carries no load")
+        before = self.usage
+        known = 0 if before is None else RunInformation.from_bytes(before.run_information).count
+        if told.count >= known:
+            self._usage.write(Usage(load.nonce, run_information, mac).to_bytes())
+        return told
+
+    def _key(self) -> bytes:
+        if self._session is None:
+            raise LocalError("no session with the meter is open")
+        return self._session
+
+    def _mac(self, nonce: bytes, header: bytes, data: bytes) -> bytes:
+        return ciphers.mac(self._key(), nonce, header, data)
+
+    def _file_mac(self, nonce: bytes, offset: int, data: bytes) -> bytes:
+        return self._mac(nonce, update_header(PARAMETERS, offset, len(data)), data)
