@@ -1,0 +1,154 @@
+"""The master crypto of a counter in software, with a book of its own that it writes before it signs.
+
+The book is not the counter's: it lies in another file, its entries carry a key that the counter does not have, and
+each names the end of the sales ledger at that moment. So a sale that was removed, a ledger that was put back
+and a signature that nobody has sold stand out (``kwhub.prepay.vending.reconcile``).
+"""
+
+import hmac
+import json
+import sqlite3
+import stat
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from kwhub.domain.errors import ConfigError, LocalError, Refusal
+from kwhub.prepay.keys import MasterKeys, factor_of
+from kwhub.prepay.master import Login, Recharge, SoftwareMaster
+from kwhub.prepay.medium_load import NOTHING, Load, MediumMaster
+from kwhub.prepay.vending import GENESIS, Entry, Signature, first_bad, linked
+
+__all__ = ["CountingMaster", "read_roots"]
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS book (
+    number INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, content TEXT NOT NULL,
+    previous TEXT NOT NULL, digest TEXT NOT NULL) STRICT
+"""
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_LABEL = b"kwhub book of signatures"
+
+
+def read_roots(path: Path) -> dict[int, bytes]:
+    """Read root keys: lines of a version and 32 hexadecimal digits, or the digits alone for version 1.
+
+    Raises:
+        ConfigError: others may read the file, or it says something else. No error shows what it says.
+    """
+    if path.stat().st_mode & _OTHERS:
+        raise ConfigError("others may read it: give it mode 0600 (chmod 600)", file=str(path))
+    roots: dict[int, bytes] = {}
+    for line, text in enumerate(path.read_text("ascii", "replace").splitlines(), 1):
+        words = text.split()
+        if not words or words[0].startswith("#"):
+            continue
+        version, digits = words if len(words) == 2 else ("1", words[0])
+        try:
+            roots[int(version)] = bytes.fromhex(digits)
+        except ValueError:
+            raise ConfigError("is not a version and a key", file=str(path), line=line) from None
+    try:
+        MasterKeys(roots)
+    except LocalError as error:
+        raise ConfigError(str(error), file=str(path)) from None
+    return roots
+
+
+class CountingMaster(SoftwareMaster):
+    """A master crypto that signs no purchase before it stands in its book, and no number for two amounts.
+
+    Args:
+        path: of the book.
+        roots: root keys by version.
+        draw: random bytes.
+        now: the present moment, UTC.
+        head: where the sales ledger ends.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        roots: dict[int, bytes],
+        draw: Callable[[int], bytes],
+        now: Callable[[], datetime],
+        head: Callable[[], str],
+    ) -> None:
+        super().__init__(MasterKeys(roots), draw)
+        self._key = hmac.digest(roots[min(roots)], _LABEL, "sha256")
+        self._now, self._head = now, head
+        self._book = sqlite3.connect(path, isolation_level=None)
+        self._book.execute("PRAGMA synchronous = EXTRA")
+        self._book.execute(_SCHEMA)
+
+    def close(self) -> None:
+        """Let go of the book."""
+        self._book.close()
+
+    def recharge(
+        self, login: Login, nonce: bytes, amount: int, count: int, customer: bytes
+    ) -> Recharge:
+        """Sign a purchase for a meter on the line; see ``MasterCrypto``.
+
+        Raises:
+            LocalError: as there.
+            Refusal: the number was signed for another amount.
+        """
+        self._write(login.factor[2:].hex(), count, amount)
+        return super().recharge(login, nonce, amount, count, customer)
+
+    def sign_load(self, meter: str, serial: bytes, challenge: bytes, load: Load) -> bytes:
+        """Sign a load for a medium, ``MediumMaster.sign``. Raises as ``recharge``."""
+        given = MediumMaster(self).sign(factor_of(meter), serial, challenge, load)
+        if load.kind != NOTHING:
+            self._write(meter, load.count, load.amount)
+        return given
+
+    def _write(self, meter: str, count: int, amount: int) -> None:
+        """Idempotent, so that whoever lost an answer may ask again."""
+        self._book.execute("BEGIN IMMEDIATE")
+        try:
+            if not self._holds(meter, count, amount):
+                self._append(meter, count, amount)
+            self._book.execute("COMMIT")
+        except BaseException:
+            if self._book.in_transaction:
+                self._book.rollback()
+            raise
+
+    def _holds(self, meter: str, count: int, amount: int) -> bool:
+        """Whether it was signed before. Raises Refusal: for another amount."""
+        amounts = {
+            each.amount for each in self.signatures if (each.meter, each.count) == (meter, count)
+        }
+        if amounts - {amount}:
+            raise Refusal((f"number {count} was signed for another amount",))
+        return bool(amounts)
+
+    def _append(self, meter: str, count: int, amount: int) -> None:
+        entries = self._entries
+        previous = entries[-1].digest if entries else GENESIS
+        content = {"meter": meter, "count": count, "amount": amount, "head": self._head()}
+        text, at = json.dumps(content, sort_keys=True), self._now().isoformat()
+        entry = linked(len(entries) + 1, at, "purchase", text, previous, key=self._key)
+        row = (entry.number, entry.at, entry.kind, entry.content, entry.previous, entry.digest)
+        self._book.execute("INSERT INTO book VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    @property
+    def _entries(self) -> list[Entry]:
+        return [Entry(*row) for row in self._book.execute("SELECT * FROM book ORDER BY number")]
+
+    @property
+    def signatures(self) -> list[Signature]:
+        """Everything that was signed."""
+        return [Signature(**json.loads(entry.content)) for entry in self._entries]
+
+    def has_signed(self, meter: str, count: int) -> bool:
+        """Whether a number was ever signed."""
+        return any((each.meter, each.count) == (meter, count) for each in self.signatures)
+
+    def verify(self) -> str | None:
+        """Name the first bad row of the book; None when there is none."""
+        bad = first_bad(self._entries, key=self._key)
+        return None if bad is None else f"signature {bad}"

@@ -1,0 +1,159 @@
+"""The counter: sells onto a medium, takes usage back, cancels, compares the books.
+
+Every step may be done again after a power cut; the reference of the payment makes it the same sale.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from kwhub.domain.errors import Refusal
+from kwhub.headend.vending_crypto import CountingMaster
+from kwhub.headend.vending_store import VendingStore
+from kwhub.prepay.keys import factor_of
+from kwhub.prepay.medium_element import MediumElement
+from kwhub.prepay.medium_load import (
+    NEVER,
+    NOTHING,
+    OPENS,
+    RECHARGES,
+    Load,
+    MediumMaster,
+    parameters_for,
+)
+from kwhub.prepay.run_information import RunInformation
+from kwhub.prepay.vending import (
+    COUNT_MAX,
+    Finding,
+    HeadRoom,
+    Purchase,
+    State,
+    head_room,
+    reconcile,
+)
+
+__all__ = ["Collected", "Desk"]
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a medium has brought back."""
+
+    told: RunInformation
+    confirmed: list[Purchase]
+    room: HeadRoom  #: of the meter's purchase numbers
+
+
+class Desk:
+    """One counter.
+
+    Args:
+        store: its books.
+        crypto: signs.
+        now: the present moment, UTC.
+    """
+
+    def __init__(
+        self, store: VendingStore, crypto: CountingMaster, now: Callable[[], datetime]
+    ) -> None:
+        self.store, self.crypto, self._now = store, crypto, now
+
+    def issue(self, medium: MediumElement, meter: str, serial: bytes) -> None:
+        """Pair a blank medium with a meter and its customer, and let it read. Raises as its parts."""
+        customer = bytes.fromhex(self.store.customer_of(meter).number)
+        number = bytes.fromhex(meter)
+        pair = self.crypto.pair_key(factor_of(meter), serial)
+        medium.issue(serial, pair, number, customer)
+        if medium.load is None:
+            nonce = _nonce(serial.hex())
+            self._put(medium, Load(NOTHING, 0, 0, nonce, parameters_for(number, customer)))
+
+    def sell(
+        self,
+        medium: MediumElement,
+        amount: int,
+        operator: str,
+        payment: str,
+        until: bytes = NEVER,
+    ) -> Purchase:
+        """Sell to whom the medium belongs; the same payment again loads the same purchase again.
+
+        Args:
+            medium: issued.
+            amount: hundredths.
+            operator: who sells.
+            payment: its reference.
+            until: the medium may permit closing until then, see ``Load.until``.
+
+        Raises:
+            LocalError, Refusal: as ``VendingStore.reserve``; or the purchase was cancelled or is in.
+        """
+        meter = medium.meter.hex()
+        purchase = self.store.reserve(meter, amount, operator, payment, self._now())
+        if purchase.state not in (State.RESERVED, State.ISSUED):
+            raise Refusal((f"the purchase is {purchase.state}",))
+        kind = OPENS if purchase.count == 1 else RECHARGES
+        parameters = parameters_for(medium.meter, bytes.fromhex(purchase.customer))
+        load = Load(kind, amount, purchase.count, _nonce(payment), parameters, until)
+        self._put(medium, load)
+        return self.store.issued(purchase, self._now())
+
+    def _put(self, medium: MediumElement, load: Load) -> None:
+        meter, challenge = medium.meter.hex(), medium.challenge()
+        given = self.crypto.sign_load(meter, medium.serial, challenge, load)
+        receipt = medium.take(load.to_bytes(), given)
+        taken = MediumMaster(self.crypto).has_taken(
+            factor_of(meter), medium.serial, challenge, load, receipt
+        )
+        if not taken:
+            raise Refusal(("the medium has not signed for its load",))
+
+    def collect(self, medium: MediumElement) -> Collected:
+        """Take the usage that a medium has brought back.
+
+        Raises:
+            Refusal: it has none, or one that the meter has not signed, or an old one.
+        """
+        usage, load, meter = medium.usage, medium.load, medium.meter.hex()
+        if usage is None or load is None:
+            raise Refusal(("the medium was not at its meter since it was loaded",))
+        nonce = _nonce(self._reference(meter, load.count) or medium.serial.hex())
+        factor = factor_of(meter)
+        if not MediumMaster(self.crypto).is_genuine(factor, medium.serial, nonce, usage):
+            raise Refusal(("the meter has not signed this usage",))
+        told = RunInformation.from_bytes(usage.run_information)
+        confirmed = self.store.saw_count(meter, told.count, self._now())
+        return Collected(told, confirmed, head_room(told.count, COUNT_MAX))
+
+    def _reference(self, meter: str, count: int) -> str | None:
+        places = {(each.meter, each.count): each.payment for each in self.store.purchases}
+        return places.get((meter, count))
+
+    def cancel(self, payment: str) -> Purchase:
+        """Take back what is not in the meter. Raises as ``VendingStore.cancel``."""
+        purchase = self.store.purchase(payment)
+        signed = self.crypto.has_signed(purchase.meter, purchase.count)
+        return self.store.cancel(payment, self._now(), is_signed=signed)
+
+    def reconcile(self, payments: Mapping[str, int] | None = None) -> list[Finding]:
+        """Check every chain, then compare the books; empty when all is well.
+
+        Args:
+            payments: hundredths by reference, from whoever takes the money.
+        """
+        broken = [
+            Finding("changed", "", 0, f"{row} was changed, removed or put in")
+            for row in (self.store.verify(), self.crypto.verify())
+            if row is not None
+        ]
+        heads = [entry.digest for entry in self.store.ledger]
+        found = reconcile(
+            self.store.purchases, self.crypto.signatures, self.store.counts, payments, heads
+        )
+        return broken + found
+
+
+def _nonce(reference: str) -> bytes:
+    """Four bytes that tell the usage of one load from that of any other."""
+    return hashlib.sha256(b"kwhub usage " + reference.encode()).digest()[:4]
