@@ -38,6 +38,7 @@ GROUPS: dict[str, str] = {
     "bench": "The bench that judges infrared ports.",
     "simulate": "Whole areas on virtual time.",
     "token": "Prepayment tokens of twenty digits (STS).",
+    "vend": "Prepayment counter: sells through a medium, keeps the books.",
 }
 """Name of a group of commands and one line for the overview."""
 
@@ -62,6 +63,15 @@ GROUPED: tuple[tuple[str, str, str], ...] = (
     ("simulate", "area", "kwhub.cli.area:simulate_area"),
     ("token", "decode", "kwhub.cli.token:decode_token"),
     ("token", "issue", "kwhub.cli.token:issue_token"),
+    ("vend", "customer", "kwhub.cli.vend:add_customer"),
+    ("vend", "price", "kwhub.cli.vend:set_price"),
+    ("vend", "issue", "kwhub.cli.vend:issue_medium"),
+    ("vend", "sell", "kwhub.cli.vend:sell_purchase"),
+    ("vend", "collect", "kwhub.cli.vend:collect_usage"),
+    ("vend", "cancel", "kwhub.cli.vend:cancel_purchase"),
+    ("vend", "receipt", "kwhub.cli.vend:show_receipt"),
+    ("vend", "reconcile", "kwhub.cli.vend:reconcile_books"),
+    ("vend", "verify", "kwhub.cli.vend:verify_ledger"),
 )
 """Group, name of the command in it, and its function."""
 

@@ -1,0 +1,377 @@
+"""``kwhub vend``: sell to cost-control meters through a medium, and keep the books."""
+
+import csv
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Final
+
+from cyclopts import Parameter
+
+from kwhub.cli.output import (
+    ZH,
+    Exit,
+    JsonFlag,
+    LanguageOption,
+    complain,
+    pick_language,
+    print_json,
+    say,
+)
+from kwhub.domain.errors import ConfigError, LocalError
+from kwhub.headend.vending_crypto import CountingMaster, read_roots
+from kwhub.headend.vending_desk import Desk
+from kwhub.headend.vending_store import Customer, VendingStore
+from kwhub.prepay.medium_element import MEDIUM_BYTES, MediumElement
+from kwhub.prepay.vending import HeadRoom, Limits, Purchase, State
+from kwhub.runtime.clock import SystemClock
+from kwhub.sim.prepay_file import FileMemory
+
+__all__ = [
+    "add_customer",
+    "cancel_purchase",
+    "collect_usage",
+    "issue_medium",
+    "reconcile_books",
+    "sell_purchase",
+    "set_price",
+    "show_receipt",
+    "verify_ledger",
+]
+
+StoreOption = Annotated[Path, Parameter(name="--store", help="The sales ledger, an SQLite file.")]
+BookOption = Annotated[
+    Path | None,
+    Parameter(name="--book", help="The book of the master crypto; otherwise beside the ledger."),
+]
+KeyOption = Annotated[
+    Path | None,
+    Parameter(
+        name="--root-key",
+        help="File with the root keys, mode 0600: lines of a version and 32 hexadecimal digits. "
+        "Without it: the file named by the environment variable KWHUB_ROOT_KEY.",
+    ),
+]
+MediumOption = Annotated[Path, Parameter(name="--medium", help="Memory of the medium, a file.")]
+LimitOption = Annotated[str, Parameter(help="The most for one sale, customer or operator and day.")]
+
+_STORE = Path("vending.sqlite")
+_CENT = Decimal("0.01")
+_STATES: Final = {
+    State.RESERVED: "已占号",
+    State.ISSUED: "已发出",
+    State.CONFIRMED: "已到表",
+    State.CANCELLED: "已撤销",
+}
+
+
+@contextmanager
+def _books(store: Path, limits: Limits | None = None) -> Iterator[VendingStore]:
+    opened = VendingStore(store, limits)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@contextmanager
+def _desk(
+    store: Path, book: Path | None, root_key: Path | None, limits: Limits | None = None
+) -> Iterator[Desk]:
+    named = root_key or (Path(name) if (name := os.environ.get("KWHUB_ROOT_KEY")) else None)
+    if named is None:
+        raise ConfigError("give --root-key, or name the file in KWHUB_ROOT_KEY")
+    roots, now = read_roots(named), SystemClock().now
+    with _books(store, limits) as books:
+        place = book or store.with_suffix(".book.sqlite")
+        crypto = CountingMaster(place, roots, secrets.token_bytes, now, lambda: books.head)
+        try:
+            yield Desk(books, crypto, now)
+        finally:
+            crypto.close()
+
+
+@contextmanager
+def _medium(path: Path, *, blank: bool = False) -> Iterator[MediumElement]:
+    if not (blank or path.is_file()):
+        raise ConfigError("there is no such medium: issue one first", file=str(path))
+    memory = FileMemory(path, MEDIUM_BYTES)
+    try:
+        yield MediumElement(memory, secrets.token_bytes)
+    finally:
+        memory.close()
+
+
+def _hundredths(text: str) -> int:
+    try:
+        value = Decimal(text)
+        cents = value / _CENT
+    except InvalidOperation:
+        raise LocalError(f"{text!r} is not an amount") from None
+    if not value.is_finite() or cents != cents.to_integral_value() or cents < 0:
+        raise LocalError(f"{text!r} is not an amount with at most two decimals")
+    return int(cents)
+
+
+def _money(hundredths: int) -> str:
+    return str((Decimal(hundredths) * _CENT).quantize(_CENT))
+
+
+def _as_json(purchase: Purchase) -> dict[str, object]:
+    return asdict(purchase) | {"amount": _money(purchase.amount)}
+
+
+def _tell(purchase: Purchase, *, json: bool) -> int:
+    if json:
+        print_json(_as_json(purchase))
+    elif pick_language() == ZH:
+        state = _STATES[purchase.state]
+        say(f"表 {purchase.meter} 第 {purchase.count} 次购电 {_money(purchase.amount)}：{state}")
+    else:
+        amount = _money(purchase.amount)
+        say(f"meter {purchase.meter}: purchase {purchase.count}, {amount}: {purchase.state}")
+    return Exit.OK
+
+
+def add_customer(
+    number: str, meter: str, name: str, *, store: StoreOption = _STORE, json: JsonFlag = False
+) -> int:
+    """Take a customer in; number and meter have 12 digits each.
+
+    A meter belongs to one customer. Example:
+
+        kwhub vend customer 000000012345 202611200001 Wang
+    """
+    customer = Customer(number, meter, name)
+    with _books(store) as books:
+        books.add_customer(customer, SystemClock().now())
+    if json:
+        print_json(asdict(customer))
+    else:
+        say(f"{number} {name}: {meter}")
+    return Exit.OK
+
+
+def set_price(
+    tariff: str, price: str, *, store: StoreOption = _STORE, json: JsonFlag = False
+) -> int:
+    """Set what a kWh costs from now on; four decimals at most.
+
+    Earlier prices stay in the ledger. Example:
+
+        kwhub vend price day 0.5600
+    """
+    try:
+        units = Decimal(price) * 10_000
+    except InvalidOperation:
+        raise LocalError(f"{price!r} is not a price") from None
+    if not units.is_finite() or units != units.to_integral_value():
+        raise LocalError(f"{price!r} is not a price with at most four decimals")
+    with _books(store) as books:
+        books.set_price(tariff, int(units), SystemClock().now())
+        prices = {name: str(Decimal(each) / 10_000) for name, each in books.prices.items()}
+    if json:
+        print_json(prices)
+    else:
+        for name, each in prices.items():
+            say(f"{name}: {each}")
+    return Exit.OK
+
+
+def issue_medium(
+    meter: str,
+    *,
+    medium: MediumOption,
+    store: StoreOption = _STORE,
+    book: BookOption = None,
+    root_key: KeyOption = None,
+    json: JsonFlag = False,
+) -> int:
+    """Pair a blank medium with a meter and its customer.
+
+    The same medium may be issued again to the same meter, and to no other. Example:
+
+        kwhub vend issue 202611200001 --medium wang.medium --root-key root.key
+    """
+    with _desk(store, book, root_key) as desk, _medium(medium, blank=True) as element:
+        serial = element.serial if element.is_issued else secrets.token_bytes(8)
+        desk.issue(element, meter, serial)
+        told = {"meter": meter, "medium": serial.hex(), "customer": element.customer.hex()}
+    if json:
+        print_json(told)
+    else:
+        say(f"{told['medium']}: {meter}, {told['customer']}")
+    return Exit.OK
+
+
+def sell_purchase(
+    amount: str,
+    *,
+    payment: Annotated[str, Parameter(help="Reference of the payment; again is the same sale.")],
+    medium: MediumOption,
+    operator: str,
+    store: StoreOption = _STORE,
+    book: BookOption = None,
+    root_key: KeyOption = None,
+    limit_sale: LimitOption = "1000",
+    limit_customer: LimitOption = "2000",
+    limit_operator: LimitOption = "50000",
+    json: JsonFlag = False,
+) -> int:
+    """Sell to the customer of a medium and load the purchase onto it.
+
+    After a power cut give the same command again: the payment makes it the same sale. Example:
+
+        kwhub vend sell 50.00 --payment R-1 --medium wang.medium --operator ann --root-key root.key
+    """
+    limits = Limits(*map(_hundredths, (limit_sale, limit_customer, limit_operator)))
+    with _desk(store, book, root_key, limits) as desk, _medium(medium) as element:
+        purchase = desk.sell(element, _hundredths(amount), operator, payment)
+    return _tell(purchase, json=json)
+
+
+def collect_usage(
+    *,
+    medium: MediumOption,
+    store: StoreOption = _STORE,
+    book: BookOption = None,
+    root_key: KeyOption = None,
+    json: JsonFlag = False,
+) -> int:
+    """Take the usage that a medium has brought back from its meter, and confirm what that covers.
+
+    Usage that the meter has not signed, or that is older than what is known, is refused. Example:
+
+        kwhub vend collect --medium wang.medium --root-key root.key
+    """
+    with _desk(store, book, root_key) as desk, _medium(medium) as element:
+        seen = desk.collect(element)
+    told = seen.told
+    if json:
+        confirmed = [_as_json(each) for each in seen.confirmed]
+        facts = {"meter": told.meter.hex(), "count": told.count, "money": _money(told.money)}
+        print_json(facts | {"confirmed": confirmed, "numbers_left": seen.room})
+    else:
+        for each in seen.confirmed:
+            _tell(each, json=False)
+        words = ("剩余", "次") if pick_language() == ZH else ("left", "purchases")
+        say(f"{told.meter.hex()}: {words[0]} {_money(told.money)}, {words[1]} {told.count}")
+    if seen.room is not HeadRoom.ENOUGH:
+        complain(f"meter {told.meter.hex()} runs out of purchase numbers: exchange it")
+    return Exit.OK
+
+
+def cancel_purchase(
+    payment: str,
+    *,
+    store: StoreOption = _STORE,
+    book: BookOption = None,
+    root_key: KeyOption = None,
+    json: JsonFlag = False,
+) -> int:
+    """Cancel a purchase that the meter has not got; its usage must have been collected since.
+
+    Its number stays bound to its amount. Example:
+
+        kwhub vend cancel R-1 --root-key root.key
+    """
+    with _desk(store, book, root_key) as desk:
+        purchase = desk.cancel(payment)
+    return _tell(purchase, json=json)
+
+
+def show_receipt(
+    payment: str,
+    *,
+    store: StoreOption = _STORE,
+    language: LanguageOption = None,
+    json: JsonFlag = False,
+) -> int:
+    """Show the receipt of a payment.
+
+    It needs no key. Example:
+
+        kwhub vend receipt R-1 --language zh
+    """
+    with _books(store) as books:
+        purchase = books.purchase(payment)
+        name = books.customer_of(purchase.meter).name
+    if json:
+        print_json(_as_json(purchase) | {"name": name})
+        return Exit.OK
+    is_zh = pick_language(language) == ZH
+    rows = (
+        ("收据", "Receipt", payment),
+        ("用户", "Customer", f"{purchase.customer} {name}"),
+        ("电表", "Meter", purchase.meter),
+        ("购电次数", "Purchase", str(purchase.count)),
+        ("金额", "Amount", _money(purchase.amount)),
+        ("操作员", "Operator", purchase.operator),
+        ("状态", "State", _STATES[purchase.state] if is_zh else purchase.state),
+    )
+    for zh, en, value in rows:
+        say(f"{zh if is_zh else en}: {value}")
+    return Exit.OK
+
+
+def reconcile_books(
+    *,
+    payments: Annotated[
+        Path | None, Parameter(help="CSV file of payments: reference, amount; no heading.")
+    ] = None,
+    store: StoreOption = _STORE,
+    book: BookOption = None,
+    root_key: KeyOption = None,
+    json: JsonFlag = False,
+) -> int:
+    """Compare sales, signatures, meters and payments; the exit code is 1 when they differ. Run it every hour.
+
+    Findings have stable names for programs. Example:
+
+        kwhub vend reconcile --payments payments.csv --root-key root.key
+    """
+    paid = None if payments is None else _read_payments(payments)
+    with _desk(store, book, root_key) as desk:
+        findings = desk.reconcile(paid)
+    if json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for each in findings:
+            say(f"{each.kind} {each.meter} {each.count or ''}: {each.detail}")
+        if not findings:
+            say("各账一致" if pick_language() == ZH else "the books agree")
+    return Exit.NO if findings else Exit.OK
+
+
+def _read_payments(path: Path) -> dict[str, int]:
+    paid: dict[str, int] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for line, row in enumerate(csv.reader(file), 1):
+            if len(row) != 2 or row[0] in paid:
+                raise ConfigError(
+                    "is not a reference of its own and an amount", file=str(path), line=line
+                )
+            paid[row[0]] = _hundredths(row[1])
+    return paid
+
+
+def verify_ledger(*, store: StoreOption = _STORE, json: JsonFlag = False) -> int:
+    """Check the chain of the sales ledger; names the first bad row, with exit code 1.
+
+    It needs no key. Example:
+
+        kwhub vend verify
+    """
+    with _books(store) as books:
+        bad, entries = books.verify(), len(books.ledger)
+    if json:
+        print_json({"entries": entries, "bad": bad})
+    elif bad is not None:
+        complain(f"{bad} was changed, removed or put in")
+    else:
+        say(f"{entries} 条，完好" if pick_language() == ZH else f"{entries} entries, all well")
+    return Exit.OK if bad is None else Exit.NO
