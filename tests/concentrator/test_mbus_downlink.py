@@ -174,7 +174,7 @@ def test_a_site_without_rs_485():
         ("point = 1001", "point = 502", "module[0].meter[0].point"),
         ('"12345678"', '"5"', "mbus[0].meter[1].address"),
         ('"12345678"', '"1234567"', "mbus[0].meter[1].address"),
-        ("serial:/dev/ttyS3", "serial:/dev/ttyS3", "module[0].address"),
+        ("serial:/dev/ttyS3", "wire:/dev/ttyS3", "module[0].address"),
         ('kind = "heat"', 'kind = "beer"', "mbus[0].meter[1].kind"),
     ],
 )
