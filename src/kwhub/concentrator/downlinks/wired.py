@@ -12,16 +12,21 @@ from kwhub.concentrator.line import Habits, Line
 from kwhub.concentrator.outbox import Batch
 from kwhub.concentrator.plan import Due, Ledger, Plan, PlannedMeter
 from kwhub.concentrator.shown import Shown
-from kwhub.domain.answer_times import AnswerTimes
+from kwhub.domain.answer_times import ANSWER_TIMEOUT_LEAST_S, AnswerTimes
 from kwhub.domain.errors import LinkDown
 from kwhub.domain.machine import Conversation
+from kwhub.links.address import parse
 from kwhub.links.base import Link
 from kwhub.protocols.dlt645.session import Role, Session
 from kwhub.protocols.gdw1376.afn_10 import Forward
 
-__all__ = ["WireBus", "WiredBus"]
+__all__ = ["LEAST_WAIT_ON_A_WIRE_S", "WireBus", "WiredBus"]
 
 T = TypeVar("T")
+
+LEAST_WAIT_ON_A_WIRE_S = 0.6
+"""Shortest wait for an answer on a port of this machine: the 0.5 s that DL/T 645-2007, clause 5.1, gives a
+meter, and what a driver takes to hand over. Ways through converters keep the longer one of AnswerTimes."""
 
 
 class WiredBus(Bus):
@@ -92,7 +97,7 @@ class WireBus(WiredBus):
     settings: BusSettings
 
     def __init__(self, settings: BusSettings, plan: Plan, parts: Parts) -> None:
-        self.answer_times = AnswerTimes(settings.answer_timeout_s)
+        self.answer_times = _answer_times(settings)
         super().__init__(settings, plan, parts)
 
     async def read_now(self, meter: PlannedMeter) -> Sequence[Shown]:
@@ -101,7 +106,7 @@ class WireBus(WiredBus):
 
     def _habits(self) -> Habits:
         settings = self.settings
-        self.answer_times = AnswerTimes(settings.answer_timeout_s)
+        self.answer_times = _answer_times(settings)
         return Habits(self._session, settings.baud, settings.attempts)
 
     def _session(self, address: str) -> Session:
@@ -111,3 +116,10 @@ class WireBus(WiredBus):
             baud=self.settings.baud,
             deviations=self.settings.deviations(address),
         )
+
+
+def _answer_times(settings: BusSettings) -> AnswerTimes:
+    """Nothing is known yet of how fast the meters answer."""
+    direct = parse(settings.address).scheme == "serial"
+    least_s = LEAST_WAIT_ON_A_WIRE_S if direct else ANSWER_TIMEOUT_LEAST_S
+    return AnswerTimes(settings.answer_timeout_s, least_s=least_s)
