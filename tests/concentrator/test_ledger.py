@@ -206,6 +206,7 @@ def test_the_command_says_what_is_missing_one_by_one(tmp_path, capsys):
         await world.until(hours=2, minutes=5)
         await world.stop()
         arguments = ["--first", "2026-03-02", "--last", "2026-03-02", "--point", str(dead.point)]
+        capsys.readouterr()  # the log of the concentrator in this process
         assert run(["concentrator", "ledger", str(path), "--each", "--json", *arguments]) == 1
         curve = json.loads(capsys.readouterr().out)["lines"][0]
         assert {one["cause"] for one in curve["missing"]} == {"silent"}

@@ -35,6 +35,7 @@ async def concentrator(tmp_path):
 async def test_what_is_fetched(concentrator):
     concentrator.counters.buses["bus-1"].requests = 17
     concentrator.counters.uplink.way = "uplink"
+    concentrator.counters.watch.clocks_told = 5
     server = await serve_metrics(concentrator, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     head, _, body = (await fetch(port)).partition("\r\n\r\n")
@@ -46,6 +47,7 @@ async def test_what_is_fetched(concentrator):
     }
     assert samples["kwhub_bus_requests_total", "bus-1"] == 17
     assert samples["kwhub_meters",] == 4
+    assert samples["kwhub_meter_clocks_told_total",] == 5
     assert samples["kwhub_way_used", "uplink"] == 1
     assert samples["kwhub_uplink_logged_in",] == 0
     assert samples["kwhub_store_limit_bytes",] == 1 << 30

@@ -215,7 +215,6 @@ def test_what_it_is_and_what_it_can(tmp_path):
         several = await ask(9, Unit(P0, (4, 5, 8)))
         assert [unit.functions for unit in several.units] == [(4,), (5,), (8,)]
         assert isinstance(await ask(9, Unit(P0, (6,))), Denied)
-        assert isinstance(await ask(1, Unit(P0, (1,))), Denied)
         assert isinstance(await ask(8, Unit(P0, (1,))), Denied)
         await world.stop()
 

@@ -70,6 +70,10 @@ def test_a_disk_that_takes_nothing_for_hours(tmp_path, trouble, words):
         assert silence.logged_in  # the head-end may still ask
         disk.mend()
         await world.until(hours=8, minutes=30)
+        events = world.concentrator.events
+        told_of = events.between(0, events.counters()[1], important=False)
+        faults = [event.record for event in told_of if event.record.code == 21]
+        assert [record.body[-1] for record in faults] == [1]  # the memory
         await world.stop()
         assert world.planned(hours(8)) - world.delivered() == _live_only(world, 3, 6)
         assert world.invented() == []

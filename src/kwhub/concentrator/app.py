@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
@@ -17,7 +17,8 @@ from kwhub.concentrator.database import Opener, StoreError, open_file
 from kwhub.concentrator.denials import DENIED
 from kwhub.concentrator.downlinks.make import make_bus
 from kwhub.concentrator.events import Events
-from kwhub.concentrator.events_notes import Notes
+from kwhub.concentrator.events_notes import TERMINAL_POINT, Note, Notes
+from kwhub.concentrator.events_records import store_fault
 from kwhub.concentrator.events_watch import MeterWatch
 from kwhub.concentrator.ledger_wishes import Wishes
 from kwhub.concentrator.outbox import ROWS_PER_PRUNE_MAX, Outbox
@@ -101,8 +102,7 @@ class Concentrator:
         self.notes = Notes(self.outbox.database, self.archive)
         self.meter_watch = self._make_meter_watch()
         self.uplink = self._make_uplink(open_link, rights or load_rights(config.head_end))
-        again = self.uplink.news.set
-        self.watch = Watch(self.outbox, self.size, clock, self._log, again=again)
+        self.watch = Watch(self.outbox, self.size, clock, self._log, again=self._store_is_back)
         self.uplink.store_failed = self.watch.store_failed
 
     @property
@@ -227,6 +227,13 @@ class Concentrator:
         for bus in self.buses:
             if any(meter.point == point for meter in bus.meters):
                 bus.renew()
+
+    def _store_is_back(self, failed_at: datetime) -> None:
+        """The head-end is told of the trouble now that a record of it can be kept."""
+        fault = store_fault(failed_at.astimezone(self.config.concentrator.tzinfo))
+        now = int(self._clock.now().timestamp())
+        self.notes.keep(Note(TERMINAL_POINT, now, [fault]))
+        self.uplink.news.set()
 
     def _on_readings(self) -> None:
         self.uplink.news.set()

@@ -14,7 +14,11 @@ from kwhub.concentrator.events import insert_event
 from kwhub.concentrator.events_importance import DEFAULT_IMPORTANCE, EVENTS_FUNCTION, Importance
 from kwhub.protocols.gdw1376.event_records import EventRecord
 
-__all__ = ["Abnormal", "Note", "Notes", "Words", "importance_of"]
+__all__ = ["TERMINAL_POINT", "Abnormal", "Note", "Notes", "Words", "importance_of"]
+
+
+TERMINAL_POINT = 0
+"""Of notes about the concentrator itself."""
 
 
 class Words(NamedTuple):

@@ -25,12 +25,14 @@ __all__ = [
     "meter_fault",
     "phase_order",
     "reading_failed",
+    "store_fault",
     "words_changed",
 ]
 
 _OPEN, _REVERSED, _FAILED, _LOST, _ABOVE, _BELOW = 2, 3, 1, 2, 1, 2  # D7-D6
 _BATTERY, _INNER, _POWER_DOWN, _PROGRAMMED = 0x10, 0x20, 0x08, 0x01  # flags of ERC 13
 _TABLES, _PARAMETERS = 0x01, 0x02  # flags of ERC 8
+_MEMORY = 1  # fault of ERC 21
 _TIME_DIGITS = 12
 
 _Maker = Callable[[datetime, bytes, int], EventRecord]
@@ -143,6 +145,11 @@ def reading_failed(
     """ERC 31: a meter that was not read for long, with what was read last."""
     body = _head(at, point_word(point, begins=begins))
     return EventRecord(31, body + A15.encode(last) + A14.encode(energy) + A11.encode(None))
+
+
+def store_fault(at: datetime) -> EventRecord:
+    """ERC 21: what is read could not be kept at a moment."""
+    return EventRecord(21, A15.encode(at) + bytes([_MEMORY]))
 
 
 def _moment(value: object) -> datetime | None:

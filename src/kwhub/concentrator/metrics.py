@@ -52,6 +52,12 @@ _UPLINK = (
     ("requests_denied", "Requests of the head-end that were denied."),
     ("events_reported", "Event records that the head-end confirmed."),
 )
+_WATCH = (
+    ("status_reads", "looks", "Times that the status words of a meter were read."),
+    ("events", "events", "Event records made of what meters told."),
+    ("clocks_told", "clocks_told", "Meters that were told the time."),
+    ("clocks_adjusted", "clocks_adjusted", "Of these, meters that took it."),
+)
 _WAY = (
     ("connects", "Connections made."),
     ("failures", "Connections that ended badly or could not be made."),
@@ -81,6 +87,8 @@ class Metrics(Collector):
             yield family
         for name, words in _UPLINK:
             yield CounterMetricFamily(f"kwhub_uplink_{name}", words, getattr(counters.uplink, name))
+        for name, field, words in _WATCH:
+            yield CounterMetricFamily(f"kwhub_meter_{name}", words, getattr(counters.watch, field))
         for name, words in _WAY:
             family = CounterMetricFamily(f"kwhub_way_{name}", words, labels=["way"])
             for way, each in counters.ways.items():

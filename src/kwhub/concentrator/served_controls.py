@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from kwhub.concentrator.archive import Archive
 from kwhub.concentrator.events import Events
 from kwhub.concentrator.served_current import REPORTS_FORBIDDEN
+from kwhub.concentrator.served_reset import FORGETTING, RESTART
 from kwhub.concentrator.served_rights import Rights
 from kwhub.domain.errors import LocalError, RemoteError
 from kwhub.domain.machine import Conversation
@@ -46,6 +47,9 @@ class Site(Protocol):
 
     def resume_reports(self) -> None:
         """Let the uplink follow what 05-F29 and 05-F37 say of unsolicited reports, at once."""
+
+    def reset(self, function: int) -> None:
+        """Carry out a reset of AFN 01. Raises StoreError: nothing was done."""
 
     async def talk(self, point: int, make: Callable[[str], Conversation[Any]]) -> Any:
         """Run a conversation with the meter at a point, whose address is given to ``make``.
@@ -90,6 +94,19 @@ class Controls:
         if make is None or item.point:
             raise LocalError(f"05-F{item.function} of p{item.point} is not served")
         make(item)
+
+    def reset(self, item: Item) -> None:
+        """Carry out an item of AFN 01.
+
+        Raises:
+            LocalError: it is not served; what forgets anything needs a password in the settings.
+            StoreError: it cannot be done.
+        """
+        if item.point or item.function not in {RESTART, *FORGETTING}:
+            raise LocalError(f"01-F{item.function} of p{item.point} is not served")
+        if item.function in FORGETTING and self._rights.password is None:
+            raise LocalError("without a password nobody may have everything forgotten")
+        self._site.reset(item.function)
 
     def relay(self, item: Item) -> Awaitable[None] | None:
         """The work for an order to a relay, None for any other order."""

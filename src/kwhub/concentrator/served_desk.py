@@ -31,6 +31,7 @@ from kwhub.protocols.gdw1376 import (
     afn_0d,
     afn_0e,
     afn_0f,
+    afn_01,
     afn_04,
     afn_05,
     afn_09,
@@ -92,6 +93,7 @@ class Desk:
         self._orders: Mapping[int, Callable[[Frame1376, datetime], Reply | Awaitable[Reply]]] = (
             MappingProxyType(
                 {
+                    afn_01.AFN: lambda frame, _: self._reset(frame),
                     afn_04.AFN: lambda frame, _: self._set(frame),
                     afn_05.AFN: lambda frame, _: self._control(frame),
                     afn_0f.AFN: self._file,
@@ -160,6 +162,11 @@ class Desk:
         if any(done for _, done in results):
             self._site.reload()
         return _verdict(frame, results)
+
+    def _reset(self, frame: Frame1376) -> Reply:
+        return _verdict(
+            frame, [(item, _attempt(self._controls.reset, item)) for item in _items(frame)]
+        )
 
     def _control(self, frame: Frame1376) -> Reply | Awaitable[Reply]:
         wanted = list(_items(frame))

@@ -14,6 +14,7 @@ from kwhub.concentrator.plan import Plan, PlannedMeter
 from kwhub.concentrator.served_controls import pause_name
 from kwhub.concentrator.served_current import REPORTS_FORBIDDEN
 from kwhub.concentrator.served_parameters import reading_rule, stations
+from kwhub.concentrator.served_reset import BUT_UPLINK, RESTART, forget
 from kwhub.concentrator.served_shelf import Shelf
 from kwhub.concentrator.site_clock import SiteClock
 from kwhub.concentrator.times import instant, wall
@@ -90,6 +91,18 @@ class RunningSite:
                 self._load(port)
         self._renew()
 
+    def reset(self, function: int) -> None:
+        """Begin anew with what the reset leaves, and with the settings file for the rest."""
+        if function == RESTART:
+            self._archive.ask_again([record.point for record in self._archive.records()])
+        else:
+            states = [pause_name(port) for port in self._buses]
+            if function != BUT_UPLINK:
+                states.append(REPORTS_FORBIDDEN)
+            forget(self._outbox.database, function, states)
+            self._archive.seed(self._config)
+        self.reload()
+
     def resume_reports(self) -> None:
         """Let the uplink go on, or stop it."""
         self._tune_uplink()
@@ -144,6 +157,7 @@ class RunningSite:
         configured = (self._config.uplink, self._config.standby)
         for way, settings in zip(uplink.ways, configured, strict=False):
             if settings is not None:
+                way.settings = settings
                 way.stations = stations(self._archive, settings.address)
         uplink.reports_allowed = not self._archive.state(REPORTS_FORBIDDEN)
         for row in self._archive.parameters(_UPLINK_PARAMETERS, 0):

@@ -5,6 +5,7 @@ Meters that fall silent, a store that cannot be written or is full, a disk that 
 
 import os
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ class Watch:
         clock: Clock,
         log: Any,
         *,
-        again: Callable[[], None] = lambda: None,
+        again: Callable[[datetime], None] = lambda _: None,
         free: Callable[[str], int] = free_bytes,
     ) -> None:
         """Begin with what the store knows: a restart tells nothing a second time.
@@ -72,7 +73,7 @@ class Watch:
             size: of it.
             clock: the machine's.
             log: told.
-            again: called when the store can be used again.
+            again: called when the store can be used again, with the moment at which the trouble began.
             free: free bytes on the disk of a folder.
         """
         self._outbox = outbox
@@ -85,6 +86,7 @@ class Watch:
         self.trouble = ""
         self.jumps = 0
         self._failed_at = 0.0
+        self._trouble_since = clock.now()
         self._disk_low = False
         self._ahead_s = self._wall_ahead_s()
 
@@ -114,6 +116,7 @@ class Watch:
                 "store cannot be used; nothing is lost, meters are asked again later",
                 error=str(error),
             )
+            self._trouble_since = self._clock.now()
         self.trouble = str(error)
         self._failed_at = self._clock.monotonic()
 
@@ -124,7 +127,7 @@ class Watch:
             connection.execute("INSERT OR REPLACE INTO state VALUES ('tried', 1)")
         self.trouble = ""
         self._log.warning("store can be used again")
-        self._again()
+        self._again(self._trouble_since)
 
     def _silent_now(self) -> dict[int, str]:
         return {
