@@ -192,7 +192,7 @@ def record_address(address: str, port: int) -> str:
     >>> record_address("12345678-KAM", 5), record_address("7", 5)
     ('000012345678', '000100500007')
     """
-    if len(address) == _METER_DIGITS:
+    if len(address) == _METER_DIGITS and address.isdecimal():
         return address
     if len(address) >= _NUMBER_DIGITS:
         return f"0000{address[:_NUMBER_DIGITS]}"
