@@ -38,6 +38,7 @@ GROUPS: dict[str, str] = {
     "bench": "The bench that judges infrared ports.",
     "simulate": "Whole areas on virtual time.",
     "token": "Prepayment tokens of twenty digits (STS).",
+    "medium": "The medium that carries purchases to meters.",
     "vend": "Prepayment counter: sells through a medium, keeps the books.",
 }
 """Name of a group of commands and one line for the overview."""
@@ -63,6 +64,8 @@ GROUPED: tuple[tuple[str, str, str], ...] = (
     ("simulate", "area", "kwhub.cli.area:simulate_area"),
     ("token", "decode", "kwhub.cli.token:decode_token"),
     ("token", "issue", "kwhub.cli.token:issue_token"),
+    ("medium", "visit", "kwhub.cli.medium:visit_meter"),
+    ("medium", "show", "kwhub.cli.medium:show_medium"),
     ("vend", "customer", "kwhub.cli.vend:add_customer"),
     ("vend", "price", "kwhub.cli.vend:set_price"),
     ("vend", "issue", "kwhub.cli.vend:issue_medium"),
