@@ -34,9 +34,8 @@ def played(capsys, tmp_path, text, *words):
 
 @pytest.mark.slow
 @pytest.mark.sim
-@pytest.mark.parametrize("seed", [1, 2])
-def test_an_area_with_all_troubles_loses_and_doubles_nothing(capsys, tmp_path, seed):
-    code, judged = played(capsys, tmp_path, SMALL, "--seed", str(seed))
+def test_an_area_with_all_troubles_loses_and_doubles_nothing(capsys, tmp_path):
+    code, judged = played(capsys, tmp_path, SMALL, "--seed", "2")
     assert judged["unexplained"] == judged["duplicates"] == judged["different"] == 0
     assert judged["not_at_headend"] == 0
     assert judged["at_headend"] == judged["got"]

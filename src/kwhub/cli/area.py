@@ -27,6 +27,7 @@ from kwhub.cli.output import (
     print_json,
     say,
 )
+from kwhub.cli.signals import interrupt_on_terminate
 from kwhub.concentrator.ledger_causes import CAUSES, Cause
 
 __all__ = ["simulate_area"]
@@ -81,6 +82,7 @@ def simulate_area(
     area = load_area(file)
     spoken = pick_language(language)
     configure("error")
+    interrupt_on_terminate()
     with folder_for_stores(keep) as folder:
         world = AreaWorld(area, seed, start=FIRST_MOMENT, folder=folder)
         meters = len(world.wired.places) + len(world.mbus) + len(world.behind)
