@@ -45,6 +45,25 @@ def outline(world, first, last):
     return Outline.of(lines), lines
 
 
+def kept_twice(world):
+    """Values that stand in the store more than once."""
+    with closing(open_to_read(world.config.concentrator.store)) as database:
+        return database.rows(
+            "SELECT point, meter, register, interval_s, at FROM reading"
+            " GROUP BY point, meter, register, interval_s, at HAVING count(*) > 1"
+        )
+
+
+def sent_again(frames):
+    """How many reports brought something that had been brought before."""
+    known: set[object] = set()
+    again = 0
+    for frame in frames:
+        again += not known.isdisjoint(frame)
+        known |= frame
+    return again
+
+
 @pytest.mark.slow
 def test_what_the_head_end_asks_for_is_fetched_from_before_the_ledger(tmp_path):
     """A fresh store with no history: curves and freezes of days ago come when they are asked for."""
@@ -121,6 +140,8 @@ def test_after_any_sequence_of_trouble_all_is_there_or_has_a_cause(tmp_path, see
         whole = end.replace(minute=0)
         assert world.delivered() >= world.planned(whole)  # every one of them is recoverable
         assert world.invented() == []
+        assert kept_twice(world) == []
+        assert sent_again(world.station.frames) <= step  # each trouble may cost one confirmation
         first, last = START.date() - timedelta(days=1), whole.date()
         total, lines = outline(world, first, last)
         assert Cause.UNKNOWN not in total.causes
