@@ -27,6 +27,15 @@ CREATE TABLE IF NOT EXISTS book (
     number INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, content TEXT NOT NULL,
     previous TEXT NOT NULL, digest TEXT NOT NULL) STRICT
 """
+_INDEX: Final = """
+CREATE INDEX IF NOT EXISTS by_number ON book (
+    json_extract(content, '$.meter'), json_extract(content, '$.count'))
+"""
+_OF_NUMBER: Final = """
+SELECT json_extract(content, '$.amount') FROM book
+WHERE json_extract(content, '$.meter') = ? AND json_extract(content, '$.count') = ?
+"""
+_LAST: Final = "SELECT number, digest FROM book ORDER BY number DESC LIMIT 1"
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _LABEL = b"kwhub book of signatures"
 
@@ -81,6 +90,7 @@ class CountingMaster(SoftwareMaster):
         self._book = sqlite3.connect(path, isolation_level=None)
         self._book.execute("PRAGMA synchronous = EXTRA")
         self._book.execute(_SCHEMA)
+        self._book.execute(_INDEX)
 
     def close(self) -> None:
         """Let go of the book."""
@@ -119,19 +129,17 @@ class CountingMaster(SoftwareMaster):
 
     def _holds(self, meter: str, count: int, amount: int) -> bool:
         """Whether it was signed before. Raises Refusal: for another amount."""
-        amounts = {
-            each.amount for each in self.signatures if (each.meter, each.count) == (meter, count)
-        }
+        amounts = self._amounts(meter, count)
         if amounts - {amount}:
             raise Refusal((f"number {count} was signed for another amount",))
         return bool(amounts)
 
     def _append(self, meter: str, count: int, amount: int) -> None:
-        entries = self._entries
-        previous = entries[-1].digest if entries else GENESIS
+        last = self._book.execute(_LAST).fetchone()
+        number, previous = last or (0, GENESIS)
         content = {"meter": meter, "count": count, "amount": amount, "head": self._head()}
         text, at = json.dumps(content, sort_keys=True), self._now().isoformat()
-        entry = linked(len(entries) + 1, at, "purchase", text, previous, key=self._key)
+        entry = linked(number + 1, at, "purchase", text, previous, key=self._key)
         row = (entry.number, entry.at, entry.kind, entry.content, entry.previous, entry.digest)
         self._book.execute("INSERT INTO book VALUES (?, ?, ?, ?, ?, ?)", row)
 
@@ -146,7 +154,10 @@ class CountingMaster(SoftwareMaster):
 
     def has_signed(self, meter: str, count: int) -> bool:
         """Whether a number was ever signed."""
-        return any((each.meter, each.count) == (meter, count) for each in self.signatures)
+        return bool(self._amounts(meter, count))
+
+    def _amounts(self, meter: str, count: int) -> set[int]:
+        return {amount for (amount,) in self._book.execute(_OF_NUMBER, (meter, count))}
 
     def verify(self) -> str | None:
         """Name the first bad row of the book; None when there is none."""

@@ -118,17 +118,13 @@ class Desk:
         usage, load, meter = medium.usage, medium.load, medium.meter.hex()
         if usage is None or load is None:
             raise Refusal(("the medium was not at its meter since it was loaded",))
-        nonce = _nonce(self._reference(meter, load.count) or medium.serial.hex())
+        nonce = _nonce(self.store.payment_of(meter, load.count) or medium.serial.hex())
         factor = factor_of(meter)
         if not MediumMaster(self.crypto).is_genuine(factor, medium.serial, nonce, usage):
             raise Refusal(("the meter has not signed this usage",))
         told = RunInformation.from_bytes(usage.run_information)
         confirmed = self.store.saw_count(meter, told.count, self._now())
         return Collected(told, confirmed, head_room(told.count, COUNT_MAX))
-
-    def _reference(self, meter: str, count: int) -> str | None:
-        places = {(each.meter, each.count): each.payment for each in self.store.purchases}
-        return places.get((meter, count))
 
     def cancel(self, payment: str) -> Purchase:
         """Take back what is not in the meter. Raises as ``VendingStore.cancel``."""

@@ -52,6 +52,8 @@ CREATE TABLE IF NOT EXISTS meter_count (
 CREATE TABLE IF NOT EXISTS ledger (
     number INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, content TEXT NOT NULL,
     previous TEXT NOT NULL, digest TEXT NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS by_payment ON ledger (kind, json_extract(content, '$.payment'));
+CREATE INDEX IF NOT EXISTS by_day ON purchase (substr(at, 1, 10));
 CREATE TRIGGER IF NOT EXISTS entries_stay BEFORE DELETE ON ledger
     BEGIN SELECT RAISE(ABORT, 'a ledger entry stays'); END;
 CREATE TRIGGER IF NOT EXISTS entries_stay_so BEFORE UPDATE ON ledger
@@ -254,6 +256,11 @@ class VendingStore:
         if not found:
             raise Refusal((f"payment {payment} is not known",))
         return found[0]
+
+    def payment_of(self, meter: str, count: int) -> str | None:
+        """What has paid for a number last; None when nothing has."""
+        found = self._select("meter = ? AND count = ?", meter, count)
+        return found[-1].payment if found else None
 
     @property
     def purchases(self) -> list[Purchase]:
