@@ -52,7 +52,14 @@ address = "{uplink}"
 [plan]
 history_days = 1
 """
-BUS = '[[bus]]\nname = "bus-{bus}"\naddress = "{address}"\nport = {port}\nbaud = 19200\n'
+BUS = """
+[[bus]]
+name = "bus-{bus}"
+address = "{address}"
+port = {port}
+baud = 19200
+answer_timeout_s = 30.0  # the simulated meters work out their past before their first answer
+"""
 METER = '[[bus.meter]]\naddress = "{address}"\npoint = {point}\n'
 
 
