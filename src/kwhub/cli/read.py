@@ -17,7 +17,7 @@ from kwhub.cli.read_rows import Wish
 from kwhub.cli.read_run import Form, Reading
 from kwhub.cli.read_watch import parse_period
 from kwhub.domain.answer_times import AnswerTimes
-from kwhub.domain.errors import KwhubError, LocalError
+from kwhub.domain.errors import KwhubError, LocalError, NoAnswer
 from kwhub.domain.readings import Register
 from kwhub.exchange.read import read_address
 from kwhub.exchange.read_whole import CHAPTERS, readable_families
@@ -185,7 +185,7 @@ class _Asker:
         *,
         strict: bool,
     ) -> int:
-        address = await driver.run(read_address()) if self.address is None else self.address
+        address = await _only_meter(driver) if self.address is None else self.address
         clock = SystemClock()
         reading = Reading(
             driver,
@@ -283,3 +283,15 @@ def _address(text: str) -> str:
     if not (text.isascii() and text.isdigit() and len(text) <= ADDRESS_DIGITS):
         raise LocalError(f"{text!r} is no meter address: it has up to {ADDRESS_DIGITS} digits")
     return text.zfill(ADDRESS_DIGITS)
+
+
+async def _only_meter(driver: Driver) -> str:
+    """The address of the only meter; several that answer at once look like none."""
+    try:
+        return await driver.run(read_address())
+    except NoAnswer as error:
+        raise NoAnswer(
+            "no meter said its address: there is none, or several answered at once; name one with "
+            "--meter, or find them with: kwhub scan",
+            attempts=error.attempts,
+        ) from error

@@ -36,7 +36,7 @@ SIGNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("jsonl", re.compile(r"\s*[\[{]\s*[\"\]}\[\d+-]")),
     ("flipper", re.compile(r"\s*(#.*\n\s*)*(Filetype:|name:)")),
     ("vcd", re.compile(r"\s*\$(date|version|comment|timescale|scope|var)\b")),
-    ("pronto", re.compile(r"(\s*#.*\n)*\s*0000\s+[0-9A-Fa-f]{4}\s+[0-9A-Fa-f]{4}\s")),
+    ("pronto", re.compile(r"(\s*#.*\n)*\s*0[01]00\s+[0-9A-Fa-f]{4}\s+[0-9A-Fa-f]{4}\s")),
     ("mode2", re.compile(r"(.*\n){0,20}?\s*(pulse|space|timeout)\s+[\d.]")),
     ("csv", re.compile(r"(\s*[#;].*\n)*\s*\"?(time|duration|[a-z_]+\s*,)", re.IGNORECASE)),
     ("csv", re.compile(r"(\s*[#;].*\n)*\s*[\d.eE+-]+\s*[,;\t]\s*[01]\s*\n")),

@@ -26,7 +26,10 @@ __all__ = [
 GAP_US = 100_000.0
 PRONTO_UNIT_US = 0.241246
 PRONTO_PAIRS_MAX = 0xFFFF
-PRONTO_HZ = 38_000.0
+PRONTO_LEARNED, PRONTO_BARE = 0x0000, 0x0100
+"""Kinds of Pronto codes: with a carrier, and without one."""
+PRONTO_BARE_WORD = 4
+"""Time base of a code without a carrier: the word is the unit's own, a little under one microsecond."""
 MODE2_DARK = ("space", "timeout")
 CSV_TIMES = {"time_us": 1.0, "time": 1e6, "time_s": 1e6, "time_ms": 1e3, "time_ns": 1e-3}
 
@@ -92,7 +95,7 @@ def write_raw(pulses: Pulses) -> str:
 
 
 def read_pronto(text: str) -> list[Train]:
-    """Learned codes (0000): the sequence sent once and the one repeated, as one train each."""
+    """Learned codes (0000; 0100 without a carrier): what is sent once and what repeats, a train each."""
     trains: list[Train] = []
     for place, line in _pronto_lines(text):
         trains += _pronto(line.split(), place)
@@ -100,11 +103,11 @@ def read_pronto(text: str) -> list[Train]:
 
 
 def _pronto_lines(text: str) -> Iterator[tuple[int, str]]:
-    """A code may be broken over lines; each begins with 0000."""
+    """A code may be broken over lines; each begins with 0000 or 0100."""
     begin, words = 0, ""
     for place, row in enumerate(text.splitlines(), 1):
         line = row.partition("#")[0].strip()
-        if re.match(r"0000 [0-9A-Fa-f]{4} [0-9A-Fa-f]{4} [0-9A-Fa-f]{4}", line) and words:
+        if re.match(r"0[01]00 [0-9A-Fa-f]{4} [0-9A-Fa-f]{4} [0-9A-Fa-f]{4}", line) and words:
             yield begin, words
             begin, words = place, ""
         if line:
@@ -120,8 +123,9 @@ def _pronto(words: list[str], line: int) -> list[Train]:
     values = [int(word, 16) for word in words]
     if len(values) < 4:
         raise bad("a Pronto code has at least four words", line)
-    if values[0] != 0 or not values[1]:
-        raise bad(f"only learned codes (0000, frequency) are read, not {' '.join(words[:2])}", line)
+    if values[0] not in {PRONTO_LEARNED, PRONTO_BARE} or not values[1]:
+        told = " ".join(words[:2])
+        raise bad(f"only learned codes (0000 or 0100, frequency) are read, not {told}", line)
     once, again = values[2], values[3]
     needed = 4 + 2 * (once + again)
     if len(values) != needed:
@@ -131,14 +135,19 @@ def _pronto(words: list[str], line: int) -> list[Train]:
     for name, part in (("once", values[4 : 4 + 2 * once]), ("repeat", values[4 + 2 * once :])):
         runs = [(place % 2 == 0, value * period) for place, value in enumerate(part)]
         if part:
-            trains.append(Train(Pulses(from_runs(runs), 1e6 / period), name))
+            carrier = 1e6 / period if values[0] == PRONTO_LEARNED else None
+            trains.append(Train(Pulses(from_runs(runs), carrier), name))
     return trains
 
 
 def write_pronto(pulses: Pulses) -> str:
-    """Quantised to carrier periods (error up to half a period); duty is lost, a gap is added."""
-    carrier = pulses.carrier_hz or PRONTO_HZ
-    word = round(1e6 / (carrier * PRONTO_UNIT_US))
+    """Quantised to carrier periods (error up to half a period); duty is lost, a gap is added.
+
+    Without a carrier the kind is 0100 and the unit just under one microsecond.
+    """
+    carrier = pulses.carrier_hz
+    kind = PRONTO_BARE if carrier is None else PRONTO_LEARNED
+    word = PRONTO_BARE_WORD if carrier is None else round(1e6 / (carrier * PRONTO_UNIT_US))
     period = word * PRONTO_UNIT_US
     durations = list(pulses.durations_us)
     if len(durations) % 2:
@@ -146,7 +155,7 @@ def write_pronto(pulses: Pulses) -> str:
     if len(durations) // 2 > PRONTO_PAIRS_MAX:
         raise bad(f"more than {PRONTO_PAIRS_MAX} pairs do not fit into a Pronto code")
     counts = [min(0xFFFF, max(1, round(duration / period))) for duration in durations]
-    words = [0, word, len(counts) // 2, 0, *counts]
+    words = [kind, word, len(counts) // 2, 0, *counts]
     return " ".join(f"{value:04X}" for value in words) + "\n"
 
 
