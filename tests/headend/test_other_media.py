@@ -36,7 +36,7 @@ def test_water_and_heat_stand_under_their_registers(tmp_path):
         Decimal(756_560 + hour).scaleb(-3) for hour in range(24)
     ]
     heat = queries.curve(meter, Register("6-0:1.0.0"), first, first + dt.timedelta(days=1), 86_400)
-    assert [float(value) for value in heat.values] == [12.345]
+    assert [str(value) for value in heat.values] == ["12.345"]
     store.close()
 
 
