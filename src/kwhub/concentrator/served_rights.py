@@ -53,10 +53,15 @@ class Rights:
     direct_reads: bool = True
 
     def admits(self, frame: Frame1376) -> bool:
-        """Whether PW is right, or need not be."""
-        if self.password is None or frame.afn not in PASSWORD_AFNS:
+        """Whether PW is there where it belongs, and is right or need not be.
+
+        Without it its place is taken by data, or the data by it.
+        """
+        if frame.afn not in PASSWORD_AFNS:
             return True
-        return hmac.compare_digest(frame.password or b"", self.password)
+        if frame.password is None:
+            return False
+        return self.password is None or hmac.compare_digest(frame.password, self.password)
 
 
 def load_rights(settings: HeadEndSettings) -> Rights:
