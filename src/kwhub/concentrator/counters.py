@@ -55,6 +55,7 @@ class UplinkCounters:
     heartbeats: int = 0
     requests_answered: int = 0
     requests_denied: int = 0
+    requests_failed: int = 0  #: denied because of a bug
     requests_stale: int = 0  #: older than their time tag permits; not answered
     events_reported: int = 0  #: confirmed by the head-end
 

@@ -50,6 +50,7 @@ _UPLINK = (
     ("heartbeats", "Heartbeats sent."),
     ("requests_answered", "Requests of the head-end that were answered."),
     ("requests_denied", "Requests of the head-end that were denied."),
+    ("requests_failed", "Requests of the head-end that were denied because of a bug."),
     ("events_reported", "Event records that the head-end confirmed."),
 )
 _WATCH = (

@@ -24,6 +24,8 @@ from kwhub.protocols.gdw1376.units import Item
 __all__ = ["Controls", "Site", "pause_name"]
 
 TRIP, CLOSE = 1, 2
+DELETE_EVENTS = 57
+"""Its length is told by no table."""
 _DONE = frozenset({Verdict.DONE, Verdict.TAKEN})
 
 
@@ -78,7 +80,7 @@ class Controls:
                 50: lambda item: self._pause(item, paused=False),
                 51: self._again,
                 53: self._delete_meters,
-                57: self._delete_events,
+                DELETE_EVENTS: self._delete_events,
             }
         )
 
@@ -93,6 +95,8 @@ class Controls:
         make = self.makers.get(item.function)
         if make is None or item.point:
             raise LocalError(f"05-F{item.function} of p{item.point} is not served")
+        if not item.known and item.function != DELETE_EVENTS:
+            raise LocalError(f"{len(item.data)} bytes do not belong to 05-F{item.function}")
         make(item)
 
     def reset(self, item: Item) -> None:
@@ -102,7 +106,7 @@ class Controls:
             LocalError: it is not served; what forgets anything needs a password in the settings.
             StoreError: it cannot be done.
         """
-        if item.point or item.function not in {RESTART, *FORGETTING}:
+        if item.point or not item.known or item.function not in {RESTART, *FORGETTING}:
             raise LocalError(f"01-F{item.function} of p{item.point} is not served")
         if item.function in FORGETTING and self._rights.password is None:
             raise LocalError("without a password nobody may have everything forgotten")
@@ -117,7 +121,7 @@ class Controls:
     async def _relay(self, item: Item) -> None:
         """Raises LocalError, RemoteError, LinkDown: not done, or nobody knows."""
         authority = self._rights.relay
-        if authority is None or not item.point:
+        if authority is None or not item.point or not item.known:
             raise LocalError("relays are not to be switched from here")
         if item.function == TRIP and item.data != b"\0":
             raise LocalError("only a trip at once and for good can be told to a meter")

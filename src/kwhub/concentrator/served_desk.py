@@ -6,6 +6,7 @@ items by 00-F3.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
@@ -13,6 +14,7 @@ from typing import NamedTuple, TypeAlias
 from kwhub.concentrator.answers import Answers
 from kwhub.concentrator.archive import Archive
 from kwhub.concentrator.config import Config
+from kwhub.concentrator.counters import UplinkCounters
 from kwhub.concentrator.database import StoreError
 from kwhub.concentrator.events import Event, Events
 from kwhub.concentrator.served_capabilities import Capabilities
@@ -20,6 +22,7 @@ from kwhub.concentrator.served_controls import CLOSE, TRIP, Controls, Site
 from kwhub.concentrator.served_files import Files
 from kwhub.concentrator.served_parameters import Parameters
 from kwhub.concentrator.served_rights import Rights
+from kwhub.concentrator.served_surprises import Surprises
 from kwhub.concentrator.times import instant
 from kwhub.domain.errors import DecodeError, KwhubError, NoAnswer, Refusal, RemoteError
 from kwhub.exchange.transfer import transfer
@@ -77,6 +80,7 @@ class Desk:
         self.parts = parts
         self._zone = config.concentrator.tzinfo
         self.rights = rights
+        self.surprises = Surprises(UplinkCounters())
         self._site = site
         self._answers = answers
         self._parameters = Parameters(parts.archive, config.uplink)
@@ -158,22 +162,22 @@ class Desk:
     # --- orders
 
     def _set(self, frame: Frame1376) -> Reply:
-        results = [(item, _attempt(self._parameters.set, item)) for item in _items(frame)]
+        results = [(item, self._attempt(self._parameters.set, item)) for item in _wanted(frame)]
         if any(done for _, done in results):
             self._site.reload()
         return _verdict(frame, results)
 
     def _reset(self, frame: Frame1376) -> Reply:
         return _verdict(
-            frame, [(item, _attempt(self._controls.reset, item)) for item in _items(frame)]
+            frame, [(item, self._attempt(self._controls.reset, item)) for item in _wanted(frame)]
         )
 
     def _control(self, frame: Frame1376) -> Reply | Awaitable[Reply]:
-        wanted = list(_items(frame))
+        wanted = _wanted(frame)
         if any(item.function in {TRIP, CLOSE} for item in wanted):
             return self._switch(frame, wanted)
         return _verdict(
-            frame, [(item, _attempt(self._controls.carry_out, item)) for item in wanted]
+            frame, [(item, self._attempt(self._controls.carry_out, item)) for item in wanted]
         )
 
     async def _switch(self, frame: Frame1376, wanted: list[Item]) -> Reply:
@@ -188,7 +192,22 @@ class Desk:
                 results.append((item, True))
             except (KwhubError, OSError):
                 results.append((item, False))
+            except Exception as error:  # noqa: BLE001 - the other items go on
+                self.surprises.note(error)
+                results.append((item, False))
         return _verdict(frame, results)
+
+    def _attempt(self, work: Callable[[Item], None], item: Item) -> bool:
+        try:
+            work(item)
+        except StoreError:
+            raise
+        except KwhubError:
+            return False
+        except Exception as error:  # noqa: BLE001 - the other items go on
+            self.surprises.note(error)
+            return False
+        return True
 
     def _file(self, frame: Frame1376, clock: datetime) -> Reply:
         if len(frame.units) != 1 or frame.units[0].functions != (afn_0f.TRANSFER,):
@@ -267,14 +286,17 @@ def _items(frame: Frame1376) -> Iterator[Item]:
         yield from items(unit, layout_of(frame.afn, up=False))
 
 
-def _attempt(work: Callable[[Item], None], item: Item) -> bool:
-    try:
-        work(item)
-    except StoreError:
-        raise
-    except KwhubError:
-        return False
-    return True
+def _wanted(frame: Frame1376) -> list[Item]:
+    """The items of an order; one with more data than its layout takes is not known."""
+    found: list[Item] = []
+    for unit in frame.units:
+        parts = items(unit, layout_of(frame.afn, up=False))
+        if not parts:
+            found.append(Item(0, 0, unit.data, known=False))
+        elif parts[-1].start + len(parts[-1].data) < len(unit.data):
+            parts[-1] = replace(parts[-1], known=False)
+        found += parts
+    return found
 
 
 def _verdict(frame: Frame1376, results: list[tuple[Item, bool]]) -> Reply:

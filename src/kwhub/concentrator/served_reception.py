@@ -13,6 +13,8 @@ from typing import Final, Literal, TypeAlias
 
 from kwhub.concentrator.counters import UplinkCounters
 from kwhub.concentrator.served_desk import ORDER_AFNS, Desk, Reply
+from kwhub.concentrator.served_surprises import Surprises
+from kwhub.domain.errors import KwhubError
 from kwhub.protocols.gdw1376 import afn_10
 from kwhub.protocols.gdw1376.frames import Frame1376
 from kwhub.protocols.gdw1376.messages import Answer, Asked, Confirm, Deny
@@ -45,8 +47,11 @@ class _LastOrder:
 class Later:
     """An answer that takes longer."""
 
-    def __init__(self, reception: "Reception", work: Awaitable[Reply], order: _LastOrder) -> None:
+    def __init__(
+        self, reception: "Reception", frame: Frame1376, work: Awaitable[Reply], order: _LastOrder
+    ) -> None:
         self._reception = reception
+        self._frame = frame
         self._work = work
         self._order = order
 
@@ -54,10 +59,13 @@ class Later:
         """Wait for the answer."""
         try:
             reply = await self._work
-        except BaseException:
+        except BaseException as error:
             # Nobody was told what became of it: the same order again is a new one.
             self._reception.forget(self._order)
-            raise
+            if not isinstance(error, Exception) or isinstance(error, KwhubError | OSError):
+                raise
+            self._reception.surprises.note(error)
+            return self._reception.said(Deny(self._frame))
         return self._reception.said(reply, self._order)
 
 
@@ -70,6 +78,7 @@ class Reception:
     def __init__(self, clock: Clock, counters: UplinkCounters) -> None:
         self._clock = clock
         self._counters = counters
+        self.surprises = Surprises(counters)
         self._last: _LastOrder | None = None
 
     def take(self, event: Asked, desk: Desk, wall: datetime) -> _Taken:
@@ -88,7 +97,16 @@ class Reception:
             return self.said(Deny(frame))
         if frame.afn in ORDER_AFNS:
             return self._order(event, desk, wall)
-        return self._done(desk.reply(frame, wall), _LastOrder(b"", 0.0))
+        return self._done(frame, self._reply(frame, desk, wall), _LastOrder(b"", 0.0))
+
+    def _reply(self, frame: Frame1376, desk: Desk, wall: datetime) -> Reply | Awaitable[Reply]:
+        try:
+            return desk.reply(frame, wall)
+        except Exception as error:
+            if isinstance(error, KwhubError | OSError):
+                raise
+            self.surprises.note(error)
+            return Deny(frame)
 
     def _order(self, event: Asked, desk: Desk, wall: datetime) -> _Taken:
         if event.frame.afn == afn_10.AFN and not _is_direct(event.frame):
@@ -97,12 +115,12 @@ class Reception:
         if last is not None:
             return () if last.reply is None else (last.reply,)
         order = self._last = _LastOrder(event.raw, self._clock.monotonic())
-        return self._done(desk.reply(event.frame, wall), order)
+        return self._done(event.frame, self._reply(event.frame, desk, wall), order)
 
-    def _done(self, reply: Reply | Awaitable[Reply], order: _LastOrder) -> _Taken:
+    def _done(self, frame: Frame1376, reply: Reply | Awaitable[Reply], order: _LastOrder) -> _Taken:
         if isinstance(reply, Answer | Confirm | Deny):
             return self.said(reply, order)
-        return Later(self, reply, order)
+        return Later(self, frame, reply, order)
 
     def said(self, reply: Reply, order: _LastOrder | None = None) -> Sequence[Reply]:
         """Count an answer, and remember it with its order."""

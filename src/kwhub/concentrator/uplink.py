@@ -98,6 +98,8 @@ class Uplink:
         self.desk = desk
         self.reports_allowed = True  #: 05-F37 forbids them, 05-F29 allows them again
         self.reception = Reception(clock, counters)
+        if desk is not None:
+            desk.surprises = self.reception.surprises
         self.news = asyncio.Event()  #: the outbox has got something
         self.open_link = open_link
         self.moving = False  #: the present connection is to end, in good order
