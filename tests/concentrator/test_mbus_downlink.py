@@ -1,16 +1,29 @@
 """Meters on an M-Bus line: moments, limits, stored values, archive."""
 
+import struct
+from contextlib import closing
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.concentrator.downworld import MBUS_FIRST, play_down
 from tests.concentrator.world import START
 
+from kwhub.catalog.mbus_readings import readings_of
 from kwhub.concentrator.config import MbusMeterSettings, loads
-from kwhub.concentrator.outbox import Slot
+from kwhub.concentrator.outbox import Batch, Outbox, Slot
 from kwhub.domain.errors import ConfigError
 from kwhub.domain.readings import Register
 from kwhub.protocols.gdw1376.afn_04 import MBUS, MeterArchive, archive_unit
 from kwhub.protocols.gdw1376.messages import Confirmed
+from kwhub.protocols.mbus.frames import FrameMbus, parse
+from kwhub.protocols.mbus.telegrams import read_telegram
 from kwhub.runtime.settings import WrongSetting
+
+LIES = (
+    "68191968080172785634122d2c0104000000000707ffffffffffffff7f7316",  # 9.2e18 x 10 kWh
+    "68151568080172785634122d2c010400000000050effff7f7ffc16",  # 3.4e38 x 0.1 MJ
+)
 
 DAY_S = 86_400
 MIDNIGHT = int(START.timestamp())
@@ -18,6 +31,56 @@ MIDNIGHT = int(START.timestamp())
 
 def play(story, path, **more):
     return play_down(story, path, **{"meters": 3, "hourly": False, **more})
+
+
+def keep_what_was_said(folder, telegrams):
+    """Take the readings of telegrams into a fresh store; how many."""
+    outbox = Outbox.open(str(folder / "lies.sqlite"))
+    batch = Batch(MIDNIGHT)
+    found = readings_of(telegrams)
+    for number, reading in enumerate(found):
+        slot = Slot(number, reading.register, 3_600, MIDNIGHT)
+        batch.read(slot, "5", reading.value, reading.source)
+    with closing(outbox):
+        assert outbox.keep(batch) == len(found)
+        kept = [entry.decimal for entry in outbox.waiting(999)]
+        assert kept == [reading.value for reading in found]
+    (folder / "lies.sqlite").unlink()
+    return len(found)
+
+
+@pytest.mark.parametrize("telegram", LIES)
+def test_a_number_that_no_meter_can_mean_is_no_value(tmp_path, telegram):
+    read = read_telegram(parse(bytes.fromhex(telegram)))
+    assert [each.value for each in readings_of([read])] == [None]
+    assert keep_what_was_said(tmp_path, [read]) == 1
+
+
+REALS = st.floats(width=32).map(lambda value: (0x05, struct.pack("<f", value)))
+EDGES = st.sampled_from([2**63 - 1, -(2**63), 10**18, 10**15, 999_999_999_999_999, 0])
+WHOLE = (EDGES | st.integers(-(2**63), 2**63 - 1)).map(
+    lambda value: (0x07, value.to_bytes(8, "little", signed=True))
+)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 0x7F), st.binary(max_size=3), REALS | WHOLE),
+        min_size=1,
+        max_size=5,
+    ),
+    st.sampled_from([0x02, 0x03, 0x04, 0x07]),
+)
+def test_whatever_numbers_a_meter_sends_the_store_takes_them(tmp_path, records, medium):
+    data = b"".join(
+        bytes([dif, vif | 0x80 * bool(more)])
+        + bytes([byte | 0x80 for byte in more[:-1]] + [byte & 0x7F for byte in more[-1:]])
+        + value
+        for vif, more, (dif, value) in records
+    )
+    head = bytes.fromhex("785634122d2c01") + bytes([medium]) + bytes(4)
+    keep_what_was_said(tmp_path, [read_telegram(FrameMbus.long(0x08, 1, 0x72, head + data))])
 
 
 @pytest.mark.slow

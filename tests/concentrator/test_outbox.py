@@ -8,6 +8,7 @@ import pytest
 from kwhub.concentrator.database import Database, StoreError, open_file
 from kwhub.concentrator.migrations import MIGRATIONS
 from kwhub.concentrator.outbox import Batch, Gap, MeterState, Outbox, Slot
+from kwhub.domain.errors import DecodeError
 from kwhub.domain.readings import Register
 
 ENERGY = Register("1-0:1.8.0")
@@ -52,6 +53,30 @@ def test_the_same_value_twice_is_kept_once_and_the_first_stays(store):
 def test_a_value_that_the_meter_does_not_have_is_kept_as_nothing(store):
     store.keep(batch_of(slot(0), value=None))
     assert store.waiting(1)[0].decimal is None
+
+
+@pytest.mark.parametrize("text", ["1E+18", "-1E+38", "12345678901234567.89", "NaN", "Infinity"])
+def test_a_value_that_has_no_place_is_refused_and_costs_nothing(store, text):
+    batch = batch_of(slot(0))
+    with pytest.raises(DecodeError):
+        batch.read(slot(1), OLD, Decimal(text), "mbus:0707")
+    assert store.keep(batch) == 1
+
+
+@pytest.mark.parametrize("text", ["999999999999999999", "-0.000000000000000001", "0E-9", "0E+99"])
+def test_the_largest_and_the_finest_values_come_back(store, text):
+    store.keep(batch_of(slot(0), value=text))
+    assert store.waiting(1)[0].decimal == Decimal(text)
+
+
+def test_a_number_too_large_for_the_file_leaves_the_batch_with_its_owner(store):
+    batch = batch_of(slot(0))
+    batch.readings.append((slot(1), OLD, 2**63, 0, "mbus:0707"))
+    with pytest.raises(StoreError, match="too large"):
+        store.keep(batch)
+    assert store.counts().readings == 0
+    del batch.readings[1]
+    assert store.keep(batch) == 1
 
 
 def test_reading_gap_progress_and_manners_are_one_transaction(store):

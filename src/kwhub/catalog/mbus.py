@@ -7,14 +7,21 @@ to 03 (phases). Manufacturers' VIFE FF 00 to 03 as total and phases: real telegr
 """
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Context, Decimal
 from types import MappingProxyType
 
 from kwhub.domain.readings import Register
 from kwhub.protocols.mbus.identity import manufacturer_code
 from kwhub.protocols.mbus.records import VENDOR_MARK, Record
 
-__all__ = ["MEDIUM_GROUPS", "REGISTER_STEMS", "UNITS", "in_register_unit", "register_of"]
+__all__ = [
+    "DIGITS_MAX",
+    "MEDIUM_GROUPS",
+    "REGISTER_STEMS",
+    "UNITS",
+    "in_register_unit",
+    "register_of",
+]
 
 MEDIUM_GROUPS: Mapping[int, int] = MappingProxyType(
     {
@@ -94,6 +101,15 @@ UNITS: Mapping[str, tuple[str, int, int]] = MappingProxyType(
 )
 """Unit of a record: the register's unit, and the ratio of the two as a fraction."""
 
+DIGITS_MAX = 15
+"""Digits before the point of the largest value that a meter is believed."""
+
+PLACES_AND_DIGITS_MAX = 18
+"""Digits in all of a value: whole numbers of 63 bits hold them."""
+
+_CALM = Context(prec=60, Emin=-9_999, Emax=9_999, traps=[])
+"""Arithmetic that never raises: whatever a meter sends, at worst the result is no number."""
+
 _ROUNDED = Decimal("0.000001")
 """Step of a converted value that no decimal number states exactly; joules to kWh is the only case."""
 
@@ -172,19 +188,40 @@ def _marked(stem: str, marks: tuple[str, ...]) -> str | None:
     return _EXPORTED.get(stem) if marks == (_ONLY_NEGATIVE,) else None
 
 
-def in_register_unit(value: Decimal, unit: str) -> tuple[Decimal, str]:
+def in_register_unit(value: Decimal, unit: str) -> tuple[Decimal | None, str]:
     """A record's value in its register's unit, and that unit.
 
-    Exact, but joules: kWh to six digits after the point, from which the joules can be had again.
+    Exact, but joules: kWh to six digits after the point, from which the joules can be had again. What has
+    more than ``DIGITS_MAX`` digits no meter counts; places after the point are rounded until it fits.
+
+    Returns:
+        None for the value when it is no number, or one that no meter can mean.
 
     >>> in_register_unit(Decimal(2_850_427), "Wh")
     (Decimal('2850.427'), 'kWh')
     >>> in_register_unit(Decimal(1_000_000), "J")
     (Decimal('0.277778'), 'kWh')
+    >>> in_register_unit(Decimal("3.4E+38"), "J")
+    (None, 'kWh')
     """
     name, times, divided = UNITS[unit]
     if divided == 1:
-        return value * times, name
-    if divided == 1_000:
-        return value.scaleb(-3), name
-    return (value / divided).quantize(_ROUNDED), name
+        found = _CALM.multiply(value, Decimal(times))
+    elif divided == 1_000:
+        found = _CALM.scaleb(value, Decimal(-3))
+    else:
+        found = _CALM.quantize(_CALM.divide(value, Decimal(divided)), _ROUNDED)
+    return _believed(found), name
+
+
+def _believed(value: Decimal) -> Decimal | None:
+    """The value with no more digits than a meter has; None when that is no number."""
+    if not value.is_finite() or value.adjusted() >= DIGITS_MAX:
+        return None
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int):
+        return None
+    places = PLACES_AND_DIGITS_MAX - max(0, value.adjusted() + 1)
+    if -exponent <= places:
+        return value
+    return _CALM.quantize(value, Decimal((0, (1,), -places)))

@@ -26,7 +26,8 @@ class MbusReading:
     """One value of one register.
 
     Attributes:
-        value: in ``unit``; None when the meter says that there is no value.
+        value: in ``unit``; None when the meter says that there is no value,
+            or sends a number that no meter can mean.
         unit: of the register, such as ``kWh`` or ``m3``.
         storage: 0 is the present value, higher numbers are stored ones.
         at: the meter's own wall time (naive) of that storage, a date when it gives no time of day; None

@@ -13,7 +13,7 @@ from kwhub.concentrator.ledger_causes import CAUSES, Cause
 from kwhub.concentrator.outbox import Batch, Gap, Slot
 from kwhub.concentrator.plan import ENERGY, Due, Ledger, Miss, Plan, PlannedMeter, Why
 from kwhub.concentrator.times import day_of, instant, wall
-from kwhub.domain.errors import LocalError, NoAnswer, Refusal, RemoteError
+from kwhub.domain.errors import DecodeError, LocalError, NoAnswer, Refusal, RemoteError
 from kwhub.domain.machine import Conversation
 from kwhub.domain.readings import Register
 from kwhub.exchange.read import (
@@ -235,7 +235,12 @@ class MeterTalk:
             self._got(slot, values[slot.register], source)
 
     def _got(self, slot: Slot, value: Decimal | None, source: str) -> None:
-        self._batch.read(slot, self._address, value, source)
+        try:
+            self._batch.read(slot, self._address, value, source)
+        except DecodeError as error:
+            if slot in self._missing:
+                self._miss([slot], str(error), Why.DAMAGED)
+            return
         self._missing.pop(slot, None)
         if slot in self._gaps:
             self._batch.filled.append(slot)

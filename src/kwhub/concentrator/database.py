@@ -129,9 +129,15 @@ class Database:
 
 @contextmanager
 def _told(path: str) -> Iterator[None]:
-    """Tell errors of SQLite as ours. Programming errors of the caller stay what they are."""
+    """Tell errors of SQLite as ours. Programming errors of the caller stay what they are.
+
+    A number that SQLite has no place for is told in the same way: what was to be written stays with the
+    caller, it is not lost with the task that wrote it.
+    """
     try:
         yield
+    except OverflowError as error:
+        raise StoreError(f"{path}: {error}") from error
     except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
         if isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):
             raise

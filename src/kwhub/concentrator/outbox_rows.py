@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
+from kwhub.domain.errors import DecodeError
 from kwhub.domain.readings import Register
 
 __all__ = [
@@ -20,6 +21,9 @@ __all__ = [
     "from_scaled",
     "to_scaled",
 ]
+
+DIGITS_MAX = 17
+"""Highest power of ten of a value without its point: SQLite keeps whole numbers of 63 bits."""
 
 
 class Slot(NamedTuple):
@@ -109,7 +113,11 @@ class Batch:
     duties: list[Duty] = field(default_factory=list)  #: all of a point, when they have changed
 
     def read(self, slot: Slot, meter: str, value: Decimal | None, source: str) -> None:
-        """Add a value of the meter with an address; ``source`` names the identifier on the wire."""
+        """Add a value of the meter with an address; ``source`` names the identifier on the wire.
+
+        Raises:
+            DecodeError: the store has no place for such a value; nothing was added.
+        """
         number, scale = to_scaled(value)
         self.readings.append((slot, meter, number, scale, source))
 
@@ -117,16 +125,22 @@ class Batch:
 def to_scaled(value: Decimal | None) -> tuple[int | None, int]:
     """A value as a whole number and its scale.
 
+    Raises:
+        DecodeError: it is no number, or too large for the store.
+
     >>> to_scaled(Decimal("12.50"))
     (1250, 2)
     """
     if value is None:
         return None, 0
-    exponent = value.as_tuple().exponent
+    sign, digits, exponent = value.as_tuple()
     if not isinstance(exponent, int):
-        raise TypeError(f"{value} is no value of a register")
+        raise DecodeError("value_range", f"{value} is no number", field="value")
+    if value and value.adjusted() - min(0, exponent) > DIGITS_MAX:
+        raise DecodeError("value_range", f"{value} has too many digits", field="value")
     scale = max(0, -exponent)
-    return int(value.scaleb(scale)), scale
+    number = int("".join(map(str, digits))) * 10 ** max(0, exponent if value else 0)
+    return -number if sign else number, scale
 
 
 def from_scaled(value: int | None, scale: int) -> Decimal | None:
