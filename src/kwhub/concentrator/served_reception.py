@@ -1,15 +1,15 @@
 """What happens to a request before it is served: its age, its password, and whether it came before.
 
-Source: Q/GDW 1376.1-2013, clauses 4.3.4.5 (Tp, PW) and 4.4. A request that is older than its time tag
-permits is dropped without an answer. An order that comes again byte for byte is not carried out again; it
-gets the answer of the first.
+Source: Q/GDW 1376.1-2013, clauses 4.3.3.2 (broadcast), 4.3.4.5 (Tp, PW) and 4.4. A request that is older than
+its time tag permits is dropped without an answer. An order that comes again byte for byte is not carried out
+again, whatever came in between and on whichever connection; it gets the answer of the first. An order to all
+terminals is carried out and not answered.
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum, auto
-from typing import Final, Literal, TypeAlias
+from typing import TypeAlias
 
 from kwhub.concentrator.counters import UplinkCounters
 from kwhub.concentrator.served_desk import ORDER_AFNS, Desk, Reply
@@ -20,24 +20,20 @@ from kwhub.protocols.gdw1376.frames import Frame1376
 from kwhub.protocols.gdw1376.messages import Answer, Asked, Confirm, Deny
 from kwhub.runtime.clock import Clock
 
-__all__ = ["FORWARD", "REPEAT_WITHIN_S", "Later", "Reception", "Way"]
+__all__ = ["ORDERS_KEPT", "REPEAT_WITHIN_S", "Later", "Reception", "Serve"]
 
 REPEAT_WITHIN_S = 60.0
 """An order that comes again byte for byte within this time is the same order."""
 
+ORDERS_KEPT = 16
+"""Orders that are remembered; of these, what is still being carried out is never forgotten."""
 
-class Way(Enum):
-    """Where a request goes that is not served at the desk."""
-
-    FORWARD = auto()  #: transparent forwarding
-
-
-FORWARD: Final = Way.FORWARD
+Serve: TypeAlias = Callable[[Frame1376], Reply | Awaitable[Reply]]
 
 
 @dataclass(slots=True)
-class _LastOrder:
-    """The newest order and what was said to it."""
+class _Order:
+    """An order and what was said to it."""
 
     raw: bytes
     at: float  #: monotonic seconds
@@ -45,10 +41,10 @@ class _LastOrder:
 
 
 class Later:
-    """An answer that takes longer."""
+    """An answer that takes longer. It is begun by ``finish``; else it is to be refused."""
 
     def __init__(
-        self, reception: "Reception", frame: Frame1376, work: Awaitable[Reply], order: _LastOrder
+        self, reception: "Reception", frame: Frame1376, work: Awaitable[Reply], order: _Order | None
     ) -> None:
         self._reception = reception
         self._frame = frame
@@ -65,24 +61,39 @@ class Later:
             if not isinstance(error, Exception) or isinstance(error, KwhubError | OSError):
                 raise
             self._reception.surprises.note(error)
-            return self._reception.said(Deny(self._frame))
-        return self._reception.said(reply, self._order)
+            return self._reception.said(self._frame, Deny(self._frame))
+        return self._reception.said(self._frame, reply, self._order)
+
+    def refuse(self) -> Sequence[Reply]:
+        """Do not begin; the same order again is a new one."""
+        close = getattr(self._work, "close", None)
+        if close is not None:
+            close()
+        self._reception.forget(self._order)
+        return self._reception.said(self._frame, Deny(self._frame))
 
 
-_Taken: TypeAlias = Sequence[Reply] | Later | Literal[Way.FORWARD]
+_Taken: TypeAlias = Sequence[Reply] | Later
 
 
 class Reception:
-    """Outlives connections, as the repetition of an order may."""
+    """Outlives connections, as the repetition of an order may.
 
-    def __init__(self, clock: Clock, counters: UplinkCounters) -> None:
+    Args:
+        clock: says how long ago an order came.
+        counters: of the uplink.
+        forward: carries out, or denies, an order to send a raw frame to a meter.
+    """
+
+    def __init__(self, clock: Clock, counters: UplinkCounters, forward: Serve) -> None:
         self._clock = clock
         self._counters = counters
+        self._forward = forward
         self.surprises = Surprises(counters)
-        self._last: _LastOrder | None = None
+        self._orders: dict[bytes, _Order] = {}  # the oldest first
 
     def take(self, event: Asked, desk: Desk, wall: datetime) -> _Taken:
-        """What to send now, or where the request goes.
+        """What to send now, or the work that ends with it.
 
         Args:
             event: the request.
@@ -94,53 +105,56 @@ class Reception:
             self._counters.requests_stale += 1
             return ()
         if not desk.rights.admits(frame):
-            return self.said(Deny(frame))
+            return self.said(frame, Deny(frame))
+        if frame.afn == afn_10.AFN and not _is_direct(frame):
+            return self.order(event, self._forward)
         if frame.afn in ORDER_AFNS:
-            return self._order(event, desk, wall)
-        return self._done(frame, self._reply(frame, desk, wall), _LastOrder(b"", 0.0))
+            return self.order(event, lambda frame: desk.reply(frame, wall))
+        return self._done(frame, lambda frame: desk.reply(frame, wall), None)
 
-    def _reply(self, frame: Frame1376, desk: Desk, wall: datetime) -> Reply | Awaitable[Reply]:
+    def order(self, event: Asked, serve: Serve) -> _Taken:
+        """Carry out an order, unless it is one that came before."""
+        now = self._clock.monotonic()
+        before = self._orders.get(event.raw)
+        if before is not None and (before.reply is None or now - before.at <= REPEAT_WITHIN_S):
+            return self._sent(event.frame, before.reply) if before.reply else ()
+        self._orders.pop(event.raw, None)
+        order = self._orders[event.raw] = _Order(event.raw, now)
+        ended = [each for each in self._orders.values() if each.reply is not None]
+        for each in ended[: max(0, len(self._orders) - ORDERS_KEPT)]:
+            del self._orders[each.raw]
+        return self._done(event.frame, serve, order)
+
+    def _done(self, frame: Frame1376, serve: Serve, order: _Order | None) -> _Taken:
         try:
-            return desk.reply(frame, wall)
+            reply = serve(frame)
         except Exception as error:
+            self.forget(order)
             if isinstance(error, KwhubError | OSError):
                 raise
             self.surprises.note(error)
-            return Deny(frame)
-
-    def _order(self, event: Asked, desk: Desk, wall: datetime) -> _Taken:
-        if event.frame.afn == afn_10.AFN and not _is_direct(event.frame):
-            return FORWARD
-        last = self._same(event.raw)
-        if last is not None:
-            return () if last.reply is None else (last.reply,)
-        order = self._last = _LastOrder(event.raw, self._clock.monotonic())
-        return self._done(event.frame, self._reply(event.frame, desk, wall), order)
-
-    def _done(self, frame: Frame1376, reply: Reply | Awaitable[Reply], order: _LastOrder) -> _Taken:
+            return self.said(frame, Deny(frame))
         if isinstance(reply, Answer | Confirm | Deny):
-            return self.said(reply, order)
+            return self.said(frame, reply, order)
         return Later(self, frame, reply, order)
 
-    def said(self, reply: Reply, order: _LastOrder | None = None) -> Sequence[Reply]:
-        """Count an answer, and remember it with its order."""
+    def said(self, frame: Frame1376, reply: Reply, order: _Order | None = None) -> Sequence[Reply]:
+        """Count an answer, and remember it with its order; what to send."""
         is_denied = isinstance(reply, Deny)
         self._counters.requests_answered += not is_denied
         self._counters.requests_denied += is_denied
         if order is not None:
             order.reply = reply
-        return (reply,)
+        return self._sent(frame, reply)
 
-    def forget(self, order: _LastOrder) -> None:
+    def _sent(self, frame: Frame1376, reply: Reply) -> Sequence[Reply]:
+        is_silent = frame.address.broadcast and frame.afn in ORDER_AFNS
+        return () if is_silent else (reply,)
+
+    def forget(self, order: _Order | None) -> None:
         """Take the next order for a new one, even if it is this one again."""
-        if self._last is order:
-            self._last = None
-
-    def _same(self, raw: bytes) -> _LastOrder | None:
-        last = self._last
-        if last is None or last.raw != raw:
-            return None
-        return last if self._clock.monotonic() - last.at <= REPEAT_WITHIN_S else None
+        if order is not None and self._orders.get(order.raw) is order:
+            del self._orders[order.raw]
 
 
 def _is_direct(frame: Frame1376) -> bool:

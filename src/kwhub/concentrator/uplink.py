@@ -16,8 +16,8 @@ from kwhub.concentrator.database import StoreError
 from kwhub.concentrator.denials import DENIALS_MAX, DENIED, Denials
 from kwhub.concentrator.outbox import Entry, Outbox
 from kwhub.concentrator.report import Parcel, pack
-from kwhub.concentrator.served_desk import Desk, event_units
-from kwhub.concentrator.served_reception import FORWARD, Later, Reception
+from kwhub.concentrator.served_desk import Desk, Reply, event_units
+from kwhub.concentrator.served_reception import Later, Reception
 from kwhub.concentrator.uplink_outcomes import by_reason, expected, failure, order_of
 from kwhub.concentrator.uplink_ways import Moved, Way
 from kwhub.domain.errors import LinkDown, Refusal
@@ -42,7 +42,6 @@ from kwhub.protocols.gdw1376.messages import (
     TimedOut,
 )
 from kwhub.protocols.gdw1376.session import Role, Session
-from kwhub.protocols.gdw1376.units import Unit
 from kwhub.runtime.clock import Clock
 
 __all__ = ["ENTRIES_PER_FETCH", "Forwards", "OpenLink", "Uplink"]
@@ -51,7 +50,7 @@ ENTRIES_PER_FETCH = 2_000
 """Readings taken from the store at once; they fill some ten reports."""
 
 ORDERS_MAX = 8
-"""Orders of the head-end that wait for their bus at the same time; more frames are denied."""
+"""Requests of the head-end that are answered later, at the same time; more are denied."""
 
 STORE_PAUSE_S = 30.0
 """Pause before a store that cannot be read or written is tried again."""
@@ -97,7 +96,7 @@ class Uplink:
         self.denials = Denials()
         self.desk = desk
         self.reports_allowed = True  #: 05-F37 forbids them, 05-F29 allows them again
-        self.reception = Reception(clock, counters)
+        self.reception = Reception(clock, counters, self.forward)
         if desk is not None:
             desk.surprises = self.reception.surprises
         self.news = asyncio.Event()  #: the outbox has got something
@@ -148,6 +147,12 @@ class Uplink:
             self.counters.readings_delivered += len(self._confirmed)
             self._confirmed.clear()
 
+    def forward(self, frame: Frame1376) -> Reply | Awaitable[Reply]:
+        """Send a raw frame to a meter; denied when there is no such way."""
+        order = order_of(frame)
+        bus = self.ports.get(order.port) if order else None
+        return Deny(frame) if order is None or bus is None else _carry_out(frame, order, bus)
+
     def logged_in(self, way: Way) -> None:
         """The head-end knows us; the next connection begins with the first address again."""
         self.counters.logged_in = True
@@ -157,6 +162,10 @@ class Uplink:
     def wall_now(self) -> datetime:
         """The site's naive wall time."""
         return self.clock.now().astimezone(self.zone).replace(tzinfo=None)
+
+
+async def _carry_out(frame: Frame1376, order: Forward, bus: Forwards) -> Reply:
+    return Answer(frame, (ForwardAnswer(order.port, await bus.forward(order)),))
 
 
 class _Connection:
@@ -177,7 +186,6 @@ class _Connection:
         self._tasks = asyncio.TaskGroup()
         self._is_confirming = False  # a report was confirmed on this connection
         self._orders = 0  # being carried out
-        self._forwarded: tuple[bytes, Answer] | None = None  # the last order and its answer
 
     async def run(self) -> None:
         try:
@@ -340,53 +348,27 @@ class _Connection:
         return []
 
     def _asked(self, event: Asked) -> Iterable[Any]:
-        frame = event.frame
-        desk = self._uplink.desk
-        if desk is None:
-            if frame.afn == afn_10.AFN:
-                return self._forward(event)
-            units = self._uplink.answers.of(frame, self._uplink.wall_now())
-            return [self._answer(frame, units)]
-        taken = self._uplink.reception.take(event, desk, self._uplink.wall_now())
-        if taken is FORWARD:
-            return self._forward(event)
-        if isinstance(taken, Later):
-            self._tasks.create_task(self._later(taken))
-            return []
-        return taken
+        uplink = self._uplink
+        desk = uplink.desk
+        if desk is not None:
+            taken = uplink.reception.take(event, desk, uplink.wall_now())
+        elif event.frame.afn == afn_10.AFN:
+            taken = uplink.reception.order(event, uplink.forward)
+        else:
+            units = uplink.answers.of(event.frame, uplink.wall_now())
+            reply = Answer(event.frame, tuple(units)) if units else Deny(event.frame)
+            taken = uplink.reception.said(event.frame, reply)
+        if not isinstance(taken, Later):
+            return taken
+        if self._orders >= ORDERS_MAX:
+            return taken.refuse()
+        self._orders += 1
+        self._tasks.create_task(self._later(taken))
+        return []
 
     async def _later(self, work: Later) -> None:
-        self._orders += 1
         try:
             for reply in await work.finish():
                 await self._attendant.send(reply)
         finally:
             self._orders -= 1
-
-    def _answer(self, frame: Frame1376, units: Sequence[Unit]) -> Answer | Deny:
-        self._counters.requests_answered += bool(units)
-        self._counters.requests_denied += not units
-        return Answer(frame, tuple(units)) if units else Deny(frame)
-
-    def _forward(self, event: Asked) -> Iterable[Any]:
-        """Begin to forward; an order that comes again is not carried out again."""
-        if event.repeated:
-            known = self._forwarded is not None and self._forwarded[0] == event.raw
-            return [self._forwarded[1]] if known and self._forwarded else []
-        order = order_of(event.frame)
-        bus = self._uplink.ports.get(order.port) if order else None
-        if order is None or bus is None or self._orders >= ORDERS_MAX:
-            return [self._answer(event.frame, [])]
-        self._orders += 1
-        self._tasks.create_task(self._carry_out(event, order, bus))
-        return []
-
-    async def _carry_out(self, event: Asked, order: Forward, bus: Forwards) -> None:
-        try:
-            raw = await bus.forward(order)
-        finally:
-            self._orders -= 1
-        answer = Answer(event.frame, (ForwardAnswer(order.port, raw),))
-        self._forwarded = (event.raw, answer)
-        self._counters.requests_answered += 1
-        await self._attendant.send(answer)
