@@ -1,19 +1,27 @@
 """Holes anywhere in the past are fetched until they are got, or known to be lost."""
 
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from tests.concentrator.power import PowerCut, Supply
 from tests.concentrator.station import SHANGHAI
 from tests.concentrator.world import START, play
 
+from kwhub.concentrator.collect import MeterTalk
+from kwhub.concentrator.config import MbusMeterSettings, MeterSettings, PlanSettings
+from kwhub.concentrator.downlinks.mbus import MbusTalk
 from kwhub.concentrator.ledger import LedgerBook, Outline, open_to_read
 from kwhub.concentrator.ledger_causes import Cause
+from kwhub.concentrator.outbox import Batch, MeterState, Outbox
+from kwhub.concentrator.plan import Ledger, Plan
+from kwhub.domain.errors import LinkDown, NoAnswer
 from kwhub.protocols.gdw1376.afn_0d import CurveRequest, DayFreezeRequest
 from kwhub.protocols.gdw1376.messages import Denied
 from kwhub.runtime.chance import seeded
 from kwhub.runtime.clock import Clock
+from kwhub.runtime.virtual import run_virtual
 
 START_S = int(START.timestamp())
 
@@ -62,6 +70,67 @@ def sent_again(frames):
         again += not known.isdisjoint(frame)
         known |= frame
     return again
+
+
+MORE = {"tariffs": 2}
+LONGER = {"history_days": 9}
+METERS: dict[str, Any] = {
+    "dlt645": (MeterSettings("000000000038", 1), MeterTalk),
+    "mbus": (MbusMeterSettings("5", 1), MbusTalk),
+}
+
+
+@pytest.mark.parametrize(
+    "trouble", [NoAnswer("no answer"), LinkDown("cut")], ids=["silent", "down"]
+)
+@pytest.mark.parametrize("change", [MORE, LONGER, MORE | LONGER])
+@pytest.mark.parametrize("kind", METERS)
+def test_what_is_newly_wanted_of_the_past_stays_wanted_until_the_meter_answers(
+    tmp_path, trouble, change, kind
+):
+    settings, talk_of = METERS[kind]
+    now = START_S + 20 * 86_400 + 100
+
+    def planned(**changed):
+        plan = Plan(PlanSettings(**{"history_days": 2, "tariffs": 0, **changed}), SHANGHAI)
+        meter = plan.meter(settings)
+        return plan, meter, plan.due(meter, ledger_in(outbox, settings.address), now)
+
+    async def talker(conversation):
+        conversation.close()
+        raise trouble
+
+    async def talk_in_vain(clock):
+        plan, meter, due = planned(**change)
+        ledger = ledger_in(outbox, settings.address)
+        batch = Batch(now)
+        clock_now = PushedClock(clock)
+        clock_now.pushed = timedelta(seconds=now - START_S)
+        talk = talk_of(meter, ledger, due, batch, plan=plan, clock=clock_now, talker=talker)
+        with suppress(LinkDown):
+            await talk.run()
+        outbox.keep(batch)
+        state = ledger_in(outbox, settings.address).state
+        outbox.keep(Batch(now, meters=[state._replace(next_try=0)]))
+
+    with closing(Outbox.open(str(tmp_path / "store.sqlite"))) as outbox:
+        outbox.adopt([(1, settings.address)], 0)
+        _, _, first = planned()
+        progress = {(1, each): until for each, until in first.progress.items()}
+        outbox.keep(Batch(now, duties=list(first.duties), progress=progress))
+        wanted = planned(**change)[2]
+        assert kind == "mbus" or wanted.record or wanted.days
+        for _ in range(2):
+            run_virtual(talk_in_vain, start=START)
+            assert planned(**change)[2] == wanted
+
+
+def ledger_in(outbox, address):
+    """What a store knows of point 1."""
+    (state,) = outbox.meters() or [MeterState(1, address)]
+    progress = {series: until for (_, series), until in outbox.progress().items()}
+    duties = {(duty.series, duty.register): duty for duty in outbox.duties()}
+    return Ledger(state, progress, outbox.gaps(), duties)
 
 
 @pytest.mark.slow

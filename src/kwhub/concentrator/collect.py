@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Protocol, TypeAlias, TypeVar
 
 from kwhub.concentrator.ledger_causes import CAUSES, Cause
-from kwhub.concentrator.outbox import Batch, Gap, Slot
+from kwhub.concentrator.outbox import Batch, Duty, Gap, Slot
 from kwhub.concentrator.plan import ENERGY, Due, Ledger, Miss, Plan, PlannedMeter, Why
 from kwhub.concentrator.times import day_of, instant, wall
 from kwhub.domain.errors import DecodeError, LocalError, NoAnswer, Refusal, RemoteError
@@ -95,7 +95,6 @@ class MeterTalk:
         Raises:
             LinkDown: the bus is down. What was read is in the batch, the ledger is where it was.
         """
-        self._batch.duties += self._due.duties
         try:
             for step in (self._read_live, self._read_record, self._read_days, self._read_clock):
                 await step()
@@ -250,6 +249,7 @@ class MeterTalk:
 
     def _leave_alone(self) -> None:
         """Not a word: the ledger stays, and the meter has a pause."""
+        self._batch.duties += self._unsettled_duties()
         attempts = self._state.attempts + 1
         self._batch.meters.append(
             self._state._replace(
@@ -259,9 +259,21 @@ class MeterTalk:
             )
         )
 
+    def _unsettled_duties(self) -> list[Duty]:
+        """What is wanted from now on of the series that have no progress yet; the others as they were.
+
+        A duty says that what it wants is a reading, a gap, or beyond the progress. Where there is
+        progress already, that holds of a new one only when the meter has answered for its past.
+        """
+        begun = self._ledger.progress
+        old = [duty for duty in self._ledger.duties.values() if duty.series in begun]
+        new = [duty for duty in self._due.duties if duty.series not in begun]
+        return old + new if new else []
+
     def _settle(self) -> None:
         """Move the ledger on and note what is still missing."""
         batch = self._batch
+        batch.duties += self._due.duties
         for slot, miss in self._missing.items():
             batch.gaps.append(self._plan.missing(slot, self._gaps.get(slot), self._now, miss))
         for slot, cause in self._due.lost:

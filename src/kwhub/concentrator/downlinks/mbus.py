@@ -22,7 +22,7 @@ from kwhub.concentrator.outbox import Batch, Slot
 from kwhub.concentrator.plan import Due, Ledger, Plan, PlannedMeter, Why
 from kwhub.concentrator.shown import Shown
 from kwhub.concentrator.times import instant
-from kwhub.domain.errors import KwhubError, LocalError, NoAnswer
+from kwhub.domain.errors import KwhubError, LinkError, LocalError, NoAnswer
 from kwhub.domain.machine import Conversation
 from kwhub.domain.readings import DAY_INTERVAL_S
 from kwhub.exchange.mbus import read_meter
@@ -50,7 +50,6 @@ class MbusTalk(MeterTalk):
 
     async def run(self) -> None:
         """See MeterTalk."""
-        self._batch.duties += self._due.duties
         if self._due.asks:
             settings = self._meter.settings
             try:
@@ -58,6 +57,8 @@ class MbusTalk(MeterTalk):
             except NoAnswer:
                 self._leave_alone()
                 return
+            except LinkError:  # says nothing about the meter
+                raise
             except KwhubError as error:
                 self.heard = True
                 self._miss(self._due.live, str(error), Why.DAMAGED)
