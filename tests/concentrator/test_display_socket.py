@@ -169,6 +169,8 @@ async def test_a_path_that_is_too_long_is_told(tmp_path):
         (b'{"id": 5, "ask": "meter"}', "point"),
         (b'{"id": 5, "ask": "meter", "point": "x"}', "point"),
         (b'["head"]', "object"),
+        (b'{"id": 5, "ask": "\xff\xfe"}', "utf-8"),
+        (b"\xff", "malformed"),
     ],
 )
 async def test_what_is_no_question_is_answered_with_why(tmp_path, line, text):
@@ -188,6 +190,27 @@ async def test_a_line_without_end_is_cut_off_and_others_go_on(tmp_path):
         writer.close()
         (good,) = await talk(path, b'{"id": 6, "ask": "head"}', answers=1)
         assert good["id"] == 6
+
+
+class Broken:
+    """A panel with a bug."""
+
+    async def ask(self, query):
+        raise ZeroDivisionError(query)
+
+
+async def test_a_screen_whose_question_hits_a_bug_gives_its_place_free(tmp_path):
+    path = tmp_path / "p.panel"
+    heard = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, facts: heard.append(facts))
+    async with serve_panel(Broken(), path):
+        for _ in range(2 * CONNECTIONS_MAX):
+            reader, writer = await asyncio.open_unix_connection(str(path))
+            writer.write(b'{"id": 1, "ask": "head"}\n')
+            assert await reader.read() == b""
+            writer.close()
+        # Each of them was taken in, and none was turned away at the door.
+        assert len(heard) == 2 * CONNECTIONS_MAX
 
 
 async def test_only_so_many_screens(tmp_path):

@@ -91,9 +91,13 @@ async def serve_panel(panel: Answerer, path: Path) -> AsyncIterator[None]:
         connection = _Connection(panel, reader, writer)
         if len(connections) < CONNECTIONS_MAX:
             connections.add(connection)
-            await connection.run()
-            connections.discard(connection)
-        writer.close()
+            try:
+                await connection.run()
+            finally:
+                connections.discard(connection)
+                writer.close()
+        else:
+            writer.close()
 
     bound = _bind(path)
     server = await asyncio.start_unix_server(connected, sock=bound, limit=LINE_BYTES_MAX)
@@ -176,7 +180,7 @@ class _Connection:
                     task.cancel()
                 return
             query = msgspec.json.decode(line, type=_kind(request.ask))
-        except (msgspec.DecodeError, LocalError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, LocalError) as error:
             number = _number(line)
             self._say({"id": number, "error": "LocalError", "text": str(error)})
             return
@@ -211,7 +215,7 @@ def _kind(name: str) -> type[Query[Any]]:
 
 def _number(line: bytes) -> int:
     """The number of a question that says nothing else that is known."""
-    with suppress(msgspec.DecodeError):
+    with suppress(msgspec.DecodeError, UnicodeDecodeError):
         return msgspec.json.decode(line, type=Request).id
     return 0
 
