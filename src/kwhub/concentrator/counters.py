@@ -12,6 +12,7 @@ class BusCounters:
     rounds: int = 0
     sessions: int = 0  #: meters talked to
     silent_sessions: int = 0  #: meters that did not say a word
+    broken_sessions: int = 0  #: talks that a bug of ours has ended
     requests: int = 0
     retries: int = 0  #: requests sent again
     discarded: int = 0  #: pieces of noise, damaged and foreign frames
@@ -58,6 +59,7 @@ class UplinkCounters:
     requests_failed: int = 0  #: denied because of a bug
     requests_stale: int = 0  #: older than their time tag permits; not answered
     events_reported: int = 0  #: confirmed by the head-end
+    events_denied: int = 0  #: each time; a record that is denied is offered again later
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ _BUS = (
     ("rounds", "Rounds over all meters of a bus."),
     ("sessions", "Meters talked to."),
     ("silent_sessions", "Meters that did not say a word."),
+    ("broken_sessions", "Talks with a meter that a bug has ended."),
     ("requests", "Requests sent to meters."),
     ("retries", "Requests sent again."),
     ("discarded", "Pieces of noise, damaged and foreign frames."),
@@ -52,6 +53,7 @@ _UPLINK = (
     ("requests_denied", "Requests of the head-end that were denied."),
     ("requests_failed", "Requests of the head-end that were denied because of a bug."),
     ("events_reported", "Event records that the head-end confirmed."),
+    ("events_denied", "Event records that the head-end denied, each time."),
 )
 _WATCH = (
     ("status_reads", "looks", "Times that the status words of a meter were read."),

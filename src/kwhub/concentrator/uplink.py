@@ -18,6 +18,7 @@ from kwhub.concentrator.outbox import Entry, Outbox
 from kwhub.concentrator.report import Parcel, pack
 from kwhub.concentrator.served_desk import Desk, Reply, event_units
 from kwhub.concentrator.served_reception import Later, Reception
+from kwhub.concentrator.uplink_events import EventReports
 from kwhub.concentrator.uplink_outcomes import by_reason, expected, failure, order_of
 from kwhub.concentrator.uplink_ways import Moved, Way
 from kwhub.domain.errors import LinkDown, Refusal
@@ -97,7 +98,9 @@ class Uplink:
         self.desk = desk
         self.reports_allowed = True  #: 05-F37 forbids them, 05-F29 allows them again
         self.reception = Reception(clock, counters, self.forward)
+        self.event_reports: EventReports | None = None
         if desk is not None:
+            self.event_reports = EventReports(desk.parts.events, clock, counters)
             desk.surprises = self.reception.surprises
         self.news = asyncio.Event()  #: the outbox has got something
         self.open_link = open_link
@@ -255,16 +258,17 @@ class _Connection:
             await self._uplink.clock.sleep(LINGER_S)
 
     async def _report_events(self) -> None:
-        """Report important events before the readings; what is denied is not offered again."""
-        desk = self._uplink.desk
-        while desk is not None and (waiting := desk.parts.events.unreported()):
+        """Report important events before the readings; what is denied is offered again later."""
+        desk, reports = self._uplink.desk, self._uplink.event_reports
+        while desk is not None and reports is not None and (waiting := reports.due()):
             units = event_units(waiting, desk.parts.events.counters(), important=True)
             event = await self._send(Report(tuple(units), afn_0e.AFN))
             if isinstance(event, TimedOut):
                 raise failure(event, "report of events")
-            self._counters.events_reported += len(waiting) * isinstance(event, Confirmed)
-            now = int(self._uplink.clock.now().timestamp())
-            desk.parts.events.reported([each.id for each in waiting], now)
+            if isinstance(event, Confirmed):
+                reports.confirmed(waiting)
+            else:
+                reports.denied(waiting)
 
     def _fetch(self) -> list[Entry]:
         """The oldest readings that wait and are not put aside; of a day freeze all tariffs or none."""
