@@ -141,7 +141,9 @@ class Concentrator:
         answers = Answers(self.outbox, meters, zone, archive=self.archive, events=self.events)
         answers.shelf.wishes = self._make_wishes()
         site = RunningSite(config, self.archive, self.outbox, clock, self.buses)
-        parts = Parts(self.archive, self.events, Files(self.outbox.database))
+        files = Files(self.outbox.database)
+        self.size.apart = files.used_bytes
+        parts = Parts(self.archive, self.events, files)
         uplink = Uplink(
             config.concentrator,
             config.uplink,

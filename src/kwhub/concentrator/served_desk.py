@@ -209,19 +209,26 @@ class Desk:
             return False
         return True
 
-    def _file(self, frame: Frame1376, clock: datetime) -> Reply:
+    def _file(self, frame: Frame1376, clock: datetime) -> Reply | Awaitable[Reply]:
         if len(frame.units) != 1 or frame.units[0].functions != (afn_0f.TRANSFER,):
             return Deny(frame)
-        number = FILE_ERROR
         try:
             segment = FileSegment.from_unit(frame.units[0])
-            self.parts.files.take(segment, instant(clock, self._zone))
-            number = segment.segment
+            is_whole = self.parts.files.take(segment)
         except StoreError:
             raise
         except KwhubError:
-            pass
-        return Answer(frame, (FileAnswer(number),))
+            return Answer(frame, (FileAnswer(FILE_ERROR),))
+        if is_whole:
+            return self._complete(frame, segment, instant(clock, self._zone))
+        return Answer(frame, (FileAnswer(segment.segment),))
+
+    async def _complete(self, frame: Frame1376, segment: FileSegment, now: int) -> Reply:
+        try:
+            await self.parts.files.complete(segment.file, now)
+        except KwhubError:
+            return Answer(frame, (FileAnswer(FILE_ERROR),))
+        return Answer(frame, (FileAnswer(segment.segment),))
 
     def _forward(self, frame: Frame1376) -> Reply | Awaitable[Reply]:
         order = _direct_read(frame) if self.rights.direct_reads else None

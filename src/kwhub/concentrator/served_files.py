@@ -5,6 +5,7 @@ that contradicts what is kept is refused. The file is complete when every segmen
 kept for the person who decides what to do with it.
 """
 
+import asyncio
 import hashlib
 from typing import NamedTuple
 
@@ -12,10 +13,16 @@ from kwhub.concentrator.database import Database
 from kwhub.domain.errors import LocalError
 from kwhub.protocols.gdw1376.afn_0f import FileSegment
 
-__all__ = ["FILE_BYTES_MAX", "Files", "KeptFile"]
+__all__ = ["ALL_BYTES_MAX", "FILE_BYTES_MAX", "SEGMENTS_AT_ONCE", "Files", "KeptFile"]
 
 FILE_BYTES_MAX = 32 * 1024 * 1024
 """Of all segments of a file together."""
+
+ALL_BYTES_MAX = 64 * 1024 * 1024
+"""Of all files together; they are not part of the limit of the store, which is for readings."""
+
+SEGMENTS_AT_ONCE = 64
+"""So many are hashed before others have their turn."""
 
 _CLEAR = 0
 
@@ -29,25 +36,42 @@ class KeptFile(NamedTuple):
     sha256: str | None  #: None: not complete
 
 
+class _Held(NamedTuple):
+    """What is kept of a file, counted as it comes."""
+
+    segments: int
+    size: int
+
+
 class Files:
-    """Every method is one transaction and may raise StoreError."""
+    """Methods may raise StoreError."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._clearings = 0
+        self._held: dict[int, _Held] = {
+            file: _Held(segments, size)
+            for file, segments, size in database.rows(
+                "SELECT file, count(*), sum(length(data)) FROM file_segment GROUP BY file"
+            )
+        }
 
-    def take(self, segment: FileSegment, now: int) -> None:
+    def used_bytes(self) -> int:
+        """Of all files together."""
+        return sum(held.size for held in self._held.values())
+
+    def take(self, segment: FileSegment) -> bool:
         """Keep a segment; file 0 forgets all files.
 
-        Args:
-            segment: of any file.
-            now: seconds since 1970 UTC.
+        Returns:
+            Whether every segment is there now, so that ``complete`` is to follow.
 
         Raises:
             LocalError: it contradicts what is kept, or is too much.
         """
         if segment.file == _CLEAR:
             self._clear()
-            return
+            return False
         if segment.command or not 0 <= segment.segment < segment.segments or not segment.data:
             raise LocalError("a segment without data, beyond the last one, or of another way")
         if segment.last != (segment.segment == segment.segments - 1):
@@ -55,18 +79,53 @@ class Files:
         known = self.kept(segment.file)
         if known is not None and known.segments != segment.segments:
             raise LocalError(f"the file has {known.segments} segments, not {segment.segments}")
-        if self._is_kept(segment):
-            return
-        self._keep(segment, now)
+        if not self._is_kept(segment):
+            self._keep(segment)
+        is_whole = self._held[segment.file].segments == segment.segments
+        return is_whole and (known is None or known.sha256 is None)
+
+    async def complete(self, file: int, now: int) -> None:
+        """Hash a file of which every segment is there, a few at a time, and keep the hash.
+
+        Args:
+            file: number of the file.
+            now: seconds since 1970 UTC.
+
+        Raises:
+            LocalError: it was forgotten meanwhile.
+        """
+        known, clearings = self.kept(file), self._clearings
+        digest = hashlib.sha256()
+        hashed = 0
+        while known is not None and hashed < known.segments:
+            rows = self._database.rows(
+                "SELECT data FROM file_segment WHERE file = ? AND segment >= ? AND segment < ?",
+                (file, hashed, hashed + SEGMENTS_AT_ONCE),
+            )
+            if not rows or clearings != self._clearings:
+                raise LocalError(f"file {file} was forgotten")
+            for (data,) in rows:
+                digest.update(data)
+            hashed += len(rows)
+            await asyncio.sleep(0)
+        if known is None or clearings != self._clearings:
+            raise LocalError(f"file {file} was forgotten")
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE file SET sha256 = ?, completed_at = ? WHERE file = ?",
+                (digest.hexdigest(), now, file),
+            )
 
     def kept(self, file: int) -> KeptFile | None:
         """What is known of a file."""
         rows = self._database.rows(
-            "SELECT file, segments, (SELECT count(*) FROM file_segment AS each"
-            " WHERE each.file = file.file), sha256 FROM file WHERE file = ?",
-            (file,),
+            "SELECT file, segments, sha256 FROM file WHERE file = ?", (file,)
         )
-        return KeptFile(*rows[0]) if rows else None
+        if not rows:
+            return None
+        received = self._held[file].segments if file in self._held else 0
+        segments, sha256 = rows[0][1:]
+        return KeptFile(file, segments, received, sha256)
 
     def content(self, file: int) -> bytes:
         """The whole file. Raises LocalError when it is not complete."""
@@ -90,14 +149,16 @@ class Files:
             raise LocalError(f"segment {segment.segment} came with other data before")
         return bool(rows)
 
-    def _keep(self, segment: FileSegment, now: int) -> None:
-        file = (segment.file,)
+    def _keep(self, segment: FileSegment) -> None:
+        size = len(segment.data)
+        held = self._held.get(segment.file, _Held(0, 0))
+        if held.size + size > FILE_BYTES_MAX:
+            raise LocalError(f"a file has at most {FILE_BYTES_MAX} bytes")
+        if self.used_bytes() + size > ALL_BYTES_MAX:
+            raise LocalError(
+                f"all files have at most {ALL_BYTES_MAX} bytes: have them forgotten by file 0"
+            )
         with self._database.transaction() as connection:
-            size = connection.execute(
-                "SELECT coalesce(sum(length(data)), 0) FROM file_segment WHERE file = ?", file
-            ).fetchone()[0]
-            if size + len(segment.data) > FILE_BYTES_MAX:
-                raise LocalError(f"a file has at most {FILE_BYTES_MAX} bytes")
             connection.execute(
                 "INSERT OR IGNORE INTO file (file, segments) VALUES (?, ?)",
                 (segment.file, segment.segments),
@@ -106,25 +167,11 @@ class Files:
                 "INSERT INTO file_segment VALUES (?, ?, ?)",
                 (segment.file, segment.segment, segment.data),
             )
-            rows = (
-                connection.execute(
-                    "SELECT data FROM file_segment WHERE file = ? ORDER BY segment", file
-                ).fetchall()
-                if self._is_whole(segment)
-                else []
-            )
-            if rows:
-                digest = hashlib.sha256(b"".join(data for (data,) in rows)).hexdigest()
-                connection.execute(
-                    "UPDATE file SET sha256 = ?, completed_at = ? WHERE file = ?",
-                    (digest, now, segment.file),
-                )
-
-    def _is_whole(self, segment: FileSegment) -> bool:
-        known = self.kept(segment.file)
-        return known is not None and known.received == segment.segments
+        self._held[segment.file] = _Held(held.segments + 1, held.size + size)
 
     def _clear(self) -> None:
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM file_segment")
             connection.execute("DELETE FROM file")
+        self._held.clear()
+        self._clearings += 1

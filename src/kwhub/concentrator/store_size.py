@@ -6,6 +6,8 @@ meters, the ledger stands still, and what the meters keep themselves (load recor
 of the trouble stays open. A meter without a record (DL/T 645-1997) loses the hours in between.
 """
 
+from collections.abc import Callable
+
 from kwhub.concentrator.database import Database, StoreError
 
 __all__ = ["ROWS_AT_ONCE", "StoreFull", "StoreSize"]
@@ -30,11 +32,15 @@ class StoreSize:
         self.limit_bytes = limit_bytes
         self.is_full = False  #: of what was not delivered
         self.dropped = 0  #: delivered readings that gave way
+        self.apart: Callable[[], int] = lambda: 0  #: bytes in it that have a limit of their own
 
     def used_bytes(self) -> int:
-        """Bytes in use; the file may be larger, its free pages are used again."""
+        """Bytes in use by readings and what belongs to them.
+
+        The file may be larger: its free pages are used again, and files of the head-end stand apart.
+        """
         pages = self._number("page_count") - self._number("freelist_count")
-        return pages * self._page_bytes
+        return max(0, pages * self._page_bytes - self.apart())
 
     def guard(self) -> None:
         """Make room before something is added.
