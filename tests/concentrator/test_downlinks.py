@@ -7,10 +7,12 @@ from tests.concentrator.downworld import MBUS_FIRST, MODULE_FIRST, play_down
 from tests.concentrator.world import START
 from tests.sim.plc_world import addresses
 
+from kwhub.concentrator import collect
+from kwhub.concentrator.database import open_file
 from kwhub.concentrator.outbox import Slot
 from kwhub.domain.errors import LinkDown, LocalError
 from kwhub.domain.readings import Register
-from kwhub.exchange.read import read_clock
+from kwhub.exchange.read import read_clock, read_curve
 from kwhub.protocols.dlt645 import Role as Role645
 from kwhub.protocols.dlt645 import Session as Session645
 from kwhub.protocols.dlt645.messages import ReadData
@@ -216,3 +218,69 @@ def test_values_of_all_ways_stand_under_their_registers(tmp_path):
         await world.stop()
 
     play_down(story, tmp_path / "store.sqlite", meters=3, mbus=3, plc=1, line=QUIET)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("led_by", ["concentrator", "module"])
+def test_a_disk_that_is_full_is_not_taken_for_a_refusal_of_the_module(tmp_path, led_by):
+    disks = []
+
+    def disk(path):
+        disks.append(open_file(path))
+        return disks[-1]
+
+    async def story(world):
+        world.start(disk)
+        await world.until(hours=1, minutes=10)
+        disks[-1].execute("PRAGMA max_page_count = 1")  # the file cannot grow any more
+        await world.until(hours=5, minutes=10)
+        counters = world.bus("module-1").counters
+        sessions = counters.sessions
+        assert missing(world, 5)
+        await world.until(hours=7, minutes=50)
+        assert counters.sessions == sessions  # what cannot be kept is not asked again and again
+        assert all(not state.attempts for state in world.concentrator.outbox.meters())
+        disks[-1].execute("PRAGMA max_page_count = 100000")
+        await world.until(hours=8, minutes=50)
+        assert not missing(world, 8)
+        assert world.station.repeated == []
+        await world.stop()
+
+    more = {"led_by": led_by}
+    play_down(story, tmp_path / "store.sqlite", plc=6, module_more=more, line=QUIET, meters=3)
+
+
+@pytest.mark.slow
+def test_a_bug_in_the_talk_with_one_meter_costs_that_meter_only(tmp_path, monkeypatch):
+    """Beside it on its wire, behind the module and on the other ways all goes on."""
+    sick = {addresses(2)[0]}
+    whole = read_curve
+
+    def fragile(address, *rest):
+        if address in sick:
+            raise ZeroDivisionError(address)
+        return whole(address, *rest)
+
+    monkeypatch.setattr(collect, "read_curve", fragile)
+
+    async def story(world):
+        place = world.area.places[0]
+        sick.add(place.meter.address)
+        world.start()
+        await world.until(hours=1, minutes=30)
+        broken = {
+            bus.settings.name: bus.counters.broken_sessions for bus in world.concentrator.buses
+        }
+        assert broken["bus-1"] in range(2, 12)
+        assert broken["module-1"] in range(2, 12)
+        assert broken["mbus-1"] == 0
+        missing = world.planned(START + timedelta(hours=1)) - world.delivered()
+        assert {slot.point for slot in missing} == {place.point, MODULE_FIRST}
+        sick.clear()
+        await world.until(hours=2, minutes=45)
+        assert not world.planned(START + timedelta(hours=2)) - world.delivered()
+        await world.stop()
+
+    line = QUIET
+    plan = {"meters": 3, "hourly": False, "day_freeze": False}
+    play_down(story, tmp_path / "store.sqlite", mbus=1, plc=2, line=line, **plan)

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple, TypeAlias, TypeVar
 
+import structlog
+
 from kwhub.concentrator.config_downlinks import Downlink, PointSettings
 from kwhub.concentrator.counters import BusCounters
 from kwhub.concentrator.outbox import Batch, Duty, Gap, MeterState, Outbox
@@ -60,6 +62,7 @@ class Bus(ABC):
         self._open_link = parts.open_link
         self._on_readings = parts.on_readings
         self._batch: Batch | None = None
+        self._told: set[tuple[int, type[Exception]]] = set()  # bugs that stand in the log already
         self._wake = asyncio.Event()  # look at the plan before the moment that was planned
         self._is_stale = False  # archive or schedule have changed
         self.reload: Callable[[], None] | None = None  #: takes over the new archive, between rounds
@@ -200,10 +203,36 @@ class Bus(ABC):
 
     def _talked(self, *, heard: bool) -> None:
         """Count a talk, and keep what was read when it is time."""
+        self._count_talk(heard=heard)
+        self._keep_in_time()
+
+    def _count_talk(self, *, heard: bool) -> None:
         self.counters.sessions += 1
         self.counters.silent_sessions += not heard
+
+    def _keep_in_time(self) -> None:
+        """Keep what was read when it has waited long enough."""
         if self._batch is not None and self._now() - self._batch.received_at >= COMMIT_AFTER_S:
             self._keep()
+
+    def _contain(self, batch: Batch, state: MeterState, error: Exception) -> None:
+        """A talk has ended in a bug: that meter is left alone for a while, all others go on.
+
+        Each kind of error is told once for each meter, with its traceback; all are counted.
+        """
+        self.counters.broken_sessions += 1
+        if (state.point, type(error)) not in self._told:
+            self._told.add((state.point, type(error)))
+            log = structlog.get_logger("kwhub.concentrator")
+            log.error(
+                "talk with a meter broke off",
+                bus=self.settings.name,
+                meter=state.address,
+                exc_info=error,
+            )
+        attempts = state.attempts + 1
+        next_try = self._now() + self._plan.pause_s(attempts)
+        batch.meters.append(state._replace(attempts=attempts, next_try=next_try))
 
     def _open_batch(self) -> Batch:
         if self._batch is not None and self._batch.received_at > self._now():

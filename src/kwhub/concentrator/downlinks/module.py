@@ -6,15 +6,17 @@ it has found, itself after a restart.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
 from kwhub.concentrator.bus import Bus, Parts
 from kwhub.concentrator.collect import MeterTalk
 from kwhub.concentrator.config_downlinks import ModuleSettings, PointSettings
+from kwhub.concentrator.database import StoreError
 from kwhub.concentrator.downlinks.module_led import Period
 from kwhub.concentrator.downlinks.module_line import IDLE, ORDER, PLAN, ModuleLine
 from kwhub.concentrator.downlinks.module_reports import Reports
@@ -23,7 +25,7 @@ from kwhub.concentrator.downlinks.stepped import HandOver, as_conversation
 from kwhub.concentrator.outbox import Batch, MeterState
 from kwhub.concentrator.plan import Due, Ledger, Plan, PlannedMeter
 from kwhub.concentrator.shown import Shown
-from kwhub.domain.errors import DecodeError, KwhubError, LinkDown, LocalError
+from kwhub.domain.errors import DecodeError, KwhubError, LinkDown, LinkError, LocalError
 from kwhub.domain.machine import Conversation
 from kwhub.exchange.plc import Way, carry, carry_many
 from kwhub.exchange.plc_module import read_state, sync_archive
@@ -61,6 +63,7 @@ class ModuleBus(Bus):
     def __init__(self, settings: ModuleSettings, plan: Plan, parts: Parts) -> None:
         self._line: ModuleLine | None = None
         self._is_synced = False
+        self._ended: deque[Batch] = deque()  # what talks have brought that are over
         self.state: RunState | None = None
         self.reports = Reports()
         self._log = structlog.get_logger("kwhub.concentrator").bind(module=settings.name)
@@ -175,8 +178,14 @@ class ModuleBus(Bus):
             due = self._plan.due(meter, ledgers[meter.point], self._now())
             return None if due.idle else self._talk_with(meter, due, ledgers[meter.point])
 
-        period = Period(line, self.reports, self._clock, begin, self._must_end)
+        def must_end() -> bool:
+            self._gather()
+            self._keep_in_time()
+            return self._must_end()
+
+        period = Period(line, self.reports, self._clock, begin, must_end)
         for address, error in (await period.run()).items():
+            _raise_if_not_the_meters(error)
             self._refused(ledgers[known[address].point].state, error)
 
     async def _sync(self, line: ModuleLine) -> None:
@@ -197,7 +206,15 @@ class ModuleBus(Bus):
         due = {meter: self._plan.due(meter, ledgers[meter.point], self._now()) for meter in group}
         due = {meter: work for meter, work in due.items() if not work.idle}
         talks = [self._talk_with(meter, work, ledgers[meter.point]) for meter, work in due.items()]
-        ended = await line.run(carry_many(talks, self.settings.parallel), PLAN)
+        try:
+            ended = await line.run(
+                self._kept_between(carry_many(talks, self.settings.parallel)), PLAN
+            )
+        finally:
+            for conversation, _ in talks:
+                conversation.close()
+        for result in ended:
+            _raise_if_not_the_meters(result)
         for meter, result in zip(due, ended, strict=True):
             if isinstance(result, KwhubError):
                 self._refused(ledgers[meter.point].state, result)
@@ -218,16 +235,57 @@ class ModuleBus(Bus):
         plan, clock = self._plan, self._clock
         talk = MeterTalk(meter, ledger, due, batch, plan=plan, clock=clock, talker=HandOver())
         way = self._way(meter.settings.address)
-        return self._until_settled(talk, batch, asks=due.asks), way
+        return self._until_settled(talk, batch, ledger.state, asks=due.asks), way
 
-    def _until_settled(self, talk: MeterTalk, batch: Batch, *, asks: bool) -> Conversation[None]:
-        """A talk, after which what it brought is kept."""
+    def _until_settled(
+        self, talk: MeterTalk, batch: Batch, state: MeterState, *, asks: bool
+    ) -> Conversation[None]:
+        """A talk, after which what it brought is set aside.
+
+        The store is not touched here: whoever steps a talk takes what it raises for the meter's.
+        """
         try:
             yield from as_conversation(talk.run())
+        except KwhubError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one meter must not end the others
+            self._contain(batch, state, error)
+            return
         finally:
-            _merge(self._open_batch(), batch)
+            batch.received_at = self._now()
+            self._ended.append(batch)
         if asks:
-            self._talked(heard=talk.heard)
+            self._count_talk(heard=talk.heard)
+
+    def _kept_between(self, conversation: Conversation[T]) -> Conversation[T]:
+        """The same, and between its requests what the talks have brought is kept when it is time."""
+        event: Any = None
+        try:
+            while True:
+                try:
+                    request = conversation.send(event)
+                except StopIteration as done:
+                    ended: T = done.value
+                    return ended
+                self._gather()
+                self._keep_in_time()
+                event = yield request
+        finally:
+            conversation.close()
+
+    def _keep(self) -> None:
+        """See Bus."""
+        self._gather()
+        super()._keep()
+
+    def _gather(self) -> None:
+        """Join what was set aside into the batch."""
+        while self._ended:
+            if self._batch is not None and self._batch.received_at > self._ended[0].received_at:
+                super()._keep()  # our clock was set back: what was read then is of another time
+            if self._batch is None:
+                self._batch = Batch(self._ended[0].received_at)
+            _merge(self._batch, self._ended.popleft())
 
     def _way(self, address: str) -> Way:
         return Way(
@@ -278,6 +336,12 @@ def _resumed(request: object, conversation: Conversation[T]) -> Conversation[T]:
             ended: T = done.value
             return ended
         event = yield request
+
+
+def _raise_if_not_the_meters(result: object) -> None:
+    """Raise what says nothing about a meter: the store or the link."""
+    if isinstance(result, StoreError | LinkError):
+        raise result
 
 
 def _protocol_of(meter: PlannedMeter) -> int:

@@ -13,7 +13,7 @@ from kwhub.concentrator.outbox import Batch
 from kwhub.concentrator.plan import Due, Ledger, Plan, PlannedMeter
 from kwhub.concentrator.shown import Shown
 from kwhub.domain.answer_times import ANSWER_TIMEOUT_LEAST_S, AnswerTimes
-from kwhub.domain.errors import LinkDown
+from kwhub.domain.errors import KwhubError, LinkDown
 from kwhub.domain.machine import Conversation
 from kwhub.links.address import parse
 from kwhub.links.base import Link
@@ -68,9 +68,17 @@ class WiredBus(Bus):
             due = self._due(meter, ledger)
             if due.idle:
                 continue
-            async with line.turn(meter.settings.address) as turn:
-                talk = self._make_talk(meter, ledger, due, self._open_batch(), turn)
-                await talk.run()
+            batch = self._open_batch()
+            try:
+                async with line.turn(meter.settings.address) as turn:
+                    talk = self._make_talk(meter, ledger, due, batch, turn)
+                    await talk.run()
+            except (KwhubError, OSError):
+                raise
+            except Exception as error:  # noqa: BLE001 - one meter must not end the others
+                self._contain(batch, ledger.state, error)
+                self._keep_in_time()
+                continue
             if due.asks:
                 self._talked(heard=talk.heard)
 
