@@ -116,6 +116,7 @@ def test_units_of_the_table_are_those_of_the_registers():
 def test_joules_can_be_had_again(megajoules):
     value, unit = in_register_unit(Decimal(megajoules) * 10**6, "J")
     assert unit == "kWh"
+    assert value is not None
     assert round(value * 3_600_000 / 10**6) == megajoules
 
 
