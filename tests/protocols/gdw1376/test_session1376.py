@@ -390,9 +390,10 @@ def test_a_terminal_that_was_asked_may_always_answer():
 def test_a_terminal_does_not_listen_to_what_is_for_others():
     session = terminal()
     clock = Request(0x0C, (ASK_CLOCK,))
-    for address in (TerminalAddress("4101", 1), TerminalAddress("0171", 2082)):
+    group = TerminalAddress("4101", 2082, group=True)  # of the same number
+    for address in (TerminalAddress("4101", 1), TerminalAddress("0171", 2082), group):
         session.receive(initiated_frame(clock, address, 0).to_bytes(), 0.0)
-    assert [event.kind for event in session.events()] == ["foreign", "foreign"]
+    assert [event.kind for event in session.events()] == ["foreign"] * 3
     everybody = TerminalAddress("0000", 0xFFFF, 16, group=True)
     session.receive(initiated_frame(clock, everybody, 0).to_bytes(), 0.0)
     assert kinds(session.events()) == [Asked]

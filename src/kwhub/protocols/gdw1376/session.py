@@ -250,7 +250,7 @@ class Session:
             return "echo", "a frame of our own direction"
         if self.role is Role.TERMINAL and not frame.address.broadcast:
             own = self._known_address()
-            if not frame.address.same_terminal(own):
+            if frame.address.group or not frame.address.same_terminal(own):
                 return "foreign", f"for {frame.address}, we are {own}"
         return None
 
