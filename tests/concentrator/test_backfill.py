@@ -2,6 +2,7 @@
 
 from contextlib import closing, suppress
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from kwhub.concentrator.config import MbusMeterSettings, MeterSettings, PlanSett
 from kwhub.concentrator.downlinks.mbus import MbusTalk
 from kwhub.concentrator.ledger import LedgerBook, Outline, open_to_read
 from kwhub.concentrator.ledger_causes import Cause
-from kwhub.concentrator.outbox import Batch, MeterState, Outbox
+from kwhub.concentrator.outbox import Batch, Gap, MeterState, Outbox
 from kwhub.concentrator.plan import Ledger, Plan
 from kwhub.domain.errors import LinkDown, NoAnswer
 from kwhub.protocols.gdw1376.afn_0d import CurveRequest, DayFreezeRequest
@@ -125,12 +126,52 @@ def test_what_is_newly_wanted_of_the_past_stays_wanted_until_the_meter_answers(
             assert planned(**change)[2] == wanted
 
 
+def test_what_was_dropped_does_not_come_again_when_a_wrong_clock_is_put_right(tmp_path):
+    now, ahead = START_S + 20 * 86_400 + 100, START_S + 400 * 86_400
+    plan = Plan(PlanSettings(history_days=9, hourly=False), SHANGHAI)
+    meter = plan.meter(MeterSettings("000000000038", 1))
+
+    def wanted(due):
+        groups = (due.record or {}, due.days or {})
+        return {slot for group in groups for slots in group.values() for slot in slots}
+
+    with closing(Outbox.open(str(tmp_path / "store.sqlite"))) as outbox:
+        outbox.adopt([(1, "000000000038")], 0)
+        first = plan.due(meter, ledger_in(outbox, "000000000038"), now)
+        every = wanted(first) | set(first.later)
+        batch = Batch(now)
+        holes = set(sorted(every)[:5])
+        for slot in every - holes:
+            batch.read(slot, "000000000038", Decimal(1), "dlt645:06040001")
+        batch.gaps = [Gap(slot, "open", "", 1, 0, cause="silent") for slot in holes]
+        outbox.keep(batch)
+        outbox.delivered([entry.id for entry in outbox.waiting(9_999)], now)
+        # The clock jumps ahead, what was delivered is pruned, and the clock comes back.
+        outbox.keep(Batch(ahead, progress=dict.fromkeys([(1, "curve"), (1, "day")], ahead)))
+        assert outbox.prune(ahead - 86_400) == len(every - holes)
+        again = plan.due(meter, ledger_in(outbox, "000000000038"), now + 3_600)
+        assert again.anew
+        found = wanted(again) | set(again.later)
+        assert found & every == holes  # what was never had is still wanted
+        assert {slot.at for slot in found - holes} == {
+            START_S + 20 * 86_400 + quarter * 900 for quarter in range(1, 5)
+        }
+        # A mark that a wrong clock has set is not believed, and goes.
+        settled = Batch(now + 3_600, anew=[1], progress={(1, "curve"): now})
+        outbox.keep(settled)
+        assert max(outbox.forgotten()[1].values()) <= now + 3_600
+        outbox.keep(Batch(now - 86_400, anew=[1]))
+        assert outbox.forgotten() == {}
+        outbox.adopt([(1, "000000000099")], now)
+        assert outbox.forgotten() == {}
+
+
 def ledger_in(outbox, address):
     """What a store knows of point 1."""
     (state,) = outbox.meters() or [MeterState(1, address)]
     progress = {series: until for (_, series), until in outbox.progress().items()}
     duties = {(duty.series, duty.register): duty for duty in outbox.duties()}
-    return Ledger(state, progress, outbox.gaps(), duties)
+    return Ledger(state, progress, outbox.gaps(), duties, outbox.forgotten().get(1, {}))
 
 
 @pytest.mark.slow

@@ -270,12 +270,14 @@ class Bus(ABC):
         duties: dict[int, dict[tuple[str, Register], Duty]] = {}
         for duty in self._outbox.duties():
             duties.setdefault(duty.point, {})[duty.series, duty.register] = duty
+        forgotten = self._outbox.forgotten()
         return {
             meter.point: Ledger(
                 states.get(meter.point) or MeterState(meter.point, meter.settings.address),
                 progress.get(meter.point, {}),
                 gaps.get(meter.point, []),
                 duties.get(meter.point, {}),
+                forgotten.get(meter.point, {}),
             )
             for meter in self.meters
         }

@@ -172,5 +172,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (point, kind)
         ) STRICT, WITHOUT ROWID""",
     ),
+    (
+        """CREATE TABLE forgotten (                 -- values up to here were kept and dropped again
+            point INTEGER NOT NULL,
+            register TEXT NOT NULL,
+            interval_s INTEGER NOT NULL,
+            until INTEGER NOT NULL,
+            PRIMARY KEY (point, register, interval_s)
+        ) STRICT, WITHOUT ROWID""",
+    ),
 )
 """Numbered from 1; a published one is never edited."""

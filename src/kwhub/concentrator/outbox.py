@@ -14,6 +14,7 @@ from typing import Self
 
 from kwhub.concentrator.database import Connection, Database, Opener, open_file
 from kwhub.concentrator.migrations import MIGRATIONS
+from kwhub.concentrator.outbox_forgotten import Forgotten, drop, not_from_the_future
 from kwhub.concentrator.outbox_rows import (
     Batch,
     Counts,
@@ -49,7 +50,16 @@ ROWS_PER_PRUNE_MAX = 10_000
 
 _ENTRY = "id, point, register, interval_s, at, value, scale, received_at"
 
-_OF_A_METER = ("progress", "duty", "drift", "clock_order", "meter_word", "meter_count", "abnormal")
+_OF_A_METER = (
+    "progress",
+    "duty",
+    "drift",
+    "clock_order",
+    "meter_word",
+    "meter_count",
+    "abnormal",
+    "forgotten",
+)
 """Tables of what belongs to the meter and not to its point."""
 
 _DELETE_GAP = "DELETE FROM gap WHERE point = ? AND register = ? AND interval_s = ? AND at = ?"
@@ -147,6 +157,14 @@ class Outbox:
             " cause FROM gap WHERE state = ? ORDER BY point, interval_s, at, register"
         )
         return [Gap(Slot(*row[:4]), *row[4:]) for row in self._database.rows(sql, (state,))]
+
+    def forgotten(self) -> dict[int, Forgotten]:
+        """Up to when values of each point were kept and dropped again."""
+        found: dict[int, Forgotten] = {}
+        sql = "SELECT point, register, interval_s, until FROM forgotten"
+        for point, register, interval_s, until in self._database.rows(sql):
+            found.setdefault(point, {})[register, interval_s] = until
+        return found
 
     def keep(self, batch: Batch) -> int:
         """Keep what a round has brought; values that are already there stay as they are.
@@ -270,15 +288,14 @@ class Outbox:
             ``ROWS_PER_PRUNE_MAX``.
         """
         with self._database.transaction() as connection:
-            done = connection.execute(
-                "DELETE FROM reading WHERE id IN (SELECT id FROM reading"
-                " WHERE delivered_at IS NOT NULL AND delivered_at < ? AND at < ? LIMIT ?)",
-                (before, before, ROWS_PER_PRUNE_MAX),
+            bounds = (before, before, ROWS_PER_PRUNE_MAX)
+            done = drop(
+                connection,
+                "delivered_at IS NOT NULL AND delivered_at < ? AND at < ? LIMIT ?",
+                bounds,
             )
-            withheld = connection.execute(
-                "DELETE FROM reading WHERE id IN (SELECT id FROM reading"
-                " WHERE withheld IS NOT NULL AND received_at < ? AND at < ? LIMIT ?)",
-                (before, before, ROWS_PER_PRUNE_MAX),
+            withheld = drop(
+                connection, "withheld IS NOT NULL AND received_at < ? AND at < ? LIMIT ?", bounds
             )
             connection.execute("DELETE FROM gap WHERE state = 'lost' AND at < ?", (before,))
             connection.execute("DELETE FROM drift WHERE at < ?", (before,))
@@ -287,7 +304,7 @@ class Outbox:
                 " ON CONFLICT (name) DO UPDATE SET value = max(value, ?2)",
                 (FORGOTTEN, before),
             )
-        return max(done.rowcount, withheld.rowcount)
+        return max(done, withheld)
 
 
 def _total_changes(connection: Connection) -> int:
@@ -307,6 +324,7 @@ def _undo_future(connection: Connection, batch: Batch) -> None:
         rows,
     )
     connection.executemany("DELETE FROM progress WHERE point = ?", [row[:1] for row in rows])
+    not_from_the_future(connection, batch.anew, batch.received_at)
     got = [row[0] for row in batch.readings]
     connection.executemany(_DELETE_GAP, got)
 

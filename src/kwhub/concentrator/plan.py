@@ -109,6 +109,8 @@ class Ledger:
     progress: Mapping[str, int]  #: by kind of series
     gaps: Sequence[Gap] = ()  #: the open ones
     duties: Mapping[tuple[str, Register], Duty] = field(default_factory=dict)  #: what is wanted
+    forgotten: Mapping[tuple[Register, int], int] = field(default_factory=dict)
+    """Up to when values of a register and spacing were kept and dropped again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,13 @@ class Plan:
             if begin < until:
                 fresh.update(dict.fromkeys(self.slots(series, meter.point, begin, until)))
                 progress[series.kind] = until
+            if series.kind not in known and ledger.forgotten:
+                step_s = series.interval_s
+                fresh = {
+                    slot: None
+                    for slot in fresh
+                    if slot.interval_s != step_s or not _was_dropped(ledger, slot, now)
+                }
         again = [
             gap.slot
             for gap in ledger.gaps
@@ -360,6 +369,11 @@ def _on_mbus(meter: MbusMeterSettings) -> PlannedMeter:
 def _waits(next_try: int, now: int) -> bool:
     """Whether a pause is not over; one that is longer than any pause is an error of our clock."""
     return now < next_try <= now + PAUSE_S_MAX
+
+
+def _was_dropped(ledger: Ledger, slot: Slot, now: int) -> bool:
+    """Whether a value was kept once and dropped; a mark that lies ahead is not believed."""
+    return slot.at <= ledger.forgotten.get((slot.register, slot.interval_s), 0) <= now
 
 
 def _is_ahead(ledger: Ledger, now: int) -> bool:

@@ -9,6 +9,7 @@ of the trouble stays open. A meter without a record (DL/T 645-1997) loses the ho
 from collections.abc import Callable
 
 from kwhub.concentrator.database import Database, StoreError
+from kwhub.concentrator.outbox_forgotten import drop
 
 __all__ = ["ROWS_AT_ONCE", "StoreFull", "StoreSize"]
 
@@ -62,13 +63,13 @@ class StoreSize:
         if self.used_bytes() <= self.limit_bytes * LOW_WATER:
             return 0
         with self._database.transaction() as connection:
-            done = connection.execute(
-                "DELETE FROM reading WHERE id IN (SELECT id FROM reading"
-                " WHERE delivered_at IS NOT NULL ORDER BY delivered_at, id LIMIT ?)",
+            done = drop(
+                connection,
+                "delivered_at IS NOT NULL ORDER BY delivered_at, id LIMIT ?",
                 (ROWS_AT_ONCE,),
             )
-        self.dropped += done.rowcount
-        return done.rowcount
+        self.dropped += done
+        return done
 
     def _number(self, pragma: str) -> int:
         sql = f"SELECT {pragma} FROM pragma_{pragma}"  # noqa: S608 - one of the three above
