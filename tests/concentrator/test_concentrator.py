@@ -472,7 +472,7 @@ def full_disk(path):
 
 
 def test_a_disk_that_is_full_for_hours_loses_nothing(tmp_path):
-    """In a process of its own: what SQLite still finds room for depends on what ran before it."""
+    """In a process of its own: after other tests in one process it has failed; why is not known yet."""
     call = "import sys; from tests.concentrator.test_concentrator import full_disk as t; t(sys.argv[1])"
     path = str(tmp_path / "store.sqlite")
     root = Path(__file__).parents[2]
