@@ -3,6 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 PYTEST_ARGS ?=
+# Compiled modules are kept, whatever the machine says: tests start hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
+# Every extra but pcsc, which is compiled on the machine and wants a compiler, swig and libpcsclite-dev there.
+EXTRAS := bench ble concentrator gpio handheld headend infrared pkcs11 postgres prepay
 
 .PHONY: help install demo test check lint types imports bench docs lock clean
 
@@ -23,7 +27,7 @@ $(STAMP): pyproject.toml requirements/uv.txt requirements/dev.txt web/package.js
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing the locked dependencies into .venv (once)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements/dev.txt
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r requirements/dev.txt
 	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -31,7 +35,7 @@ demo: install
 	@$(BIN)/kwhub demo
 
 test: install
-	@$(BIN)/pytest -n auto $(PYTEST_ARGS)
+	@$(BIN)/pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
 check: lint types imports tidy
 
@@ -52,6 +56,11 @@ imports: install
 tidy: install
 	$(BIN)/pytest -q tests/test_tidy.py tests/test_public.py
 
+# Card readers: only where the headers of PC/SC are.
+.PHONY: pcsc
+pcsc: install
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements/pcsc.txt
+
 # Two peers share one import name: the second is kept in a folder of its own.
 .venv/peers: requirements/peers.txt | install
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade --target $@ -r $<
@@ -65,7 +74,9 @@ docs: install
 
 lock: install
 	VIRTUAL_ENV=.venv $(BIN)/uv pip compile --upgrade --quiet --generate-hashes --no-emit-index-url --no-header --universal \
-		--python-version 3.11 --all-extras --group dev pyproject.toml -o requirements/dev.txt
+		--python-version 3.11 $(addprefix --extra ,$(EXTRAS)) --group dev pyproject.toml -o requirements/dev.txt
+	VIRTUAL_ENV=.venv $(BIN)/uv pip compile --upgrade --quiet --generate-hashes --no-emit-index-url --no-header --universal \
+		--python-version 3.11 --extra pcsc -c requirements/dev.txt pyproject.toml -o requirements/pcsc.txt
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -59,7 +59,9 @@ def test_the_lines_of_the_page_work(capsys):
 
 
 def test_every_python_block_of_the_page_compiles():
-    for code in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL):
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert blocks
+    for code in blocks:
         wrapped = "async def page():\n" + "".join(f"    {line}\n" for line in code.splitlines())
         compile(wrapped if "await" in code and "async def" not in code else code, PAGE.name, "exec")
 

@@ -8,14 +8,22 @@ import ast
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
 from pathlib import Path
 
 import msgspec
 
+from kwhub.bluetooth import node_settings
 from kwhub.catalog.mbus import MEDIUM_GROUPS, REGISTER_STEMS, UNITS
 from kwhub.catalog.quirks import quirks
 from kwhub.catalog.registers import REGISTERS, describe
-from kwhub.cli import area_file
+from kwhub.catalog.terminal_profile import (
+    CHANNEL_STATUS_WORDS,
+    EVENT_WORDS,
+    TERMINAL_STATUS_WORDS,
+    profile_rows,
+)
+from kwhub.cli import area_file, ble_file
 from kwhub.cli.app import app
 from kwhub.concentrator import config as concentrator
 from kwhub.concentrator import config_watch, served_rights
@@ -26,6 +34,7 @@ from kwhub.protocols.dlt645.editions import Edition
 from kwhub.protocols.dlt645.tables import CHAPTERS, families_of
 from kwhub.protocols.mbus.control import MEDIA
 from kwhub.runtime.settings import expected
+from kwhub.terminal import config as terminal
 
 __all__ = ["PAGES", "main"]
 
@@ -104,6 +113,12 @@ def _fields(settings: type[msgspec.Struct]) -> Iterator[tuple[str, str, str, str
 
 
 def _default(value: object) -> str:
+    if value is None or value is msgspec.NODEFAULT:
+        return "none" if value is None else "as its own"
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, tuple) and value:
+        return ", ".join(_default(each) for each in value)
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int | float) else f'"{value}"' if value != () else "none"
@@ -128,6 +143,8 @@ def settings() -> str:
                 ("[[mbus]]", concentrator.MbusSettings),
                 ("[[mbus.meter]]", concentrator.MbusMeterSettings),
                 ("[[module]]", concentrator.ModuleSettings),
+                ("[[bluetooth]]", concentrator.BluetoothSettings),
+                ("[[bluetooth.meter]]", concentrator.BluetoothMeterSettings),
                 ("[[module.meter]]", concentrator.MeterSettings),
             ),
         ),
@@ -149,9 +166,27 @@ def settings() -> str:
             headend,
             (
                 ("[headend]", headend.Service),
+                ("[limits]", headend.Limits),
+                ("[retention]", headend.Retention),
+                ("[access]", headend.Access),
+                ("[devices]", headend.Devices),
+                ("[vending]", headend.Vending),
                 ("[[area]]", headend.Area),
                 ("[[area.terminal]]", headend.Terminal),
                 ("[[area.terminal.meter]]", headend.Meter),
+            ),
+        ),
+        (
+            "Collecting terminal",
+            terminal,
+            (
+                ("[terminal]", terminal.Identity),
+                ('[inputs] with kind = "gpiod"', terminal.GpioSettings),
+                ('[inputs] with kind = "simulator"', terminal.SimulatorSettings),
+                ("[[link]]", terminal.LinkSettings),
+                ("[[channel]]", terminal.PulseSettings),
+                ("[port]", terminal.PortSettings),
+                ("[[password]]", terminal.PasswordSettings),
             ),
         ),
         (
@@ -162,6 +197,15 @@ def settings() -> str:
                 ("[[uplink_cut]]", area_file.UplinkCut),
                 ("[[power_cut]]", area_file.PowerCut),
                 ("[[clock_step]]", area_file.ClockStep),
+            ),
+        ),
+        (
+            "Bluetooth node",
+            ble_file,
+            (
+                ("the file", ble_file.NodeFile),
+                ("[node]", node_settings.NodeSettings),
+                ("[[node.slaves]]", node_settings.SlaveSettings),
             ),
         ),
     ):
@@ -234,6 +278,43 @@ def mbus_registers() -> str:
     )
 
 
+def terminal_profile() -> str:
+    """What a collecting terminal answers under which identifier."""
+    rows = (
+        (f"`{row.pattern}`", row.name_en, row.name_zh, f"`{row.format}`", row.unit, row.access)
+        for row in profile_rows()
+    )
+    events = ((str(int(kind)), *words) for kind, words in EVENT_WORDS.items())
+    states = (
+        (of, f"{int(flag):04X}", *words)
+        for of, table in (
+            ("terminal, 0F000100", TERMINAL_STATUS_WORDS),
+            ("channel, 0F0102nn", CHANNEL_STATUS_WORDS),
+        )
+        for flag, words in table.items()
+    )
+    return (
+        "# Profile of the collecting terminal\n\n"
+        "DL/T 645-2007 with identifiers of our own, edition 1. The address of a terminal ends in 00. DI0 is the"
+        " channel, 01 to 10 hexadecimal; FF asks for all of them in order. Reading needs no password; a write (code"
+        " 14) needs that of level 4 or stronger.\n\n"
+        + _table(("identifier", "name", "名称", "format", "unit", "access"), rows)
+        + "\nWhat meters have, too, is asked for as with meters: clock (04000101, 04000102, 0400010C; codes 08 and 14),"
+        " address (04000401; code 13), freeze times (code 16; `99999999` is a collection round: an instant freeze that"
+        " waits for the meter on the port), times of freezes (0500, 0501, 0506), passwords (code 18).\n\n"
+        "Curves and events are asked for with N, or with N mm hh DD MM YY, as load records are; both are two BCD digits"
+        " each. Kinds of channels: 0 off, 1 pulses, 2 meter on the port (16 only). States of a round: 0 none, 1"
+        " running, 2 done; its last word has bit n - 1 for channel n.\n\n"
+        "At the address of a measuring point (that of the terminal with 01 to 16 at its end, until another one is"
+        " written to 0F0202nn) the terminal answers like a meter: 00000000, 00010000, 0001FF00, 02030000, 04000409,"
+        " 04001204, 05kk00nn, 05kk01nn (kk 00, 01, 06), 06100601, load records of class 4.\n\n"
+        "## Events\n\n"
+        + _table(("kind", "event", "事件"), events)
+        + "\n## Status\n\n"
+        + _table(("word", "bit", "meaning", "含义"), states)
+    )
+
+
 def makers_quirks() -> str:
     """Every deviation of a maker with its source."""
     rows = (
@@ -263,6 +344,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "registers.md": registers,
     "mbus-registers.md": mbus_registers,
     "settings.md": settings,
+    "terminal-profile.md": terminal_profile,
     "dlt645-2007-items.md": items(Edition.E2007),
     "dlt645-1997-items.md": items(Edition.E1997),
 }

