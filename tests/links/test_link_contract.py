@@ -29,7 +29,7 @@ CLOCK = SystemClock()
 Ends = AsyncIterator[tuple[Link, Link]]
 
 
-def hold(factory: LinkFactory, *, hears_close: tuple[bool, bool] = (True, True)) -> None:
+def check_contract(factory: LinkFactory, *, hears_close: tuple[bool, bool] = (True, True)) -> None:
     async def main(_clock: LoopClock) -> None:
         await check_link(factory, hears_close=hears_close, large_bytes=70_000, limit_s=5_000)
 
@@ -54,11 +54,11 @@ async def bus() -> Ends:
 
 
 def test_memory_pair() -> None:
-    hold(memory)
+    check_contract(memory)
 
 
 def test_memory_by_name() -> None:
-    hold(named_memory)
+    check_contract(named_memory)
 
 
 def test_a_name_whose_first_side_went_away_starts_anew() -> None:
@@ -74,7 +74,7 @@ def test_a_name_whose_first_side_went_away_starts_anew() -> None:
 
 
 def test_memory_bus() -> None:
-    hold(bus, hears_close=(False, False))
+    check_contract(bus, hears_close=(False, False))
 
 
 def layered(wrap: Callable[[Link, LoopClock], Link]) -> LinkFactory:
@@ -105,11 +105,11 @@ def layered(wrap: Callable[[Link, LoopClock], Link]) -> LinkFactory:
     ids=["Layer", "Traced", "Throttled", "Faulty", "Shared", "stack"],
 )
 def test_layers(wrap: Callable[[Link, LoopClock], Link]) -> None:
-    hold(layered(wrap))
+    check_contract(layered(wrap))
 
 
 def test_captured(tmp_path: Path) -> None:
-    hold(layered(lambda link, clock: Captured(link, tmp_path / "capture", clock)))
+    check_contract(layered(lambda link, clock: Captured(link, tmp_path / "capture", clock)))
 
 
 def test_turn_of_shared() -> None:
@@ -119,7 +119,7 @@ def test_turn_of_shared() -> None:
         async with Shared(one).claim("meter") as turn:
             yield turn, two
 
-    hold(factory, hears_close=(True, False))
+    check_contract(factory, hears_close=(True, False))
 
 
 @asynccontextmanager
@@ -212,7 +212,7 @@ class Lossy(Layer):
 
 def test_a_broken_link_is_found() -> None:
     with pytest.raises(ContractBroken, match="bytes were lost"):
-        hold(layered(lambda link, clock: Lossy(link)))
+        check_contract(layered(lambda link, clock: Lossy(link)))
 
 
 @pytest.mark.parametrize("steps", range(6))

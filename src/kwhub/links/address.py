@@ -35,10 +35,14 @@ class Scheme:
 
 SCHEMES: Mapping[str, Scheme] = MappingProxyType(
     {
+        "ble": Scheme(
+            "kwhub.bluetooth.link", "ble:F0:12:34:56:78:9A?adapter=usb:0&keys=reader.keys"
+        ),
         "ir": Scheme("kwhub.infrared.link", "ir:serial:/dev/ttyUSB1"),
         "memory": Scheme("kwhub.links.memory", "memory:bus-1"),
         "paced": Scheme("kwhub.links.paced", "paced:pty:?baud=2400", wraps=True),
         "pty": Scheme("kwhub.links.pty", "pty:"),
+        "radio": Scheme("kwhub.links.radio", "radio:serial:/dev/ttyUSB0?baud=9600"),
         "replay": Scheme("kwhub.links.replay", "replay:meter.capture"),
         "serial": Scheme("kwhub.links.serial", "serial:/dev/ttyUSB0?baud=2400&parity=even"),
         "tcp": Scheme("kwhub.links.tcp", "tcp:10.0.0.7:4001"),

@@ -66,6 +66,15 @@ class _Pump:
         finally:
             self._timer = None
 
+    def poke(self) -> None:
+        """Have a listener look at its machine, whose deadline or events were changed from outside.
+
+        A timer that fires in this very moment wakes the listener anyway.
+        """
+        if self._timer is not None and not self._timer.expired():
+            self._poked = True
+            self._timer.reschedule(asyncio.get_running_loop().time())
+
 
 class Driver(_Pump):
     """Asks: sends one request at a time and waits for the event that ends it.
@@ -214,11 +223,7 @@ class Attendant(_Pump):
         """
         self.machine.send(request, self._clock.monotonic())
         await self._flush()
-        # The deadline may have moved, events may be waiting. A timer that fires in this very
-        # moment wakes the listener anyway.
-        if self._timer is not None and not self._timer.expired():
-            self._poked = True
-            self._timer.reschedule(asyncio.get_running_loop().time())
+        self.poke()
 
     async def _next_events(self) -> list[Any] | None:
         """Pump until something has happened; None when the link is down."""

@@ -17,7 +17,16 @@ from kwhub.links.tls_context import HANDSHAKE_S, SERVER_OPTIONS, server_context
 from kwhub.links.transport import TransportLink
 from kwhub.runtime.clock import Clock
 
-__all__ = ["PEERS_MAX", "ListenLink", "Server", "open_address", "serve"]
+__all__ = [
+    "PEERS_MAX",
+    "ListenLink",
+    "Server",
+    "authority",
+    "listen",
+    "open_address",
+    "serve",
+    "stop",
+]
 
 PEERS_MAX = 20_000
 """Peers of one server at a time; who comes later is turned away."""
@@ -47,18 +56,35 @@ class _Accepted(TransportLink):
         tune(transport)
         host, port = peer[:2]
         scheme = self.facts.address.partition("-listen:")[0]
-        self.facts = replace(self.facts, address=f"{scheme}:{_authority(host, port)}")
+        self.facts = replace(self.facts, address=f"{scheme}:{authority(host, port)}")
         self._welcome(self)
 
 
-def _authority(host: str, port: int) -> str:
+def authority(host: str, port: int) -> str:
+    """Host and port as an address has them.
+
+    >>> authority("::1", 80)
+    '[::1]:80'
+    """
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-async def _listen(
-    address: LinkAddress, welcome: Callable[[_Accepted], None]
+async def listen(
+    address: LinkAddress, make: Callable[[LinkFacts], asyncio.Protocol]
 ) -> tuple[asyncio.Server, str]:
-    """Open the port; returns the server and its address with the true port number."""
+    """Open a port.
+
+    Args:
+        address: a ``tcp-listen:`` or ``tls-listen:`` address.
+        make: makes the protocol of one peer, given the facts of the port.
+
+    Returns:
+        the server, for :func:`stop`, and its address with the true port number.
+
+    Raises:
+        ConfigError: the address is wrong.
+        LinkDown: the port cannot be opened.
+    """
     if address.scheme not in _LISTENING:
         raise address.wrong("only a tcp-listen: or tls-listen: address can be served")
     is_tls = address.scheme == "tls-listen"
@@ -68,7 +94,7 @@ async def _listen(
     facts = LinkFacts(address.text, baud=baud, half_duplex=baud is not None)
     try:
         server = await asyncio.get_running_loop().create_server(
-            lambda: _Accepted(facts, welcome),
+            lambda: make(facts),
             host,
             port,
             backlog=BACKLOG,
@@ -78,10 +104,10 @@ async def _listen(
     except OSError as error:
         raise LinkDown(f"{address}: {error.strerror or error}") from error
     true_port: int = server.sockets[0].getsockname()[1]
-    return server, f"{address.scheme}:{_authority(host, true_port)}"
+    return server, f"{address.scheme}:{authority(host, true_port)}"
 
 
-async def _stop(server: asyncio.Server) -> None:
+async def stop(server: asyncio.Server) -> None:
     """Close a port, but first let in whoever was accepted a moment ago, to be sent away.
 
     asyncio of Python 3.11 forgets to close a peer whose transport is made after ``Server.close``.
@@ -119,13 +145,15 @@ class Server:
 
     async def open(self, address: LinkAddress) -> None:
         """Open the port. Raises ConfigError or LinkDown."""
-        self._server, self.address = await _listen(address, self._welcome)
+        self._server, self.address = await listen(
+            address, lambda facts: _Accepted(facts, self._welcome)
+        )
 
     async def aclose(self) -> None:
         """Close the port and end all peers; waits until their handlers have ended."""
         if self._server is not None:
             self._closed = True
-            await _stop(self._server)
+            await stop(self._server)
             for task in self._tasks:
                 task.cancel()
             if self._tasks:
@@ -206,7 +234,7 @@ class ListenLink:
 
     async def open(self, address: LinkAddress) -> None:
         """Open the port. Raises ConfigError or LinkDown."""
-        self._server, text = await _listen(address, self._welcome)
+        self._server, text = await listen(address, lambda facts: _Accepted(facts, self._welcome))
         baud = address.integer("baud", None, BAUD_RATES)
         self.facts = LinkFacts(text, baud=baud, half_duplex=baud is not None)
 
@@ -243,7 +271,7 @@ class ListenLink:
             server, self._server = self._server, None
             self._closed = True
             self._changed.set()
-            await _stop(server)
+            await stop(server)
             if self._peer is not None:
                 await self._peer.aclose()
             await server.wait_closed()

@@ -24,6 +24,7 @@ from kwhub.protocols.gdw1376_2 import (
     Role,
     Session,
     State,
+    Stop,
     TimedOut,
     Wait,
     Waited,
@@ -33,10 +34,13 @@ from kwhub.protocols.gdw1376_2 import (
 from kwhub.protocols.gdw1376_2.afn_06 import RouteReport
 from kwhub.protocols.gdw1376_2.afn_10 import Counts
 from kwhub.protocols.gdw1376_2.afn_13 import Monitor, Monitored
+from kwhub.protocols.gdw1376_2.afn_14 import ReadQuestion
+from kwhub.protocols.gdw1376_2.afn_f1 import ParallelAnswer, ParallelRead
 from kwhub.protocols.gdw1376_2.explain import explain
 from kwhub.protocols.gdw1376_2.frames import Addresses, Control, Frame13762, mark_of
 from kwhub.protocols.gdw1376_2.layouts import cells
 from kwhub.protocols.gdw1376_2.receiver import FRAME_BYTES_MAX
+from kwhub.protocols.gdw1376_2.session import WAIT_LEAST_S, answer_times
 from kwhub.protocols.gdw1376_2.states import TRANSITIONS, step
 from kwhub.protocols.gdw1376_2.summary import summarise, values
 from kwhub.protocols.gdw1376_2.tables import TABLES, find, read_unit
@@ -47,7 +51,7 @@ FRAME = bytes.fromhex("6804330000000068110434343445FD16")
 COUNT = Request(Order(0x10, 1))
 MONITOR = Request(order_of(Monitor(FRAME), SLAVE), 90.0)
 ALL = (
-    *(Request, Batch, Wait, Await, Initiate, Answer, Confirm, Deny),
+    *(Request, Batch, Wait, Await, Stop, Initiate, Answer, Confirm, Deny),
     *(Answered, Confirmed, Denied, TimedOut, BatchEnded, Waited),
 )
 
@@ -116,6 +120,59 @@ def test_a_confirmation_before_the_data_only_prolongs_the_wait():
     assert answered.unit.frame == FRAME
 
 
+READ = Request(order_of(Monitor(FRAME), SLAVE), 90.0, adapts=True)
+
+
+def read(two, after_s, now=0.0):
+    """Ask the slave; the answer comes so much later, or never when that is longer than the wait."""
+    two.near.send(READ, now)
+    (asked,), _ = two.across(now)
+    wait_s = two.near.deadline() - now
+    if after_s > wait_s:
+        two.near.on_deadline(now + wait_s)
+    else:
+        two.far.send(Answer(asked.frame, order_of(Monitored(FRAME), SLAVE)), now + after_s)
+        two.across(now + after_s)
+    return wait_s
+
+
+def test_a_slave_whose_times_are_known_is_not_waited_for_as_long_as_any_other():
+    two = Two()
+    two.near = Session(Role.CONCENTRATOR, times=answer_times())
+    assert read(two, 8.0) == 90.0
+    assert read(two, 8.0, 100.0) == pytest.approx(8.0 + 4 * 4.0)
+    for turn in range(2, 30):
+        read(two, 2.0, 100.0 * turn)
+    assert read(two, 99.0, 4_000.0) == WAIT_LEAST_S
+    two.near.send(MONITOR, 5_000.0)  # what does not adapt, such as a frame of the head-end
+    assert two.near.deadline() == 5_090.0
+    two.near.on_deadline(5_090.0)
+    other = Request(order_of(Monitor(FRAME), "000000009999"), 90.0, adapts=True)
+    two.near.send(other, 6_000.0)
+    assert two.near.deadline() == 6_090.0
+
+
+def test_a_slave_that_answered_a_repeat_gets_more_time_next():
+    two, times = Two(), answer_times()
+    two.near = Session(Role.CONCENTRATOR, times=times)
+    for turn in range(30):
+        read(two, 2.0, 100.0 * turn)
+    assert read(two, 99.0, 4_000.0) == WAIT_LEAST_S
+    read(two, 1.0, 4_020.0)
+    assert times.of(SLAVE).answers == 30  # it tells no time
+    assert read(two, 1.0, 5_000.0) == 1.5 * 21.0
+
+
+def test_the_word_of_a_module_that_a_slave_is_silent_is_no_answer_time():
+    two, times = Two(), answer_times()
+    two.near = Session(Role.CONCENTRATOR, times=times)
+    two.near.send(Request(order_of(ParallelRead(FRAME), SLAVE), 90.0, adapts=True), 0.0)
+    (asked,), _ = two.across()
+    two.far.send(Answer(asked.frame, order_of(ParallelAnswer(b""), SLAVE)), 8.0)
+    assert isinstance(two.across(8.0)[1][-1], Answered)
+    assert times.of(SLAVE).answers == 0
+
+
 def test_a_late_answer_and_one_of_another_slave_are_no_answers():
     two = Two()
     two.near.send(MONITOR, 0.0)
@@ -151,6 +208,20 @@ def test_reports_are_confirmed_and_repeated_ones_known():
     assert isinstance(confirmed, Confirmed)
 
 
+def test_a_question_that_comes_again_still_wants_its_answer():
+    two = Two()
+    two.far.send(Initiate(order_of(ReadQuestion(SLAVE, 1, 1))), 0.0)
+    raw = two.far.outgoing(0.0)
+    two.near.receive(raw, 0.0)
+    (asked,) = two.near.events()
+    two.near.send(Await(frozenset({(0x14, 1)}), 60.0), 1.0)
+    two.near.receive(raw, 6.0)
+    again, waited = two.near.events()
+    assert again.repeated
+    assert again.wants_answer
+    assert (asked.raw, waited.reported) == (raw, again)
+
+
 def test_a_report_that_nobody_confirms_is_given_up():
     two = Two()
     two.far.send(Initiate(order_of(RouteReport(1))), 0.0)
@@ -158,6 +229,20 @@ def test_a_report_that_nobody_confirms_is_given_up():
         two.far.on_deadline(now)
     assert isinstance(two.far.events()[0], TimedOut)
     assert two.far.state is State.IDLE
+
+
+@pytest.mark.parametrize("request_", [Wait(3_600.0), Await(frozenset({(0x06, 3)}), 3_600.0)])
+def test_who_listens_can_be_stopped(request_):
+    two = Two()
+    two.near.send(request_, 0.0)
+    with pytest.raises(LocalError, match="LISTENING"):
+        two.near.send(COUNT, 1.0)
+    two.near.send(Stop(), 1.0)
+    assert two.near.events() == [Waited(request_)]
+    assert two.near.deadline() is None
+    two.near.send(COUNT, 1.0)
+    (asked,), _ = two.across(1.0)
+    assert (asked.frame.afn, asked.frame.function) == (0x10, 1)
 
 
 def test_a_batch_ends_with_its_last_answer():

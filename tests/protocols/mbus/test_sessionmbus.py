@@ -23,7 +23,7 @@ from kwhub.protocols.mbus.messages import (
     Sent,
     TimedOut,
 )
-from kwhub.protocols.mbus.session import Role, Session
+from kwhub.protocols.mbus.session import LATENCY_S, Role, Session, answer_times
 from kwhub.testing import Pair
 
 REQUESTS = {
@@ -223,3 +223,63 @@ def test_both_roles_over_a_bad_line_count_every_read_once(seed):
         else:
             pytest.fail("twenty attempts")
     assert heard == list(range(40))
+
+
+def wait_of(session, request, now=0.0):
+    """How long a session waits for an answer, from the end of the request on the wire."""
+    session.send(request, now)
+    sent = len(session.outgoing(now)) * 11 / session.baud
+    return session.deadline() - now - sent
+
+
+def answered(session, after_s, request=None, now=0.0):
+    """A request whose answer begins after some seconds."""
+    session.send(request or Read(5), now)
+    at = now + len(session.outgoing(now)) * 11 / session.baud + after_s
+    raw = ANSWER.to_bytes()
+    session.receive(raw, at + len(raw) * 11 / session.baud)
+    assert isinstance(session.events()[-1], Answered)
+
+
+METER_S = 330 / 2400 + 0.05
+"""What a meter has by EN 13757-2."""
+
+
+def test_a_gateway_that_is_faster_than_it_was_told_is_not_waited_for():
+    times = answer_times(2400, latency_s=3.0)
+    session = Session(Role.MASTER, latency_s=3.0, times=times, meter="5")
+    assert wait_of(Session(Role.MASTER, latency_s=3.0), Read(5)) == pytest.approx(METER_S + 3.0)
+    assert wait_of(session, Read(5)) == pytest.approx(METER_S + 3.0)
+    session.on_deadline(9.0)
+    for _ in range(20):
+        answered(session, 0.02, now=20.0)
+    assert wait_of(session, Read(5)) == pytest.approx(METER_S + LATENCY_S)
+    other = Session(Role.MASTER, latency_s=3.0, times=times, meter="6")
+    assert wait_of(other, Read(6)) == pytest.approx(METER_S + 3.0)
+    everybody = Session(Role.MASTER, latency_s=3.0, times=times, meter="5")
+    to_all = Send(c.ADDRESS_ALL, c.CI_RESET)
+    assert wait_of(everybody, to_all) == pytest.approx(METER_S + 3.0)
+
+
+def test_a_meter_that_answers_too_late_gets_more_time():
+    times = answer_times(2400)
+    session = Session(Role.MASTER, times=times, meter="5")
+    first = wait_of(session, Read(5), now=100.0)
+    session.on_deadline(100.4)
+    assert isinstance(session.events()[-1], TimedOut)
+    session.send(Read(5), 100.4)  # again, and now the answer to the first one comes
+    session.outgoing(100.4)
+    session.receive(ANSWER.to_bytes(), 100.6)
+    assert times.of("5").answers == 0  # it tells no time
+    assert wait_of(session, Read(5), now=110.0) > 1.5 * 0.4 > first
+    session.on_deadline(120.0)
+    assert times.of("5").silences == 1
+
+
+def test_another_speed_begins_anew():
+    session = Session(Role.MASTER, times=answer_times(9600), baud=9600, meter="5")
+    for _ in range(20):
+        answered(session, 0.02)
+    session.send(Retune(300), 0.0)
+    session.events()
+    assert wait_of(session, Read(5)) == pytest.approx(330 / 300 + 0.05 + LATENCY_S)

@@ -21,6 +21,7 @@ from kwhub.protocols.gdw1376.common import (
 )
 from kwhub.protocols.gdw1376.formats import A2, A3, A7, A13, A15, A20, A21, BIN1, Format
 from kwhub.protocols.gdw1376.layouts import Field, Layout, Repeat, Row, measure
+from kwhub.protocols.gdw1376.missing_values import MISSING_ROW
 from kwhub.protocols.gdw1376.more_rows import class2_day_rows, class2_month_rows
 from kwhub.protocols.gdw1376.register_curves import REGISTERS_ROW
 from kwhub.protocols.gdw1376.registers import (
@@ -206,6 +207,7 @@ ROWS = (
             (138, "DC input", "直流模拟量数据曲线", A2, ""),
         )
     ),
+    MISSING_ROW,
     REGISTERS_ROW,
 )
 

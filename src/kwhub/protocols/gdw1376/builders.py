@@ -9,13 +9,14 @@ from types import MappingProxyType
 
 from kwhub.domain.errors import LocalError
 from kwhub.protocols.gdw1376 import afn_00, afn_02
+from kwhub.protocols.gdw1376.editions import Edition
 from kwhub.protocols.gdw1376.frames import (
     COUNTER_BYTES,
-    PASSWORD_BYTES,
     STANDARD,
     TAG_BYTES,
     Control,
     Frame1376,
+    Profile,
     Sequence,
     TerminalAddress,
 )
@@ -90,10 +91,12 @@ def build_report(
     return [Report(group, afn) for group in group_units(units, room)]
 
 
-def initiated_frame(request: Initiated, address: TerminalAddress, number: int) -> Frame1376:
+def initiated_frame(
+    request: Initiated, address: TerminalAddress, number: int, profile: Profile = STANDARD
+) -> Frame1376:
     """The frame of something that this side starts. Raises LocalError."""
     if isinstance(request, Request):
-        return _request_frame(request, address, number)
+        return _request_frame(request, address, number, profile)
     own = replace(address, msa=0)
     sequence = Sequence(number, confirm=True)
     if isinstance(request, Report):
@@ -102,16 +105,19 @@ def initiated_frame(request: Initiated, address: TerminalAddress, number: int) -
         units = tuple(map(as_unit, request.units))
         return Frame1376(_REPORT, own, request.afn, sequence, units)
     if isinstance(request, Heartbeat):
-        unit = afn_02.heartbeat_unit(request.clock)
+        clock = None if profile.edition is Edition.E2009 else request.clock
+        unit = afn_02.heartbeat_unit(clock)
     else:
         unit = afn_02.login_unit() if isinstance(request, Login) else afn_02.logout_unit()
     return Frame1376(_LINK, own, afn_02.AFN, sequence, (unit,))
 
 
-def _request_frame(request: Request, address: TerminalAddress, number: int) -> Frame1376:
+def _request_frame(
+    request: Request, address: TerminalAddress, number: int, profile: Profile
+) -> Frame1376:
     password = request.password
     if password is None and request.afn in PASSWORD_AFNS:
-        password = bytes(PASSWORD_BYTES)
+        password = bytes(profile.password_bytes)
     if not request.units:
         raise LocalError("a request without units")
     return Frame1376(
@@ -159,7 +165,7 @@ def answer_frames(
 ) -> list[Frame1376]:
     """The frames of an answer: FIR and FIN mark its ends, RSEQ counts up. Raises LocalError."""
     tagged = asked.time_tag is not None
-    room = user_bytes_max - STANDARD.user_bytes_min - (TAG_BYTES if tagged else 0)
+    room = user_bytes_max - (address.width + 6) - (TAG_BYTES if tagged else 0)
     room -= COUNTER_BYTES if event_counters else 0
     groups = group_units(units, room)
     if not groups:

@@ -1,6 +1,6 @@
 """The records of AFN 0E: what stands behind ERC and Le, for every event code that a source describes.
 
-Source: Q/GDW 1376.1-2013, clause 5.13; ERC 36 to 45 are single source. A record begins with its time
+Source: Q/GDW 1376.1-2013, clause 5.13; ERC 36 to 45 are single source; 60 is an extension of kwhub. A record begins with its time
 (A.15); a point word has the point in D11-D0 and D15 = 1 where the event begins, 0 where it ends.
 """
 
@@ -42,6 +42,18 @@ def _point_words(word: int) -> tuple[str, str]:
         f"p{point} {'begins' if begins else 'ends'}",
         f"测量点{point}{'发生' if begins else '恢复'}",
     )
+
+
+_TROUBLES = {
+    1: ("silent", "无响应"),
+    2: ("not paired", "未配对"),
+    3: ("bond lost, perhaps replaced", "配对丢失，可能已更换"),
+    4: ("speaks wrong", "报文异常"),
+}
+
+
+def _troubles(code: int) -> tuple[str, str]:
+    return _TROUBLES.get(code, (str(code), str(code)))
 
 
 _AT = Field("time", "发生时间", A15)
@@ -151,6 +163,12 @@ RECORDS: dict[int, Layout] = {
         _POINT,
         Field("before", "校时前时间", A1),
         Field("after", "校时后时间", A1),
+    ),
+    60: (
+        _AT,
+        _POINT,
+        Field("trouble", "异常类型", BIN1, tell=_troubles),
+        Field("device", "蓝牙地址", bytes_format(6)),
     ),
 }
 """Layout of the record behind Le by event code."""

@@ -62,6 +62,11 @@ class Profile:
     edition: Edition = Edition.E2013  #: of the tables
 
     @property
+    def protocol_id(self) -> int:
+        """What own frames bear."""
+        return max(self.protocol_ids)
+
+    @property
     def address_bytes(self) -> int:
         """A1, A2 and A3."""
         return 3 + self.terminal_bytes
@@ -285,7 +290,7 @@ def header_problem(head: bytes, profile: Profile = STANDARD) -> tuple[str, str] 
             2,
             word & 3 not in profile.protocol_ids,
             "protocol_id",
-            f"protocol id {word & 3} is not 2",
+            f"protocol id {word & 3} is not {profile.protocol_id}",
         ),
         (3, word >> 2 < profile.user_bytes_min, "length_too_small", f"L1 is only {word >> 2}"),
         (4, head[1:2] != head[3:4], "length_words_differ", "the two length words differ"),

@@ -7,17 +7,22 @@ profile of F10 and the codes of provinces are single source.
 from types import MappingProxyType
 
 from kwhub.domain.errors import DecodeError, LocalError
+from kwhub.protocols.gdw1376 import afn_02
 from kwhub.protocols.gdw1376.afn_04 import METER_PROTOCOLS, MeterArchive
 from kwhub.protocols.gdw1376.editions import Edition
-from kwhub.protocols.gdw1376.frames import STANDARD, Profile
+from kwhub.protocols.gdw1376.frames import STANDARD, Frame1376, Profile, TerminalAddress
+from kwhub.protocols.gdw1376.receiver import Received, Receiver
 
 __all__ = [
     "CJT188",
+    "DEFAULT",
     "PROFILES",
     "PROTOCOL_CODES",
     "cjt188_address",
     "cjt188_record",
+    "other_profile",
     "profile_named",
+    "terminal_max",
 ]
 
 PROFILES: MappingProxyType[str, Profile] = MappingProxyType(
@@ -29,6 +34,11 @@ PROFILES: MappingProxyType[str, Profile] = MappingProxyType(
     }
 )
 """``jilin``: A2 of four bytes, so that the address field has seven."""
+
+DEFAULT = "2013"
+"""Name of the profile that is meant when none is named."""
+
+_LINK_FUNCTIONS = {(afn_02.LOGIN,), (afn_02.LOGOUT,), (afn_02.HEARTBEAT,)}
 
 CJT188 = 32
 """Protocol code of CJ/T 188 in F10 (single source)."""
@@ -45,6 +55,47 @@ def profile_named(name: str) -> Profile:
     if found is None:
         raise LocalError(f"unknown profile {name!r}; there are {', '.join(PROFILES)}")
     return found
+
+
+def terminal_max(profile: Profile) -> int:
+    """The largest A2 of one terminal; one more is everybody."""
+    return int((1 << 8 * profile.terminal_bytes) - 2)
+
+
+def other_profile(raw: bytes, own: Profile) -> tuple[str, TerminalAddress] | None:
+    """Which profile a terminal speaks that logs in, or beats, in a way of which ours makes no sense.
+
+    Args:
+        raw: what was received.
+        own: our profile.
+
+    Returns:
+        the name of the first profile by which a frame in it is a link test (AFN 02 with F1, F2 or F3 of p0), and
+        who sent it; None when ours is among them, or none is.
+    """
+    if _link_test(raw, own) is not None:
+        return None
+    found = ((name, _link_test(raw, profile)) for name, profile in PROFILES.items())
+    return next(((name, address) for name, address in found if address is not None), None)
+
+
+def _link_test(raw: bytes, profile: Profile) -> TerminalAddress | None:
+    """Whose link test is in some bytes."""
+    for item in Receiver(profile).feed(raw):
+        if isinstance(item, Received) and _is_link_test(item.frame):
+            return item.frame.address
+    return None
+
+
+def _is_link_test(frame: Frame1376) -> bool:
+    return (
+        frame.up
+        and frame.control.primary
+        and frame.afn == afn_02.AFN
+        and len(frame.units) == 1
+        and frame.units[0].points == (0,)
+        and frame.units[0].functions in _LINK_FUNCTIONS
+    )
 
 
 def cjt188_address(record: MeterArchive) -> tuple[str, int]:

@@ -41,14 +41,15 @@ class Receiver:
     """Finds frames in a stream; never raises, and its work is linear in the number of bytes.
 
     A candidate that turns out wrong is reported with all of its bytes but costs only the first: the search
-    goes on behind it, so that a good frame inside a broken one is found. Running sums make the checksum of a candidate one
-    subtraction, because a hostile stream can claim a long frame at every few bytes.
+    goes on behind it, so that a good frame inside a broken one is found. From the first wrong one on, running sums make the checksum of a
+    candidate one subtraction, because a hostile stream can claim a long frame at every few bytes.
     """
 
     def __init__(self, profile: Profile = STANDARD) -> None:
         self._profile = profile
         self._data = bytearray()
-        self._sums = [0]  # _sums[n] is the sum of the first n bytes of _data
+        self._sums = [0]  # _sums[n] is the sum of the first n bytes of _data; made when needed
+        self._doubtful = False  # a candidate in _data was wrong
         self._at = 0
         self._told = 0  # bytes before this place have already been reported as discarded
 
@@ -60,7 +61,6 @@ class Receiver:
     def feed(self, data: bytes) -> list[Received | Discarded]:
         """Take received bytes; give the frames that are complete and what was passed over."""
         self._data += data
-        self._sums.extend(list(accumulate(data, initial=self._sums[-1]))[1:])
         return self._scan()
 
     def give_up(self) -> list[Received | Discarded]:
@@ -70,6 +70,7 @@ class Receiver:
         waiting = bytes(self._data[self._at :])
         found = self._discard(len(waiting), "truncated", "the rest of the frame did not come")
         self._at += 1
+        self._doubtful = True
         return [*found, *self._scan()]
 
     def _scan(self) -> list[Received | Discarded]:
@@ -109,9 +110,9 @@ class Receiver:
 
     def _judge(self, stop: int, protocol_id: int) -> list[Received | Discarded]:
         begin, end = self._at + HEAD_BYTES, stop - 2
-        total = (self._sums[end] - self._sums[begin]) & 0xFF
         if self._data[stop - 1] != END:
             return self._refuse(stop, "end_missing", f"{self._data[stop - 1]:02X} where 16 belongs")
+        total = self._sum(begin, end) & 0xFF
         if total != self._data[end]:
             detail = f"checksum {self._data[end]:02X}, computed {total:02X}"
             return self._refuse(stop, "checksum_mismatch", detail)
@@ -127,7 +128,16 @@ class Receiver:
     def _refuse(self, stop: int, kind: str, detail: str) -> list[Received | Discarded]:
         found = self._discard(stop - self._at, kind, detail)
         self._at += 1
+        self._doubtful = True
         return found
+
+    def _sum(self, begin: int, end: int) -> int:
+        if not self._doubtful:
+            return sum(self._data[begin:end])
+        if len(self._sums) <= len(self._data):
+            rest = self._data[len(self._sums) - 1 :]
+            self._sums.extend(list(accumulate(rest, initial=self._sums[-1]))[1:])
+        return self._sums[end] - self._sums[begin]
 
     def _discard(self, count: int, kind: str, detail: str) -> list[Received | Discarded]:
         """Report bytes from the place on, but no byte twice."""
@@ -142,7 +152,8 @@ class Receiver:
             self._at > _COMPACT_BYTES and self._at * 2 > len(self._data)
         ):
             del self._data[: self._at]
-            del self._sums[: self._at]
+            self._sums = [0]
+            self._doubtful = self._doubtful and bool(self._data)
             self._told = max(0, self._told - self._at)
             self._at = 0
 

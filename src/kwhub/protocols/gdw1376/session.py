@@ -8,8 +8,9 @@ it is confirmed and then gives the connection up; the station asks once and leav
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from kwhub.domain.errors import LocalError
 from kwhub.protocols.gdw1376 import afn_00, afn_02
@@ -45,7 +46,16 @@ from kwhub.protocols.gdw1376.receiver import Received, Receiver
 from kwhub.protocols.gdw1376.states import ANSWERS, INITIATED, TRANSITIONS, WAITS, Role, State
 from kwhub.wire.events import Discarded
 
-__all__ = ["ANSWER_TIMEOUT_S", "HEARTBEAT_S", "QUEUE_MAX", "STALL_S", "Role", "Session", "State"]
+__all__ = [
+    "ANSWER_TIMEOUT_S",
+    "HEARTBEAT_S",
+    "QUEUE_MAX",
+    "STALL_S",
+    "Rest",
+    "Role",
+    "Session",
+    "State",
+]
 
 ANSWER_TIMEOUT_S = 10.0
 HEARTBEAT_S = 300.0
@@ -55,6 +65,13 @@ QUEUE_MAX = 64
 """Requests that may wait for their turn."""
 
 _Happening: TypeAlias = Any
+
+
+class Rest(NamedTuple):
+    """All that a station must remember of a terminal that is logged in while nothing goes on."""
+
+    address: TerminalAddress
+    counter: int  #: of the requests that were sent
 
 
 class Session:
@@ -67,9 +84,10 @@ class Session:
         answer_timeout_s: how long a frame may stay without its confirmation or answer.
         heartbeat_s: period in which the terminal is told to beat.
         profile: what differs between provinces.
+        rest: of an earlier session of the same connection, which goes on here.
     """
 
-    def __init__(  # one setting each, all but two by keyword
+    def __init__(  # noqa: PLR0913  one setting each, all but two by keyword
         self,
         role: Role,
         address: TerminalAddress | None = None,
@@ -78,24 +96,33 @@ class Session:
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
         heartbeat_s: float = HEARTBEAT_S,
         profile: Profile = STANDARD,
+        rest: Rest | None = None,
     ) -> None:
         if role is Role.TERMINAL and address is None:
             raise LocalError("a terminal knows its address")
-        self.state = State.CONNECTED
-        self.address = address
+        self.state = State.ONLINE if rest else State.CONNECTED
+        self.address = rest.address if rest else address
         self.role = role
         self._msa = msa
         self._answer_timeout_s = answer_timeout_s
         self._heartbeat_s = heartbeat_s
+        self._profile = profile
         self._receiver = Receiver(profile)
         self._stall_at: float | None = None
         self._heartbeat_at: float | None = None
-        self._counter = 0
+        self._counter = rest.counter if rest else 0
         self._queue: deque[Initiated] = deque()
         self._outstanding: Outstanding | None = None
         self._last_raw = b""
         self._out = bytearray()
         self._events: list[_Happening] = []
+
+    def rest(self) -> Rest | None:
+        """What another session can go on with; None while something goes on, or nobody is logged in."""
+        busy = self._outstanding or self._queue or self._out or self._events
+        if busy or self._receiver.pending or self.state is not State.ONLINE or not self.address:
+            return None
+        return Rest(self.address, self._counter)
 
     # --- the five verbs of a machine
 
@@ -166,9 +193,16 @@ class Session:
         own = TerminalAddress(
             address.region, address.terminal, self._msa, address.group, address.width
         )
-        frame = initiated_frame(request, own, self._counter & 0x0F)
+        frame = self._spoken(initiated_frame(request, own, self._counter & 0x0F, self._profile))
         frame.to_bytes()
         return frame
+
+    def _spoken(self, frame: Frame1376) -> Frame1376:
+        """A frame of ours in the words of the profile."""
+        protocol_id = self._profile.protocol_id
+        return (
+            frame if frame.protocol_id == protocol_id else replace(frame, protocol_id=protocol_id)
+        )
 
     def _next(self, now: float) -> None:
         """Send the first of the queue when nothing is outstanding."""
@@ -190,20 +224,18 @@ class Session:
         station = self.role is Role.STATION
         address = answer.frame.address if station else self._known_address()
         if isinstance(answer, Answer):
-            limit = REPORT_USER_BYTES_MAX
             frames = answer_frames(
                 answer.frame,
                 answer.units,
                 address,
-                user_bytes_max=limit,
+                user_bytes_max=REPORT_USER_BYTES_MAX,
                 event_counters=answer.event_counters,
             )
-            raw = b"".join(frame.to_bytes() for frame in frames)
         elif isinstance(answer, Confirm):
-            raw = confirm_frame(answer, address).to_bytes()
+            frames = [confirm_frame(answer, address)]
         else:
-            raw = deny_frame(answer.frame, address).to_bytes()
-        self._out += raw
+            frames = [deny_frame(answer.frame, address)]
+        self._out += b"".join(self._spoken(frame).to_bytes() for frame in frames)
         self.state = TRANSITIONS[self.role][self.state][type(answer)]
 
     # --- the end of a request
@@ -221,6 +253,7 @@ class Session:
     def _end(self) -> None:
         """Nothing more can be sent: give up what was queued."""
         self._heartbeat_at = None
+        self._events = [each for each in self._events if not isinstance(each, HeartbeatDue)]
         self._events += [TimedOut(request) for request in self._queue]
         self._queue.clear()
         if self.state is State.LOST:
@@ -309,7 +342,7 @@ class Session:
             return
         if received.frame.sequence.confirm:
             confirm = confirm_frame(Confirm(received.frame), self._known_address())
-            self._out += confirm.to_bytes()
+            self._out += self._spoken(confirm).to_bytes()
         outstanding.parts.append(received)
         outstanding.deadline = now + self._answer_timeout_s
         if received.frame.sequence.last:

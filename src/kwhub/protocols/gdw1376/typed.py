@@ -19,6 +19,8 @@ from kwhub.protocols.gdw1376.afn_0d import (
     DayFreezeUnit,
 )
 from kwhub.protocols.gdw1376.afn_10 import Forward, ForwardAnswer
+from kwhub.protocols.gdw1376.missing_values import FUNCTION as MISSING
+from kwhub.protocols.gdw1376.missing_values import MissingUnit
 from kwhub.protocols.gdw1376.register_curves import FUNCTION as REGISTERS
 from kwhub.protocols.gdw1376.register_curves import RegisterUnit
 from kwhub.protocols.gdw1376.registers import (
@@ -80,6 +82,7 @@ Typed: TypeAlias = (
     | Forward
     | ForwardAnswer
     | InstantUnit
+    | MissingUnit
     | RegisterUnit
     | Unread
 )
@@ -111,6 +114,10 @@ def _registers(item: Item) -> Typed:
     return RegisterUnit.from_data(item.point, item.data)
 
 
+def _missing(item: Item) -> Typed:
+    return MissingUnit.from_data(item.point, item.data)
+
+
 def _curve_request(item: Item) -> Typed:
     return CurveRequest.from_data(item.point, item.function, item.data)
 
@@ -134,6 +141,7 @@ _UP: MappingProxyType[tuple[int, int], _Reader] = MappingProxyType(
         (afn_0c.AFN, afn_0c.CLOCK): _clock,
         (afn_0c.AFN, afn_0c.INSTANT): _instant,
         (afn_10.AFN, afn_10.TRANSPARENT): _forward_answer,
+        (afn_0d.AFN, MISSING): _missing,
         (afn_0d.AFN, REGISTERS): _registers,
         **{(afn_0c.AFN, function): _current for function in CURRENT_REGISTERS},
         **{(afn_0d.AFN, function): _curve for function in CURVES},

@@ -4,7 +4,7 @@ Source: Q/GDW 1376.2-2013, clause 5.7; outage and refused nodes in F5: Q/GDW 103
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 from kwhub.protocols.gdw1376_2.common import Unit, need, sized, unsized
 from kwhub.protocols.gdw1376_2.layouts import (
@@ -23,7 +23,9 @@ __all__ = [
     "AFN",
     "ROUTE_STATES",
     "ROWS",
+    "DeviceReport",
     "EventReport",
+    "FoundDevice",
     "OutageReport",
     "ReadReport",
     "RouteReport",
@@ -38,6 +40,8 @@ ROUTE_STATES: dict[int, Words] = {
     2: ("search ended", "搜表任务结束"),
     3: ("area recognition ended", "台区识别任务结束"),
 }
+_METER = 1
+_DEVICE_BYTES, _MEMBER_BYTES = 12, 7
 _DEVICES: dict[int, Words] = {0: ("collector", "采集器"), 1: ("meter", "电能表")}
 
 
@@ -48,6 +52,11 @@ class SlaveReport(Unit):
     AFN: ClassVar[int] = AFN
     FUNCTION: ClassVar[int] = 1
     slaves: tuple[tuple[str, int, int], ...] = ()  #: address, protocol, index
+
+    @property
+    def meters(self) -> dict[str, int]:
+        """Protocol by address of every slave in it."""
+        return {address: protocol for address, protocol, _ in self.slaves}
 
     def to_data(self) -> bytes:
         """See Unit."""
@@ -111,6 +120,63 @@ class RouteReport(Unit):
         """See Unit."""
         need(data, 1)
         return cls(data[0])
+
+
+class FoundDevice(NamedTuple):
+    """A slave that was found, and what is connected to it."""
+
+    address: str
+    protocol: int
+    number: int  #: of the slave
+    device: int  #: 0 collector, 1 meter
+    members: tuple[tuple[str, int], ...] = ()  #: meters below a collector: address and protocol
+
+    def to_bytes(self) -> bytes:
+        """As it stands in F4, with all its members."""
+        head = ADDRESS.encode(self.address) + bytes([self.protocol])
+        count = len(self.members)
+        rows = (ADDRESS.encode(where) + bytes([kind]) for where, kind in self.members)
+        tail = self.number.to_bytes(2, "little") + bytes([self.device, count, count])
+        return head + tail + b"".join(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceReport(Unit):
+    """F4: slaves that were found with their kind and what is below them; may come in several reports."""
+
+    AFN: ClassVar[int] = AFN
+    FUNCTION: ClassVar[int] = 4
+    devices: tuple[FoundDevice, ...] = ()
+
+    @property
+    def meters(self) -> dict[str, int]:
+        """Protocol by address of every meter in it, collectors left out."""
+        found = {each.address: each.protocol for each in self.devices if each.device == _METER}
+        return found | {where: kind for each in self.devices for where, kind in each.members}
+
+    def to_data(self) -> bytes:
+        """See Unit."""
+        return bytes([len(self.devices)]) + b"".join(each.to_bytes() for each in self.devices)
+
+    @classmethod
+    def from_data(cls, data: bytes) -> Self:
+        """See Unit."""
+        need(data, 1)
+        devices: list[FoundDevice] = []
+        at = 1
+        for _ in range(data[0]):
+            need(data, at + _DEVICE_BYTES)
+            row = data[at : at + _DEVICE_BYTES]
+            at += _DEVICE_BYTES
+            need(data, at + _MEMBER_BYTES * row[11])
+            members = []
+            for _ in range(row[11]):
+                members.append((ADDRESS.decode(data[at : at + 6]), data[at + 6]))
+                at += _MEMBER_BYTES
+            number = int.from_bytes(row[7:9], "little")
+            device = FoundDevice(ADDRESS.decode(row[:6]), row[6], number, row[9], tuple(members))
+            devices.append(device)
+        return cls(tuple(devices))
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ __all__ = [
     "Order",
     "Reported",
     "Request",
+    "Stop",
     "TimedOut",
     "Wait",
     "Waited",
@@ -65,6 +66,9 @@ class Request:
     order: Order
     timeout_s: float = 6.0  #: 6 s where nothing goes over the air, else the slave timeout
     repeatable: bool = True
+    adapts: bool = (
+        False  #: the slave is waited for as long as it takes by experience, if that is less
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,11 @@ class Await:
     kinds: frozenset[tuple[int, int]]
     timeout_s: float
     repeatable: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End a Wait or Await now: there is something better to do."""
 
 
 # --- of the module

@@ -7,6 +7,7 @@ sequence number pairs an answer with its request; reports are confirmed with the
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from kwhub.domain.answer_times import AnswerTimes
 from kwhub.domain.errors import LocalError
 from kwhub.protocols.gdw1376_2 import afn_00, afn_06, afn_14
 from kwhub.protocols.gdw1376_2.frames import NARROW_BAND, Addresses, Control, Frame13762, frame
@@ -25,6 +26,7 @@ from kwhub.protocols.gdw1376_2.messages import (
     Order,
     Reported,
     Request,
+    Stop,
     TimedOut,
     Wait,
     Waited,
@@ -35,13 +37,26 @@ from kwhub.protocols.gdw1376_2.states import START_STATE, Role, State, step
 from kwhub.protocols.gdw1376_2.tables import find, read_unit
 from kwhub.wire.events import Discarded
 
-__all__ = ["BYTE_GAP_S", "NO_MASTER", "REPORT_ATTEMPTS", "Role", "Session", "State"]
+__all__ = [
+    "BYTE_GAP_S",
+    "NO_MASTER",
+    "REPORT_ATTEMPTS",
+    "WAIT_LEAST_S",
+    "Role",
+    "Session",
+    "State",
+    "answer_times",
+]
 
 BYTE_GAP_S = 1.0
 """Silence inside a frame after which its rest is no longer expected."""
 REPORT_ATTEMPTS = 3
 """How often a module says what is not confirmed."""
 NO_MASTER = "000000000000"
+WAIT_LEAST_S = 15.0
+"""Shortest wait for a slave that was learnt: a module tries for some seconds before it says that it is silent."""
+_WAIT_FIRST_S = 600.0
+"""Longer than any slave timeout: while nothing is known, that one counts."""
 
 _End: TypeAlias = Answered | Confirmed | Denied | TimedOut
 
@@ -53,8 +68,14 @@ class _Open:
     request: Request | Initiate
     frame: Frame13762
     deadline: float
+    asked_at: float
     attempts_left: int = 0
     ended: _End | None = None
+
+
+def answer_times() -> AnswerTimes:
+    """What a concentrator begins to learn from: nothing is known yet of the slaves."""
+    return AnswerTimes(_WAIT_FIRST_S, least_s=WAIT_LEAST_S)
 
 
 class Session:
@@ -64,12 +85,25 @@ class Session:
         role: which end.
         mode: communication mode of the module (``NARROW_BAND``, ``HPLC``, ``RADIO``).
         master: address of the master node, which stands in frames for slaves.
+        times: CONCENTRATOR: what is known of how fast the slaves answer; requests that adapt are waited
+            for by it, and it learns from every answer. See ``answer_times``.
     """
 
-    def __init__(self, role: Role, *, mode: int = NARROW_BAND, master: str = NO_MASTER) -> None:
+    def __init__(
+        self,
+        role: Role,
+        *,
+        mode: int = NARROW_BAND,
+        master: str = NO_MASTER,
+        times: AnswerTimes | None = None,
+    ) -> None:
         self.role = role
         self.mode = mode
         self.master = master
+        self._times = times
+        self._given_up: dict[
+            str, tuple[bytes, float]
+        ] = {}  # by slave: what timed out, and since when
         self.state = START_STATE
         self._receiver = Receiver()
         self._stall_at: float | None = None
@@ -86,6 +120,9 @@ class Session:
     def send(self, request: Any, now: float) -> None:
         """Queue a request, or an answer to an event. Raises LocalError when not allowed now."""
         following = step(self.role, self.state, type(request))
+        if isinstance(request, Stop):
+            self._stop()
+            return
         match request:
             case Request() | Initiate():
                 self._begin((request,), now)
@@ -148,7 +185,8 @@ class Session:
             number = (self._number + len(opened)) & 0xFF
             made = self._frame(request.order, number)
             repeats = REPORT_ATTEMPTS - 1 if isinstance(request, Initiate) else 0
-            opened.append(_Open(request, made, now + request.timeout_s, repeats))
+            wait_s = request.timeout_s if isinstance(request, Initiate) else self._wait_s(request)
+            opened.append(_Open(request, made, now + wait_s, now, repeats))
         raw = b"".join(one.frame.to_bytes() for one in opened)  # all or nothing
         self._number = (self._number + len(opened)) & 0xFF
         self._open = opened
@@ -194,6 +232,30 @@ class Session:
         order = Order(afn_00.AFN, unit.FUNCTION, unit.to_data())
         return self._frame(order, asked.sequence, primary=False)
 
+    # --- how long a slave is waited for
+
+    def _wait_s(self, request: Request) -> float:
+        if self._times is None or not request.adapts:
+            return request.timeout_s
+        return min(request.timeout_s, self._times.timeout_s(request.order.slave))
+
+    def _learn(self, one: _Open, event: Answered | TimedOut, now: float) -> None:
+        """Note how long a slave took; an answer after a repeat only says how long was too short."""
+        slave, data, since = one.request.order.slave, one.request.order.data, one.asked_at
+        if self._times is None or not slave:
+            return
+        before, asked_at = self._given_up.pop(slave, (b"", 0.0))
+        is_repeat = before == data
+        if isinstance(event, TimedOut):
+            self._times.silent(slave)
+            self._given_up[slave] = data, asked_at if is_repeat else since
+        elif not getattr(event.unit, "frames", event.raw):
+            return  # the module's word that it is silent
+        elif is_repeat:
+            self._times.answered_late(slave, now - asked_at)
+        else:
+            self._times.answered(slave, now - since)
+
     # --- the end of a request
 
     def _unanswered(self, one: _Open, now: float) -> None:
@@ -202,6 +264,7 @@ class Session:
             one.deadline = now + one.request.timeout_s
             self._out += one.frame.to_bytes()
         else:
+            self._learn(one, TimedOut(one.request), now)
             self._finish(one, TimedOut(one.request))
 
     def _finish(self, one: _Open, event: _End) -> None:
@@ -215,6 +278,10 @@ class Session:
             batch, self._batch, self._open = self._batch, None, []
             self.state = step(self.role, self.state, BatchEnded)
             self._events.append(BatchEnded(batch, results))
+
+    def _stop(self) -> None:
+        if self._listening is not None:
+            self._stop_listening(Waited(self._listening[0]))
 
     def _stop_listening(self, event: Waited | TimedOut) -> None:
         self._listening = None
@@ -245,7 +312,7 @@ class Session:
         if not question:
             self._out += self._reply(Confirm(made)).to_bytes()
         self._events.append(reported)
-        if self._listening is not None and not reported.repeated:
+        if self._listening is not None and (question or not reported.repeated):
             request, _until = self._listening
             if isinstance(request, Await) and (made.afn, made.function) in request.kinds:
                 self._stop_listening(Waited(request, reported))
@@ -270,7 +337,9 @@ class Session:
                 detail = "AFN 00 that neither confirms nor denies"
                 self._events.append(Discarded(raw, "unclear_verdict", detail))
             case _:
-                self._finish(one, Answered(one.request, made, raw))
+                answered = Answered(one.request, made, raw)
+                self._learn(one, answered, now)
+                self._finish(one, answered)
 
     def _pairs(self, one: _Open, made: Frame13762) -> bool:
         if one.ended is not None or made.sequence != one.frame.sequence:

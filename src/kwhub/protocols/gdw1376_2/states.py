@@ -20,6 +20,7 @@ from kwhub.protocols.gdw1376_2.messages import (
     Deny,
     Initiate,
     Request,
+    Stop,
     TimedOut,
     Wait,
     Waited,
@@ -60,7 +61,7 @@ TRANSITIONS: MappingProxyType[Role, MappingProxyType[State, dict[type, State]]] 
                 | _to(State.IDLE, *_REPLIES),
                 State.WAITING: _to(State.IDLE, *_ENDS, BatchEnded) | _to(State.WAITING, *_REPLIES),
                 State.LISTENING: _to(State.IDLE, Waited, TimedOut)
-                | _to(State.LISTENING, *_REPLIES),
+                | _to(State.LISTENING, *_REPLIES, Stop),
             }
         ),
         Role.MODULE: MappingProxyType(

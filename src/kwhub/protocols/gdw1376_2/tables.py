@@ -106,7 +106,8 @@ _DOWN: tuple[type[Unit], ...] = (
 )
 _UP: tuple[type[Unit], ...] = (
     *(afn_03.RunMode, afn_03.MasterAddress, afn_03.BroadcastDelay, afn_06.SlaveReport),
-    *(afn_06.ReadReport, afn_06.RouteReport, afn_06.EventReport, afn_10.Counts),
+    *(afn_06.DeviceReport, afn_06.ReadReport, afn_06.RouteReport, afn_06.EventReport),
+    afn_10.Counts,
     *(afn_10.NodePage, afn_10.RunState, afn_13.Monitored, afn_14.ReadQuestion),
     afn_f1.ParallelAnswer,
 )

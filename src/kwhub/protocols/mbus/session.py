@@ -6,6 +6,7 @@ Source: EN 13757-2: frame count bit for each address, answer between 11 bit time
 from enum import Enum
 from typing import Any
 
+from kwhub.domain.answer_times import AnswerTimes
 from kwhub.domain.errors import LocalError
 from kwhub.protocols.mbus import control as c
 from kwhub.protocols.mbus.frames import FrameMbus, Kind
@@ -37,6 +38,7 @@ __all__ = [
     "LATENCY_S",
     "Role",
     "Session",
+    "answer_times",
 ]
 
 BITS_A_BYTE = 11
@@ -45,6 +47,19 @@ ANSWER_EXTRA_S = 0.05
 GAP_BITS = 33
 LATENCY_S = 0.1
 """Of a USB adapter; gateways need more."""
+
+
+def answer_times(baud: int, latency_s: float = LATENCY_S) -> AnswerTimes:
+    """What a line begins to learn from: nothing is known yet of its meters.
+
+    A wait that was learnt is not shorter than what the standard gives a meter, and what a USB adapter takes.
+
+    Args:
+        baud: speed of the line.
+        latency_s: what adapters and gateways add, as it was told; answers show what they really add.
+    """
+    meter_s = ANSWER_BITS / baud + ANSWER_EXTRA_S
+    return AnswerTimes(meter_s + latency_s, least_s=meter_s + LATENCY_S)
 
 
 class Role(Enum):
@@ -62,6 +77,9 @@ class Session:
         baud: speed of the line; every wait follows from it.
         latency_s: what adapters and gateways add to every wait.
         remembers: a slave gives its last answer again by itself when the same frame comes again.
+        times: MASTER: what is known of how fast the meters answer, see ``answer_times``; the waits follow
+            it and it learns from every answer. None: the longest wait that the standard and ``latency_s`` ask.
+        meter: MASTER: under which name ``times`` knows the meter that is talked to.
     """
 
     def __init__(
@@ -71,6 +89,8 @@ class Session:
         baud: int = 2400,
         latency_s: float = LATENCY_S,
         remembers: bool = True,
+        times: AnswerTimes | None = None,
+        meter: str = "",
     ) -> None:
         _check(baud)
         self.role = role
@@ -78,7 +98,11 @@ class Session:
         self.latency_s = latency_s
         self._receiver = Receiver()
         self._bits: dict[int, bool] = {}
+        self._times = times
+        self._meter = meter
         self._request: Any = None
+        self._asked_at = 0.0  # the end of the request on the wire; of the first one when repeated
+        self._unanswered: Any = None  # the last request, when it timed out: the next may repeat it
         self._deadline: float | None = None
         self._heard = bytearray()
         self._last = b""
@@ -97,6 +121,8 @@ class Session:
         if isinstance(request, Retune):
             _check(request.line_baud)
             self.baud = request.line_baud
+            if self._times is not None:  # nothing is known of another speed
+                self._times = answer_times(self.baud, self.latency_s)
             self._events.append(Retuned(request))
             return
         if isinstance(request, Pause):
@@ -106,12 +132,33 @@ class Session:
         self._request, self._last = request, raw
         self._heard.clear()
         self._out += raw
-        bits = len(raw) * BITS_A_BYTE + ANSWER_BITS
-        self._deadline = now + bits / self.baud + ANSWER_EXTRA_S + self.latency_s
+        self._wait(now + len(raw) * BITS_A_BYTE / self.baud)
+
+    def _wait(self, sent_at: float) -> None:
+        """Start the wait for the answer to a request that is on the wire from ``sent_at`` on."""
+        if self._unanswered != self._request:
+            self._unanswered = None
+            self._asked_at = sent_at
+        if self._times is None or self._request.address == c.ADDRESS_ALL:
+            wait_s = ANSWER_BITS / self.baud + ANSWER_EXTRA_S + self.latency_s
+        else:
+            wait_s = self._times.timeout_s(self._meter)
+        self._deadline = sent_at + wait_s
+
+    def _learn(self, raw: bytes, now: float) -> None:
+        """Note the answer time of the meter."""
+        if self._times is None:
+            return
+        delay_s = now - len(raw) * BITS_A_BYTE / self.baud - self._asked_at
+        if self._unanswered is None:
+            self._times.answered(self._meter, delay_s)
+        else:
+            self._times.answered_late(self._meter, delay_s)
+            self._unanswered = None
 
     def receive(self, data: bytes, now: float) -> None:
         """Take any number of received bytes."""
-        self._take(self._receiver.feed(data))
+        self._take(self._receiver.feed(data), now)
         if self.role is Role.MASTER and self._request is None and not self._receiver.pending:
             self._deadline = None
         elif self._receiver.pending:
@@ -141,7 +188,7 @@ class Session:
         if self._deadline is None or now < self._deadline:
             return
         self._deadline = None
-        self._take(self._receiver.give_up())
+        self._take(self._receiver.give_up(), now)
         if self._request is None:
             return
         request = self._request
@@ -151,7 +198,9 @@ class Session:
         elif request.address == c.ADDRESS_ALL:
             self._succeed(Sent(request))
         else:
-            self._request = None
+            self._request, self._unanswered = None, request
+            if self._times is not None:
+                self._times.silent(self._meter)
             self._events.append(TimedOut(request, bytes(self._heard)))
 
     def _frame(self, request: Any) -> FrameMbus:
@@ -179,7 +228,7 @@ class Session:
         self._request = None
         self._events.append(event)
 
-    def _take(self, found: list[Received | Discarded]) -> None:
+    def _take(self, found: list[Received | Discarded], now: float) -> None:
         for one in found:
             if isinstance(one, Discarded):
                 self._heard += one.raw
@@ -187,7 +236,7 @@ class Session:
             elif self.role is Role.SLAVE:
                 self._be_asked(one)
             else:
-                self._hear(one)
+                self._hear(one, now)
 
     def _be_asked(self, one: Received) -> None:
         if not one.frame.from_master:
@@ -209,7 +258,7 @@ class Session:
         self._asked = None
         self._out += request.frame.to_bytes()
 
-    def _hear(self, one: Received) -> None:
+    def _hear(self, one: Received, now: float) -> None:
         frame, request = one.frame, self._request
         if frame.from_master:
             kind = "echo" if one.raw == self._last else "foreign"
@@ -217,8 +266,10 @@ class Session:
         elif request is None or isinstance(request, Pause) or request.address == c.ADDRESS_ALL:
             self._events.append(Discarded(one.raw, "unexpected", "nothing was asked"))
         elif frame.kind is Kind.ACK and (not isinstance(request, Read) or request.alarms):
+            self._learn(one.raw, now)
             self._succeed(Acknowledged(request))
         elif isinstance(request, Read) and frame.kind is not Kind.ACK and _from(frame, request):
+            self._learn(one.raw, now)
             self._succeed(Answered(request, frame, one.raw))
         else:
             self._heard += one.raw

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from kwhub.protocols.dlt645.editions import Edition
 from kwhub.protocols.dlt645.families import Family
 
-__all__ = ["CHAPTERS", "chapter", "every_family", "families_of"]
+__all__ = ["CHAPTERS", "PROFILES", "chapter", "every_family", "families_of"]
 
 CHAPTERS: Mapping[Edition, Mapping[str, tuple[int, ...]]] = MappingProxyType(
     {
@@ -42,10 +42,15 @@ CHAPTERS: Mapping[Edition, Mapping[str, tuple[int, ...]]] = MappingProxyType(
 )
 """Module of each chapter and the first bytes of the identifiers in it (DI3, or DI1 in 1997)."""
 
+PROFILES: Mapping[int, str] = MappingProxyType({0x0F: "terminal"})
+"""Modules with identifiers of devices that are no meters, by their first byte: nobody asks a meter for them."""
+
 
 @cache
 def chapter(edition: Edition, first_byte: int) -> tuple[Family, ...]:
     """All rows whose identifiers may start with this byte; the first row that matches counts."""
+    if edition is Edition.E2007 and first_byte in PROFILES:
+        return families_of(PROFILES[first_byte])
     return tuple(
         family
         for name, first_bytes in CHAPTERS[edition].items()
