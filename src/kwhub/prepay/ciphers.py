@@ -42,6 +42,12 @@ def _cipher(key: bytes) -> Cipher[modes.ECB]:
     return Cipher(algorithms.SM4(key), modes.ECB())  # noqa: S305 - single blocks only
 
 
+def _chained(key: bytes, nonce: bytes) -> Cipher[modes.CBC]:
+    if len(nonce) != NONCE_BYTES:
+        raise LocalError(f"a nonce has {NONCE_BYTES} bytes, not {len(nonce)}")
+    return Cipher(algorithms.SM4(key), modes.CBC(nonce + bytes(BLOCK_BYTES - NONCE_BYTES)))
+
+
 def encrypt_block(key: bytes, block: bytes) -> bytes:
     """Encipher one block of 16 bytes."""
     encryptor = _cipher(key).encryptor()
@@ -89,21 +95,15 @@ def mac(session: bytes, nonce: bytes, header: bytes, data: bytes) -> bytes:
         header: class, instruction, P1, P2 and length of the command that the data is written with.
         data: what is protected.
     """
-    if len(nonce) != NONCE_BYTES:
-        raise LocalError(f"the nonce of a MAC has {NONCE_BYTES} bytes, not {len(nonce)}")
     message = header + data + b"\x80"
     message += bytes(-len(message) % BLOCK_BYTES)
-    encryptor = Cipher(
-        algorithms.SM4(session), modes.CBC(nonce + bytes(BLOCK_BYTES - NONCE_BYTES))
-    ).encryptor()
+    encryptor = _chained(session, nonce).encryptor()
     return (encryptor.update(message) + encryptor.finalize())[-BLOCK_BYTES:][:MAC_BYTES]
 
 
 def seal_order(session: bytes, nonce: bytes, header: bytes, plain: bytes) -> bytes:
     """Encipher whole blocks and put the MAC behind them."""
-    encryptor = Cipher(
-        algorithms.SM4(session), modes.CBC(nonce + bytes(BLOCK_BYTES - NONCE_BYTES))
-    ).encryptor()
+    encryptor = _chained(session, nonce).encryptor()
     cipher = encryptor.update(plain) + encryptor.finalize()
     return cipher + mac(session, nonce, header, cipher)
 
@@ -113,9 +113,7 @@ def open_order(session: bytes, nonce: bytes, header: bytes, sealed: bytes) -> by
     cipher, given = sealed[:-MAC_BYTES], sealed[-MAC_BYTES:]
     if not same(given, mac(session, nonce, header, cipher)):
         return None
-    decryptor = Cipher(
-        algorithms.SM4(session), modes.CBC(nonce + bytes(BLOCK_BYTES - NONCE_BYTES))
-    ).decryptor()
+    decryptor = _chained(session, nonce).decryptor()
     return decryptor.update(cipher) + decryptor.finalize()
 
 
@@ -125,17 +123,13 @@ _KEY_HEAD_BYTES = 3
 def seal_key(session: bytes, nonce: bytes, head: bytes, key: bytes) -> bytes:
     """Encipher a key of 16 bytes with three bytes about it; 32 bytes that cannot be changed."""
     proof = encrypt_block(session, key)[: BLOCK_BYTES - _KEY_HEAD_BYTES]
-    encryptor = Cipher(
-        algorithms.SM4(session), modes.CBC(nonce + bytes(BLOCK_BYTES - NONCE_BYTES))
-    ).encryptor()
+    encryptor = _chained(session, nonce).encryptor()
     return encryptor.update(key + head + proof) + encryptor.finalize()
 
 
 def open_key(session: bytes, nonce: bytes, sealed: bytes) -> tuple[bytes, bytes] | None:
     """Return the three bytes and the key of what ``seal_key`` made; None when it was changed."""
-    decryptor = Cipher(
-        algorithms.SM4(session), modes.CBC(nonce + bytes(BLOCK_BYTES - NONCE_BYTES))
-    ).decryptor()
+    decryptor = _chained(session, nonce).decryptor()
     plain = decryptor.update(sealed) + decryptor.finalize()
     key, about = plain[:BLOCK_BYTES], plain[BLOCK_BYTES:]
     proof = encrypt_block(session, key)[: BLOCK_BYTES - _KEY_HEAD_BYTES]

@@ -107,7 +107,7 @@ def refund(
         before = yield from read_status(master, session)
         count = before.count
         mac = master.refund(session.login, session.nonce, amount)
-        customer_mac = master.recharge(session.login, session.nonce, 1, 1, customer).customer_mac
+        customer_mac = master.confirm_customer(session.login, session.nonce, customer)
         request = Refund(order, amount, count, mac, customer, customer_mac)
         outcome, error = Outcome.DONE, None
         try:

@@ -3,19 +3,22 @@
 Source: kwhub, profile ``cn-soft``; the purposes follow the key numbers of public meter firmware.
 """
 
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
+from typing import Protocol
 
 from kwhub.domain.errors import LocalError
 from kwhub.prepay.ciphers import BLOCK_BYTES, child_key, encrypt_block
 
-__all__ = ["FACTOR_BYTES", "KeySet", "MasterKeys", "Purpose", "factor_of"]
+__all__ = ["FACTOR_BYTES", "KeySet", "KeySource", "MasterKeys", "Purpose", "factor_of"]
 
 FACTOR_BYTES = 8
 METER_DIGITS = 12
 VERSIONS = range(1, 256)
+_BOOK = b"kwhub book of signatures"
 
 
 class Purpose(IntEnum):
@@ -72,6 +75,28 @@ class KeySet:
         return self.formal == frozenset(Purpose)
 
 
+class KeySource(Protocol):
+    """Where the keys of meters come from: root keys in memory, or in a token that never shows them."""
+
+    @property
+    def newest(self) -> int:
+        """The version that new meters get."""
+
+    @property
+    def versions(self) -> list[int]:
+        """Those that are there, in order."""
+
+    def child(self, purpose: Purpose, factor: bytes, version: int | None = None) -> bytes:
+        """Return the key of one meter for one purpose, 16 bytes, to be used at once and forgotten.
+
+        Raises:
+            LocalError: there is no root key of that version.
+        """
+
+    def book_key(self) -> bytes:
+        """Return the key that the book of signatures is chained with; no meter has it."""
+
+
 class MasterKeys:
     """The keys of a master crypto: a root for each version, from it one master for each purpose."""
 
@@ -97,6 +122,11 @@ class MasterKeys:
         """The version that new meters get."""
         return max(self._roots)
 
+    @property
+    def versions(self) -> list[int]:
+        """Those that are there, in order."""
+        return sorted(self._roots)
+
     def child(self, purpose: Purpose, factor: bytes, version: int | None = None) -> bytes:
         """Return the key of one meter for one purpose.
 
@@ -109,6 +139,10 @@ class MasterKeys:
             raise LocalError(f"there is no root key of version {wanted}")
         label = b"kwhub-master" + bytes([0, 0, wanted, purpose])
         return child_key(encrypt_block(root, label), factor)
+
+    def book_key(self) -> bytes:
+        """See ``KeySource``."""
+        return hmac.digest(self._roots[min(self._roots)], _BOOK, "sha256")
 
     def key_set(self, factor: bytes, version: int | None = None, *, formal: bool = True) -> KeySet:
         """Return every key of one meter."""

@@ -14,7 +14,9 @@ from typing import Protocol
 from kwhub.domain.errors import LocalError
 from kwhub.prepay import ciphers
 from kwhub.prepay.element.files import CUSTOMER_OFFSET, KEY_FRAME, PARAMETERS
-from kwhub.prepay.keys import MasterKeys, Purpose
+from kwhub.prepay.keys import KeySource, Purpose
+from kwhub.prepay.medium_load import Load
+from kwhub.prepay.pairing import proof, seal
 
 __all__ = ["ControlOrder", "Login", "MasterCrypto", "Recharge", "SoftwareMaster", "update_header"]
 
@@ -94,6 +96,9 @@ class MasterCrypto(Protocol):
     def refund(self, login: Login, nonce: bytes, amount: int) -> bytes:
         """Return the MAC of a refund."""
 
+    def confirm_customer(self, login: Login, nonce: bytes, customer: bytes) -> bytes:
+        """Return the MAC over a customer number alone, for what moves money without a purchase."""
+
     def initialise_wallet(self, login: Login, nonce: bytes, amount: int) -> tuple[bytes, bytes]:
         """Return the MACs over the money and over the count, which becomes zero."""
 
@@ -131,15 +136,35 @@ class MasterCrypto(Protocol):
     def answer_infrared(self, factor: bytes, challenge: bytes) -> bytes:
         """Return the eight bytes that open a meter's infrared port."""
 
-    def pair_key(self, factor: bytes, serial: bytes) -> bytes:
-        """Return the key of one medium with one meter, for the element of the medium only."""
+    def seal_pair(self, factor: bytes, serial: bytes, customer: bytes, public: bytes) -> bytes:
+        """Seal the key of one medium with one meter to the element of that medium, see ``pairing``.
+
+        Args:
+            factor: of the meter.
+            serial: of the medium, eight bytes.
+            customer: six bytes.
+            public: key of the element, 32 bytes.
+        """
+
+    def sign_load(self, factor: bytes, serial: bytes, challenge: bytes, load: bytes) -> bytes:
+        """Let a medium take a load (``Load.to_bytes``); for a load of its own meter only."""
+
+    def check_receipt(
+        self, factor: bytes, serial: bytes, challenge: bytes, load: bytes, receipt: bytes
+    ) -> bool:
+        """Say whether a medium has signed that it holds this load and no other."""
 
 
 class SoftwareMaster:
-    """A master crypto in software: for simulation, development and small sites at their own risk."""
+    """A master crypto whose operations run in software.
 
-    def __init__(self, keys: MasterKeys, draw: Callable[[int], bytes]) -> None:
-        """Take the root keys, after the known answers were computed.
+    With root keys in memory it is for simulation, development and small sites at their own risk; with a
+    token as ``KeySource`` the root keys are out of its reach, and only the key of the meter in hand is
+    here for the moment of its use.
+    """
+
+    def __init__(self, keys: KeySource, draw: Callable[[int], bytes]) -> None:
+        """Take the source of keys, after the known answers were computed.
 
         Raises:
             LocalError: the cryptography library computes wrong answers.
@@ -184,19 +209,23 @@ class SoftwareMaster:
             raise LocalError("amount and count are above zero and fit four bytes")
         session = self._session(login, Purpose.MONEY)
         money = amount.to_bytes(4) + count.to_bytes(4)
-        header = update_header(PARAMETERS, CUSTOMER_OFFSET, len(customer))
         return Recharge(
             amount,
             count,
             customer,
             ciphers.mac(session, nonce, _CREDIT, money),
-            ciphers.mac(session, nonce, header, customer),
+            self.confirm_customer(login, nonce, customer),
         )
 
     def refund(self, login: Login, nonce: bytes, amount: int) -> bytes:
         """Sign a refund; see ``MasterCrypto``."""
         session = self._session(login, Purpose.MONEY)
         return ciphers.mac(session, nonce, _REFUND, amount.to_bytes(4))
+
+    def confirm_customer(self, login: Login, nonce: bytes, customer: bytes) -> bytes:
+        """Sign a customer number; see ``MasterCrypto``."""
+        header = update_header(PARAMETERS, CUSTOMER_OFFSET, len(customer))
+        return ciphers.mac(self._session(login, Purpose.MONEY), nonce, header, customer)
 
     def initialise_wallet(self, login: Login, nonce: bytes, amount: int) -> tuple[bytes, bytes]:
         """Sign the first money and a count of zero; see ``MasterCrypto``."""
@@ -246,8 +275,25 @@ class SoftwareMaster:
         """Open an infrared port; see ``MasterCrypto``."""
         return ciphers.authentication(self._keys.child(Purpose.INFRARED, factor), challenge)
 
-    def pair_key(self, factor: bytes, serial: bytes) -> bytes:
-        """Make the key of a medium; see ``MasterCrypto``."""
+    def seal_pair(self, factor: bytes, serial: bytes, customer: bytes, public: bytes) -> bytes:
+        """Seal the key of a medium; see ``MasterCrypto``."""
+        about = serial + factor[2:] + customer
+        return seal(public, self._pair(factor, serial), about, self._draw)
+
+    def sign_load(self, factor: bytes, serial: bytes, challenge: bytes, load: bytes) -> bytes:
+        """Sign a load; see ``MasterCrypto``. Raises LocalError when it is for another meter."""
+        if factor[2:] != Load.from_bytes(load).meter:
+            raise LocalError("the load names another meter than the medium is paired with")
+        return proof(self._pair(factor, serial), serial, challenge, load, loaded=False)
+
+    def check_receipt(
+        self, factor: bytes, serial: bytes, challenge: bytes, load: bytes, receipt: bytes
+    ) -> bool:
+        """Check the receipt of a medium; see ``MasterCrypto``."""
+        wanted = proof(self._pair(factor, serial), serial, challenge, load, loaded=True)
+        return ciphers.same(wanted, receipt)
+
+    def _pair(self, factor: bytes, serial: bytes) -> bytes:
         return ciphers.session_key(self._keys.child(Purpose.CARD, factor), serial)
 
     def _session(self, login: Login, purpose: Purpose) -> bytes:

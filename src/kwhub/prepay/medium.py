@@ -13,7 +13,7 @@ from enum import Enum
 from kwhub.domain.errors import DecodeError, LocalError, NoAnswer
 from kwhub.domain.machine import Conversation
 from kwhub.prepay.element.files import RUN_INFORMATION
-from kwhub.prepay.medium_element import MediumElement
+from kwhub.prepay.medium_interface import Medium
 from kwhub.prepay.medium_load import NOTHING
 from kwhub.prepay.reasons import SecurityError
 from kwhub.prepay.run_information import RUN_INFORMATION_BYTES, RunInformation
@@ -58,7 +58,7 @@ class Visit:
     permitted: bool = False
 
 
-def visit(medium: MediumElement, address: str | None = None) -> Conversation[Visit]:
+def visit(medium: Medium, address: str | None = None) -> Conversation[Visit]:
     """Bring what is loaded, read the usage, and permit closing where the counter allows it.
 
     Args:
@@ -86,14 +86,14 @@ def visit(medium: MediumElement, address: str | None = None) -> Conversation[Vis
     return Visit(Arrival.UNKNOWN)
 
 
-def _open(medium: MediumElement, target: Target) -> Conversation[bytes]:
+def _open(medium: Medium, target: Target) -> Conversation[bytes]:
     opened = yield from ask(target, medium.log_in())
     if not isinstance(opened, TerminalOpened):
         raise DecodeError("bad_value", "the meter does not open a session")
     return opened.nonce
 
 
-def _bring(medium: MediumElement, target: Target) -> Conversation[Visit]:
+def _bring(medium: Medium, target: Target) -> Conversation[Visit]:
     load = medium.load
     try:
         nonce = yield from _open(medium, target)
@@ -111,7 +111,7 @@ def _bring(medium: MediumElement, target: Target) -> Conversation[Visit]:
 
 
 def _refused(
-    medium: MediumElement, target: Target, error: SecurityError, count: int
+    medium: Medium, target: Target, error: SecurityError, count: int
 ) -> Conversation[Visit]:
     """The usage decides: a meter that has this number or a later one has the purchase."""
     try:
@@ -124,7 +124,7 @@ def _refused(
     return Visit(Arrival.REFUSED, told, error)
 
 
-def _read(medium: MediumElement, target: Target) -> Conversation[RunInformation]:
+def _read(medium: Medium, target: Target) -> Conversation[RunInformation]:
     request = ReadBack(RUN_INFORMATION_BYTES, 0, RUN_INFORMATION, _DIRECTORY)
     told = yield from ask(target, request)
     if not isinstance(told, ReadBackData):
@@ -132,7 +132,7 @@ def _read(medium: MediumElement, target: Target) -> Conversation[RunInformation]
     return medium.keep(told.data, told.mac)
 
 
-def _permit(medium: MediumElement, target: Target) -> Conversation[bool]:
+def _permit(medium: Medium, target: Target) -> Conversation[bool]:
     """In a session of its own, because a purchase uses the meter's random up."""
     try:
         nonce = yield from _open(medium, target)

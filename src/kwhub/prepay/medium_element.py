@@ -13,8 +13,9 @@ from kwhub.domain.errors import DecodeError, LocalError, Refusal
 from kwhub.prepay import ciphers
 from kwhub.prepay.element.files import CUSTOMER_OFFSET, PARAMETERS
 from kwhub.prepay.master import ControlOrder, update_header
-from kwhub.prepay.medium_load import LOAD_BYTES, NEVER, NOTHING, USAGE_BYTES, Load, Usage, proof
+from kwhub.prepay.medium_load import LOAD_BYTES, NEVER, NOTHING, USAGE_BYTES, Load, Usage
 from kwhub.prepay.memory import Memory, TwoSlots
+from kwhub.prepay.pairing import SEALED_BYTES, Receiver, proof
 from kwhub.prepay.run_information import RunInformation
 from kwhub.prepay.wire.terminal import CloseAndRestore, TerminalLogin, TerminalPurchase
 
@@ -47,24 +48,35 @@ class MediumElement:
         self._usage = TwoSlots(memory, place, USAGE_BYTES)
         self._challenge: bytes | None = None
         self._session: bytes | None = None
+        self._receiver: Receiver | None = None
 
     # Issue
 
-    def issue(self, serial: bytes, pair: bytes, meter: bytes, customer: bytes) -> None:
+    def begin_issue(self) -> bytes:
+        """32 bytes: the public key that the key of the pair is to be sealed to."""
+        self._receiver = Receiver(self._draw)
+        return self._receiver.public
+
+    def issue(self, serial: bytes, sealed: bytes, meter: bytes, customer: bytes) -> None:
         """Pair a blank medium with a meter and its customer; the same again does nothing.
 
         Args:
             serial: of the medium, eight bytes.
-            pair: key that it shares with the meter, 16 bytes.
+            sealed: key that it shares with the meter, as ``MasterCrypto.seal_pair`` gives it.
             meter: number, six bytes.
             customer: number, six bytes.
 
         Raises:
             LocalError: it is issued to somebody else, or a field does not fit.
+            Refusal: the key is not for this medium, or ``begin_issue`` was left out.
         """
-        record = serial + pair + meter + customer
-        if tuple(map(len, (serial, pair, meter, customer))) != (8, 16, 6, 6):
+        if tuple(map(len, (serial, sealed, meter, customer))) != (8, SEALED_BYTES, 6, 6):
             raise LocalError("a field of the issue does not fit")
+        receiver, self._receiver = self._receiver, None
+        if receiver is None:
+            raise Refusal(("no issue is begun",))
+        pair = receiver.open(sealed, serial + meter + customer)
+        record = serial + pair + meter + customer
         present = self._identity.read()
         if present is not None and not ciphers.same(present, record):
             raise LocalError("this medium is issued already: take a blank one")

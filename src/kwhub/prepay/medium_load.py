@@ -7,15 +7,12 @@ full HMAC, over a challenge of the medium's element.
 Source: kwhub; the parameter file within is that of 07A002 (``wire.terminal``).
 """
 
-import hmac
 from dataclasses import dataclass
 from typing import Final, Self
 
 from kwhub.domain.errors import DecodeError, LocalError
 from kwhub.prepay import ciphers
-from kwhub.prepay.element.driver import file_header
-from kwhub.prepay.element.files import CUSTOMER_OFFSET, METER_OFFSET, RUN_INFORMATION
-from kwhub.prepay.master import MasterCrypto
+from kwhub.prepay.element.files import CUSTOMER_OFFSET, METER_OFFSET
 from kwhub.prepay.run_information import RUN_INFORMATION_BYTES
 
 __all__ = [
@@ -26,10 +23,8 @@ __all__ = [
     "RECHARGES",
     "USAGE_BYTES",
     "Load",
-    "MediumMaster",
     "Usage",
     "parameters_for",
-    "proof",
 ]
 
 NOTHING: Final = 0  #: only read the meter
@@ -44,8 +39,6 @@ LOAD_BYTES: Final = 64
 USAGE_BYTES: Final = 4 + RUN_INFORMATION_BYTES + ciphers.MAC_BYTES
 _PARAMETERS_BYTES = 45
 _AMOUNT_MAX = 0xFFFF_FFFF
-_LABEL = b"kwhub-counter-01"
-_LOADS, _LOADED = b"kwhub load\x00", b"kwhub loaded\x00"
 
 
 def parameters_for(meter: bytes, customer: bytes) -> bytes:
@@ -140,52 +133,3 @@ class Usage:
                 "value_length_mismatch", f"a usage has {USAGE_BYTES} bytes, not {len(raw)}"
             )
         return cls(raw[:4], raw[4 : -ciphers.MAC_BYTES], raw[-ciphers.MAC_BYTES :])
-
-
-def proof(pair: bytes, serial: bytes, challenge: bytes, load: bytes, *, loaded: bool) -> bytes:
-    """32 bytes: from the counter that it loads this, or from the medium that it has it.
-
-    Args:
-        pair: key of the medium with its meter.
-        serial: of the medium, eight bytes.
-        challenge: of its element, eight bytes.
-        load: ``Load.to_bytes``.
-        loaded: which of the two.
-    """
-    key = ciphers.encrypt_block(pair, _LABEL)
-    message = (_LOADED if loaded else _LOADS) + serial + challenge + load
-    return hmac.digest(key, message, "sha256")
-
-
-class MediumMaster:
-    """The counter's side of a medium; belongs behind the door of the master crypto.
-
-    Args:
-        master: derives the key of a pair, which is used here and not handed out.
-    """
-
-    def __init__(self, master: MasterCrypto) -> None:
-        self._master = master
-
-    def sign(self, factor: bytes, serial: bytes, challenge: bytes, load: Load) -> bytes:
-        """Let a medium take a load. Raises LocalError when the load is for another meter."""
-        if factor[2:] != load.meter:
-            raise LocalError("the load names another meter than the medium is paired with")
-        pair = self._master.pair_key(factor, serial)
-        return proof(pair, serial, challenge, load.to_bytes(), loaded=False)
-
-    def has_taken(
-        self, factor: bytes, serial: bytes, challenge: bytes, load: Load, receipt: bytes
-    ) -> bool:
-        """Say whether the medium has signed that it holds this load and no other."""
-        pair = self._master.pair_key(factor, serial)
-        wanted = proof(pair, serial, challenge, load.to_bytes(), loaded=True)
-        return ciphers.same(wanted, receipt)
-
-    def is_genuine(self, factor: bytes, serial: bytes, nonce: bytes, usage: Usage) -> bool:
-        """Say whether a usage was signed by the meter's element for this medium and this load."""
-        header = file_header(RUN_INFORMATION, 0, RUN_INFORMATION_BYTES)
-        told, mac = usage.run_information, usage.mac
-        return ciphers.same(nonce, usage.nonce) and self._master.verify_return(
-            factor, serial, nonce, header, told, mac
-        )

@@ -77,7 +77,7 @@ def control(
     """Give an order to the relay. Never sent twice: whoever gets no answer looks at the relay.
 
     Args:
-        master: seals; it has its own limits for trips.
+        master: seals whatever it is asked; the limits for trips (``trip_guard``) are the caller's.
         target: the meter.
         command: N1, such as 1A (trip) or 1B (permit closing).
         delay: N2, five minutes each.

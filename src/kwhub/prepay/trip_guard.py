@@ -71,6 +71,13 @@ class TripGuard:
     protected: frozenset[str] = frozenset()
     orders: dict[int, Order] = field(default_factory=dict)
     newest_s: int = 0  #: the latest time that was ever seen
+    _open: dict[str, int] = field(default_factory=dict, init=False, repr=False)  #: by meter
+    _budgeted: dict[int, Order] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Index what is there."""
+        for order in self.orders.values():
+            self._index(order)
 
     @classmethod
     def restored(
@@ -81,7 +88,7 @@ class TripGuard:
         orders: Iterable[Order],
     ) -> "TripGuard":
         """Return the guard that had come to these orders."""
-        known = {order.number: order for order in orders}
+        known = {order.number: order for order in sorted(orders, key=lambda one: one.number)}
         moments = [
             moment
             for order in known.values()
@@ -101,11 +108,11 @@ class TripGuard:
             raise Refusal(("protected supply",))
         if area not in self.area_meters:
             raise Refusal(("unknown area",))
-        if any(each.meter == meter and each.state in OPEN for each in self.orders.values()):
+        if meter in self._open:
             raise Refusal(("an order for this meter is open",))
         in_budget = self._has_budget(area, operator, now_s)
         order = Order(
-            number=max(self.orders, default=0) + 1,
+            number=next(reversed(self.orders), 0) + 1,
             meter=meter,
             area=area,
             operator=operator,
@@ -113,8 +120,7 @@ class TripGuard:
             state=State.WAITING if in_budget else State.UNAPPROVED,
             in_budget=in_budget,
         )
-        self.orders[order.number] = order
-        return order
+        return self._keep(order)
 
     def approve(self, number: int, person: str, now_s: int) -> Order:
         """Let a second person agree to what is above the budget; the delay begins then.
@@ -146,7 +152,8 @@ class TripGuard:
         """Return the orders that may be sealed and sent now; each is returned once."""
         now_s = self._forward(now_s)
         released: list[Order] = []
-        for order in list(self.orders.values()):
+        for number in sorted(self._open.values()):
+            order = self.orders[number]
             current = self._expired(order, now_s)
             if current.state is not State.WAITING:
                 continue
@@ -160,10 +167,8 @@ class TripGuard:
     def _has_budget(self, area: str, operator: str, now_s: int) -> bool:
         counted = [
             order
-            for order in self.orders.values()
-            if order.in_budget
-            and (order.state in OPEN or order.state is State.RELEASED)
-            and (order.settled_at or order.ordered_at) > now_s - HOUR_S
+            for order in self._budgeted.values()
+            if (order.settled_at or order.ordered_at) > now_s - HOUR_S
         ]
         of_operator = sum(order.operator == operator for order in counted)
         of_area = sum(order.area == area for order in counted)
@@ -183,7 +188,19 @@ class TripGuard:
 
     def _keep(self, order: Order) -> Order:
         self.orders[order.number] = order
+        self._index(order)
         return order
+
+    def _index(self, order: Order) -> None:
+        is_open = order.state in OPEN
+        if is_open:
+            self._open[order.meter] = order.number
+        elif self._open.get(order.meter) == order.number:
+            del self._open[order.meter]
+        if order.in_budget and (is_open or order.state is State.RELEASED):
+            self._budgeted[order.number] = order
+        else:
+            self._budgeted.pop(order.number, None)
 
     def _forward(self, now_s: int) -> int:
         self.newest_s = max(self.newest_s, now_s)

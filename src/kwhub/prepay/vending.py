@@ -13,6 +13,7 @@ import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from kwhub.domain.errors import LocalError, Refusal
@@ -31,6 +32,7 @@ __all__ = [
     "Totals",
     "check_sale",
     "first_bad",
+    "fits",
     "head_room",
     "linked",
     "reconcile",
@@ -143,6 +145,20 @@ class Totals:
     operator: int
 
 
+def fits(purchase: Purchase, count: int, money: int | None, before: int | None) -> bool:
+    """Whether what a meter tells can be the arrival of a purchase: money is only spent in between.
+
+    Args:
+        purchase: not confirmed yet.
+        count: what the meter tells.
+        money: hundredths left; None when it does not tell, which shows nothing.
+        before: what was left at the number before; None when that was not told.
+    """
+    if count != purchase.count or money is None:
+        return False
+    return before is None or money <= before + purchase.amount
+
+
 class HeadRoom(StrEnum):
     """How much is left of numbers that only grow."""
 
@@ -172,7 +188,7 @@ def check_sale(
         limits: of this counter.
         totals: of today, without this sale.
         amount: hundredths.
-        known: all purchases of the meter.
+        known: at least the meter's purchases that are open, and those of its next number.
         meter_count: the highest number that the meter is known to have.
 
     Raises:
@@ -219,6 +235,7 @@ def reconcile(
     counts: Mapping[str, int],
     payments: Mapping[str, int] | None = None,
     heads: Iterable[str] | None = None,
+    baselines: Mapping[str, int] = MappingProxyType({}),
 ) -> list[Finding]:
     """Compare the books.
 
@@ -228,11 +245,12 @@ def reconcile(
         counts: purchase number of each meter, as its element has signed it.
         payments: hundredths by reference, from whoever takes the money; None to leave them out.
         heads: every hash of the sales ledger; None to leave them out.
+        baselines: purchase number of meters that had some before the first sale.
     """
     known_heads = None if heads is None else {GENESIS, *heads}
     return [
         *_against_signatures(purchases, signatures, known_heads),
-        *_against_meters(purchases, signatures, counts),
+        *_against_meters(purchases, signatures, counts, baselines),
         *([] if payments is None else _against_payments(purchases, payments)),
     ]
 
@@ -241,7 +259,8 @@ def _against_signatures(
     purchases: Sequence[Purchase], signatures: Sequence[Signature], heads: set[str] | None
 ) -> Iterable[Finding]:
     sold = {(each.meter, each.count): each for each in purchases if each.signed}
-    open_sales = {(each.meter, each.count): each for each in purchases if not each.signed}
+    live = [each for each in purchases if not each.signed and each.state is not State.CANCELLED]
+    open_sales = {(each.meter, each.count): each for each in live}
     signed = {(each.meter, each.count): each for each in signatures}
     for place, signature in signed.items():
         sale = sold.get(place) or open_sales.get(place)
@@ -258,10 +277,15 @@ def _against_signatures(
 
 
 def _against_meters(
-    purchases: Sequence[Purchase], signatures: Sequence[Signature], counts: Mapping[str, int]
+    purchases: Sequence[Purchase],
+    signatures: Sequence[Signature],
+    counts: Mapping[str, int],
+    baselines: Mapping[str, int],
 ) -> Iterable[Finding]:
     for meter, count in sorted(counts.items()):
-        highest = max((each.count for each in signatures if each.meter == meter), default=0)
+        signed = (each.count for each in signatures if each.meter == meter)
+        highest = max(signed, default=0)
+        highest = max(highest, baselines.get(meter, 0))
         if count > highest:
             yield Finding("loaded-not-signed", meter, count, f"signed up to {highest} only")
     for sale in purchases:

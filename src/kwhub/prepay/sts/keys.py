@@ -6,16 +6,20 @@ Source: IEC 62055-41, decoder key generation algorithm 04 (HMAC-SHA-256); 32 kno
 import hashlib
 import hmac
 from dataclasses import dataclass
+from typing import Protocol
 
 from kwhub.domain.errors import LocalError
+from kwhub.prepay.sts.ea07 import KEY_BYTES as SHORT_BYTES
+from kwhub.prepay.sts.ea07 import Ea07, Tables
+from kwhub.prepay.sts.misty1 import KEY_BYTES as LONG_BYTES
+from kwhub.prepay.sts.misty1 import Misty1
 
-__all__ = ["BASE_YEARS", "DecoderKey", "MeterKeyFacts", "derive"]
+__all__ = ["BASE_YEARS", "BlockCipher", "DecoderKey", "MeterKeyFacts", "derive"]
 
 BASE_YEARS = (1993, 2014, 2035)
 """Years on whose first of January the token identifiers begin to count."""
 
 VENDING_KEY_BYTES = 20
-KEY_BITS = 128
 REVISIONS = range(1, 10)
 KEY_TYPES = range(4)
 """0 initialisation, 1 default, 2 unique, 3 common."""
@@ -52,16 +56,44 @@ class MeterKeyFacts:
             raise LocalError(f"the base year is one of {BASE_YEARS}, not {self.base_year}")
 
 
+class BlockCipher(Protocol):
+    """What enciphers the 64 bits of a token."""
+
+    def encrypt(self, block: int) -> int:
+        """A block, as a number of 64 bits."""
+
+    def decrypt(self, block: int) -> int:
+        """Undo ``encrypt``."""
+
+
 class DecoderKey:
-    """Sixteen bytes that no ``repr`` shows."""
+    """The key of a meter, which no ``repr`` shows; its length says which algorithm it is for.
 
-    __slots__ = ("secret",)
+    Args:
+        secret: 16 bytes for encryption algorithm 11 (MISTY1), 8 for 07.
+        tables: of algorithm 07; needed for that one only.
+    """
 
-    def __init__(self, secret: bytes) -> None:
-        """Take 16 bytes; raises LocalError for any other length."""
-        if len(secret) != KEY_BITS // 8:
-            raise LocalError(f"a decoder key has {KEY_BITS // 8} bytes, not {len(secret)}")
-        self.secret = secret
+    __slots__ = ("cipher", "secret", "tables")
+
+    cipher: BlockCipher
+
+    def __init__(self, secret: bytes, tables: Tables | None = None) -> None:
+        """Raises LocalError: another length, or the tables are missing."""
+        if len(secret) == SHORT_BYTES:
+            if tables is None:
+                raise LocalError(
+                    "a key of 8 bytes is for encryption algorithm 07, whose tables are licensed: "
+                    "give the operator's file of them"
+                )
+            self.cipher = Ea07(secret, tables)
+        elif len(secret) == LONG_BYTES:
+            self.cipher = Misty1(secret)
+        else:
+            raise LocalError(
+                f"a decoder key has {LONG_BYTES} bytes, or {SHORT_BYTES} for algorithm 07, not {len(secret)}"
+            )
+        self.secret, self.tables = secret, tables
 
     def __repr__(self) -> str:
         return "DecoderKey(...)"
@@ -73,19 +105,22 @@ class DecoderKey:
         return hash(self.secret)
 
 
-def derive(vending_key: bytes, facts: MeterKeyFacts) -> DecoderKey:
-    """Derive the key of a meter for encryption algorithm 11.
+def derive(vending_key: bytes, facts: MeterKeyFacts, tables: Tables | None = None) -> DecoderKey:
+    """Derive the key of a meter: for encryption algorithm 11, or with tables for 07.
+
+    Keys for 07 are not checked against published answers, because those need the tables.
 
     Raises:
         LocalError: the vending key does not have 20 bytes.
     """
     if len(vending_key) != VENDING_KEY_BYTES:
         raise LocalError(f"a vending key has {VENDING_KEY_BYTES} bytes, not {len(vending_key)}")
-    label = _fields("04", f"{facts.base_year % 100:02d}", "11", facts.tariff_index)
+    algorithm, length = ("11", LONG_BYTES) if tables is None else ("07", SHORT_BYTES)
+    label = _fields("04", f"{facts.base_year % 100:02d}", algorithm, facts.tariff_index)
     context = _fields(facts.supply_group, str(facts.key_type), str(facts.key_revision), facts.pan)
-    message = label + b"\x00" + context + KEY_BITS.to_bytes(4)
+    message = label + b"\x00" + context + (8 * length).to_bytes(4)
     digest = hmac.new(vending_key, message, hashlib.sha256).digest()
-    return DecoderKey(digest[: KEY_BITS // 8])
+    return DecoderKey(digest[:length], tables)
 
 
 def _fields(*texts: str) -> bytes:

@@ -21,10 +21,13 @@ IDENTIFIERS_KEPT = 50
 """The meter remembers at least so many identifiers; older ones than the smallest are refused."""
 
 KEY_CHANGE_WINDOW_S = 90
-"""All four sections of a key change must be entered within this time.  ``single source``."""
+"""All sections of a key change must be entered within this time.  ``single source``."""
 
 SECTIONS = {3: 0, 4: 1, 8: 2, 9: 3}
 """Place of a key change section by its subclass."""
+
+PARTS = {8: (0, 1), 16: (0, 2, 3, 1)}
+"""Sections in the order of the new key's bytes, by its length."""
 
 MANAGEMENT = 2
 
@@ -95,14 +98,17 @@ class Meter:
     def _change_key(self, token: Token, now_s: float) -> tuple["Meter", Taken]:
         under_way = dict(self.sections) if now_s <= self.window_ends_s else {}
         ends_s = self.window_ends_s if under_way else now_s + KEY_CHANGE_WINDOW_S
+        wanted = PARTS[len(self.key.secret)]
+        if SECTIONS[token.subclass] not in wanted:
+            return self, Taken(Verdict.REJECTED, token, "a section for a longer key")
         under_way[SECTIONS[token.subclass]] = token
-        if len(under_way) < len(SECTIONS):
+        if len(under_way) < len(wanted):
             state = replace(self, sections=under_way, window_ends_s=ends_s)
             return state, Taken(Verdict.PART_OF_KEY_CHANGE, token)
         return self._with_new_key(under_way), Taken(Verdict.ACCEPTED, token)
 
     def _with_new_key(self, sections: Mapping[int, Token]) -> "Meter":
-        parts = [sections[place].key_part or 0 for place in (0, 2, 3, 1)]
+        parts = [sections[place].key_part or 0 for place in PARTS[len(self.key.secret)]]
         secret = b"".join(part.to_bytes(4) for part in parts)
         high, low = sections[0].extra, sections[1].extra
         expiry = int(high["key_expiry_high"]) << 4 | int(low["key_expiry_low"])
@@ -110,7 +116,7 @@ class Meter:
         years = BASE_YEARS
         base = years[min(years.index(self.base_year) + rolled, len(years) - 1)]
         return Meter(
-            DecoderKey(secret),
+            DecoderKey(secret, self.key.tables),
             base_year=base,
             key_expiry=expiry,
             used=() if rolled else self.used,

@@ -3,7 +3,7 @@
 A token is two bits of class, then 64 bits that are enciphered (classes 0 and 2) or plain (class 1);
 the last sixteen of them are a check sum over everything before.
 
-Source: IEC 62055-41 (token data elements, encryption algorithm 11); 63 published answers.
+Source: IEC 62055-41 (token data elements, encryption algorithms 11 and 07); 63 published answers of algorithm 11.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,6 @@ from types import MappingProxyType
 from kwhub.domain.errors import DecodeError, LocalError
 from kwhub.prepay.sts import amounts
 from kwhub.prepay.sts.keys import BASE_YEARS, DecoderKey
-from kwhub.prepay.sts.misty1 import Misty1
 
 __all__ = [
     "CREDIT_STEP",
@@ -144,31 +143,32 @@ def issue(
     return _seal(token_class, content, key)
 
 
-def issue_key_change(
-    key: DecoderKey, new: DecoderKey, facts: Mapping[str, int]
-) -> tuple[str, str, str, str]:
-    """Make the four tokens that take a meter from one key to another.
+def issue_key_change(key: DecoderKey, new: DecoderKey, facts: Mapping[str, int]) -> tuple[str, ...]:
+    """Make the tokens that take a meter from one key to another: four, or two for keys of 64 bits.
 
     Args:
         key: the present key.
-        new: the key to come.
+        new: the key to come, as long as the present one.
         facts: ``expiry`` (8 bits), ``revision``, ``roll_over`` (0 or 1), ``type``, ``tariff``
             (the two digits as a number) and ``supply_group`` (as a number).
+
+    Raises:
+        LocalError: the keys are for different algorithms.
     """
-    high, low, third, fourth = (
-        int.from_bytes(new.secret[place : place + 4]) for place in (0, 12, 4, 8)
-    )
+    if len(key.secret) != len(new.secret):
+        raise LocalError("a key change stays with one encryption algorithm")
+    parts = [int.from_bytes(new.secret[at : at + 4]) for at in range(0, len(new.secret), 4)]
     expiry, group = facts["expiry"], facts["supply_group"]
     flags = facts["roll_over"] << 3 | facts["type"]
     tariff = int(f"{facts['tariff']:02d}", 16)
-    contents = (
-        3 << 44 | (expiry >> 4) << 40 | facts["revision"] << 36 | flags << 32 | high,
-        4 << 44 | (expiry & 0xF) << 40 | tariff << 32 | low,
-        8 << 44 | (group & 0xFFF) << 32 | third,
-        9 << 44 | (group >> 12) << 32 | fourth,
-    )
-    first, second, third_token, last = (_seal(MANAGEMENT, each, key) for each in contents)
-    return first, second, third_token, last
+    contents = [
+        3 << 44 | (expiry >> 4) << 40 | facts["revision"] << 36 | flags << 32 | parts[0],
+        4 << 44 | (expiry & 0xF) << 40 | tariff << 32 | parts[-1],
+    ]
+    if len(parts) > len(contents):
+        contents.append(8 << 44 | (group & 0xFFF) << 32 | parts[1])
+        contents.append(9 << 44 | (group >> 12) << 32 | parts[2])
+    return tuple(_seal(MANAGEMENT, each, key) for each in contents)
 
 
 def issue_test(control: int, manufacturer: int, *, subclass: int = 0) -> str:
@@ -198,7 +198,7 @@ def decode(digits: str, key: DecoderKey | None = None, *, base_year: int = 1993)
             raise DecodeError(
                 "key_needed", f"a token of class {token_class} is enciphered: give the meter's key"
             )
-        block = Misty1(key.secret).decrypt(block)
+        block = key.cipher.decrypt(block)
     content = block >> 16
     if _check(token_class, content) != block & 0xFFFF:
         raise DecodeError(
@@ -315,7 +315,7 @@ def _base(year: int) -> datetime:
 def _seal(token_class: int, content: int, key: DecoderKey | None) -> str:
     block = content << 16 | _check(token_class, content)
     if key is not None:
-        block = Misty1(key.secret).encrypt(block)
+        block = key.cipher.encrypt(block)
     moved = block >> _CLASS_SHIFT & 3
     block = block & ~(3 << _CLASS_SHIFT) | token_class << _CLASS_SHIFT
     return f"{moved << 64 | block:0{DIGITS}d}"

@@ -5,7 +5,7 @@ first, each by itself (two public firmwares).
 """
 
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, dataclass_transform
 
 from kwhub.domain.errors import DecodeError, LocalError
 
@@ -34,11 +34,22 @@ def rest() -> Any:
     return field(metadata={"size": _OPEN, "form": "raw"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass_transform(frozen_default=True, field_specifiers=(number, bcd, raw, rest))
+@dataclass(frozen=True)
 class Layout:
-    """A row of items; the fields of a subclass are made by ``number``, ``bcd``, ``raw`` and ``rest``."""
+    """A row of items; the fields of a subclass are made by ``number``, ``bcd``, ``raw`` and ``rest``.
+
+    Every subclass becomes a frozen dataclass by itself: ``class Purchase(Layout, identifier=0x0701_02FF)``. One without an
+    identifier of its own has that of the layout that it extends.
+    """
 
     IDENTIFIER: ClassVar[int] = 0
+
+    def __init_subclass__(cls, identifier: int | None = None) -> None:
+        """Make the subclass a dataclass, and give it its identifier."""
+        if identifier is not None:
+            cls.IDENTIFIER = identifier
+        dataclass(frozen=True)(cls)
 
     def payload(self) -> bytes:
         """The bytes of the wire. Raises LocalError when a value does not fit."""
@@ -66,7 +77,6 @@ class Layout:
         return cls(**values)
 
 
-@dataclass(frozen=True, slots=True)
 class Nothing(Layout):
     """No data at all."""
 

@@ -6,7 +6,7 @@ them; 070108 (refund) and 078002: single source.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Self
 
 from kwhub.domain.errors import DecodeError, LocalError
 from kwhub.prepay.wire.layout import Layout, Nothing, bcd, number, raw, rest
@@ -38,74 +38,57 @@ _KEY_BYTES = 36
 _MAC_BYTES = 4
 
 
-@dataclass(frozen=True, slots=True)
-class AuthenticateIdentity(Layout):
+class AuthenticateIdentity(Layout, identifier=0x0700_00FF):
     """Open a session: cipher of the random, the random, the factor (two zero bytes and the meter)."""
 
-    IDENTIFIER: ClassVar[int] = 0x0700_00FF
     cipher: bytes = raw(8)
     first_random: bytes = raw(8)
     factor: bytes = raw(8)
 
 
-@dataclass(frozen=True, slots=True)
-class SetValidity(Layout):
+class SetValidity(Layout, identifier=0x0700_01FF):
     """How long an authentication lasts."""
 
-    IDENTIFIER: ClassVar[int] = 0x0700_01FF
     minutes: int = bcd(2)
     mac: bytes = raw(4)
 
 
-@dataclass(frozen=True, slots=True)
-class EndAuthentication(Nothing):
+class EndAuthentication(Nothing, identifier=0x0700_02FF):
     """End the session."""
 
-    IDENTIFIER: ClassVar[int] = 0x0700_02FF
 
-
-@dataclass(frozen=True, slots=True)
-class RequestInfrared(Layout):
+class RequestInfrared(Layout, identifier=0x0780_03FF):
     """First half of opening the infrared port."""
 
-    IDENTIFIER: ClassVar[int] = 0x0780_03FF
     first_random: bytes = raw(8)
 
 
-@dataclass(frozen=True, slots=True)
-class AuthenticateInfrared(Layout):
+class AuthenticateInfrared(Layout, identifier=0x0700_03FF):
     """Second half: the cipher of the meter's random."""
 
-    IDENTIFIER: ClassVar[int] = 0x0700_03FF
     cipher: bytes = raw(8)
 
 
-@dataclass(frozen=True, slots=True)
-class WriteFilePlain(Layout):
+class WriteFilePlain(Layout, identifier=0x0700_04FF):
     """Write into a file of the element, in clear with MAC."""
 
-    IDENTIFIER: ClassVar[int] = 0x0700_04FF
     file: int = number(1)
     offset: int = number(2)
     data: bytes = rest()
     mac: bytes = raw(4)
 
 
-@dataclass(frozen=True, slots=True)
-class WriteFileSealed(Layout):
+class WriteFileSealed(Layout, identifier=0x0700_05FF):
     """Write into a file of the element, enciphered; data and MAC are one item."""
 
-    IDENTIFIER: ClassVar[int] = 0x0700_05FF
     file: int = number(1)
     offset: int = number(2)
     sealed: bytes = rest()
 
 
-@dataclass(frozen=True, slots=True)
-class Purchase(Layout):
+class Purchase(Layout, identifier=0x0701_02FF):
     """Recharge. Money in hundredths."""
 
-    IDENTIFIER: ClassVar[int] = 0x0701_02FF
     amount: int = number(4)
     count: int = number(4)
     money_mac: bytes = raw(4)
@@ -113,29 +96,22 @@ class Purchase(Layout):
     customer_mac: bytes = raw(4)
 
 
-@dataclass(frozen=True, slots=True)
-class OpenAccount(Purchase):
+class OpenAccount(Purchase, identifier=0x0701_01FF):
     """Open an account, with a first purchase."""
 
-    IDENTIFIER: ClassVar[int] = 0x0701_01FF
 
-
-@dataclass(frozen=True, slots=True)
-class InitialiseWallet(Layout):
+class InitialiseWallet(Layout, identifier=0x0701_03FF):
     """Set the wallet of a meter with test keys."""
 
-    IDENTIFIER: ClassVar[int] = 0x0701_03FF
     amount: int = number(4)
     money_mac: bytes = raw(4)
     count: int = number(4)
     count_mac: bytes = raw(4)
 
 
-@dataclass(frozen=True, slots=True)
-class Refund(Layout):
+class Refund(Layout, identifier=0x0701_08FF):
     """Take money back; an order number makes a repeat harmless. A maker's variant (single source)."""
 
-    IDENTIFIER: ClassVar[int] = 0x0701_08FF
     order: int = number(4)
     amount: int = number(4)
     count: int = number(4)
@@ -144,11 +120,9 @@ class Refund(Layout):
     customer_mac: bytes = raw(4)
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateKey2009(Layout):
+class UpdateKey2009(Layout, identifier=0x0702_01FF):
     """One key, as meters of 2009 take it; 070201 control, 070202 parameters, 070203 identity."""
 
-    IDENTIFIER: ClassVar[int] = 0x0702_01FF
     info: bytes = raw(4)
     mac: bytes = raw(4)
     key: bytes = raw(32)
@@ -177,14 +151,12 @@ class KeyPackage:
         return bytes((self.total, 0, self.number, self.state)) + self.key
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateKeys(Layout):
+class UpdateKeys(Layout, identifier=0x0703_01FF):
     """Up to ``KEYS_MAX`` keys of a set, in any order; the MAC is over all of them.
 
     The four single bytes before a key stay in their order, the key is an item.
     """
 
-    IDENTIFIER: ClassVar[int] = 0x0703_01FF
     keys: tuple[KeyPackage, ...]
     mac: bytes
 
@@ -218,30 +190,23 @@ def _packages(raw_keys: bytes) -> Iterator[KeyPackage]:
         yield KeyPackage(total, which, state, key)
 
 
-@dataclass(frozen=True, slots=True)
-class ReadBack(Layout):
+class ReadBack(Layout, identifier=0x0780_01FF):
     """Read a file of the element with a MAC."""
 
-    IDENTIFIER: ClassVar[int] = 0x0780_01FF
     length: int = number(2)
     start: int = number(2)
     file: int = number(2)
     directory: int = number(2)
 
 
-@dataclass(frozen=True, slots=True)
-class CompareFirmware(Layout):
+class CompareFirmware(Layout, identifier=0x0780_02FF):
     """Ask for 64 enciphered bytes of the program."""
 
-    IDENTIFIER: ClassVar[int] = 0x0780_02FF
     processor: int = number(1)
     key: int = number(1)
     factor_address: int = number(4)
     data_address: int = number(4)
 
 
-@dataclass(frozen=True, slots=True)
-class QueryStatus(Nothing):
+class QueryStatus(Nothing, identifier=0x0781_02FF):
     """Ask for money, count, customer and key state."""
-
-    IDENTIFIER: ClassVar[int] = 0x0781_02FF

@@ -5,9 +5,6 @@ leaves open is ours: the factor of 07A001 is the serial of the medium; MAC3 cove
 23, MAC4 from 2A to 2C; tariffs come in parts with an offset.
 """
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 from kwhub.prepay.wire.layout import Layout, number, raw, rest
 
 __all__ = [
@@ -20,18 +17,15 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class TerminalLogin(Layout):
+class TerminalLogin(Layout, identifier=0x07A0_01FF):
     """A medium shows the key that it shares with this meter."""
 
-    IDENTIFIER: ClassVar[int] = 0x07A0_01FF
     cipher: bytes = raw(8)
     first_random: bytes = raw(8)
     serial: bytes = raw(8)
 
 
-@dataclass(frozen=True, slots=True)
-class TerminalPurchase(Layout):
+class TerminalPurchase(Layout, identifier=0x07A0_02FF):
     """A purchase, or the opening of an account (card type 01), out of a medium.
 
     Attributes:
@@ -41,7 +35,6 @@ class TerminalPurchase(Layout):
             taken when the update flags (05) are not zero.
     """
 
-    IDENTIFIER: ClassVar[int] = 0x07A0_02FF
     serial: bytes = raw(8)
     nonce: bytes = raw(4)
     card_type: int = number(1)
@@ -54,35 +47,26 @@ class TerminalPurchase(Layout):
     ending_mac: bytes = raw(4)
 
 
-@dataclass(frozen=True, slots=True)
-class WriteTariff(Layout):
+class WriteTariff(Layout, identifier=0x07A0_03FF):
     """A part of the tariff set in use."""
 
-    IDENTIFIER: ClassVar[int] = 0x07A0_03FF
     offset: int = number(1)
     data: bytes = rest()
     mac: bytes = raw(4)
 
 
-@dataclass(frozen=True, slots=True)
-class WriteStandbyTariff(WriteTariff):
+class WriteStandbyTariff(WriteTariff, identifier=0x07A0_04FF):
     """A part of the tariff set to come."""
 
-    IDENTIFIER: ClassVar[int] = 0x07A0_04FF
 
-
-@dataclass(frozen=True, slots=True)
-class CloseAndRestore(Layout):
+class CloseAndRestore(Layout, identifier=0x07A0_05FF):
     """Close, or permit closing, after a trip: 16 enciphered bytes and a MAC, one item."""
 
-    IDENTIFIER: ClassVar[int] = 0x07A0_05FF
     sealed: bytes = raw(20)
 
 
-@dataclass(frozen=True, slots=True)
-class SwitchMode(Layout):
+class SwitchMode(Layout, identifier=0x07A0_06FF):
     """Local (1) or remote (0) cost control."""
 
-    IDENTIFIER: ClassVar[int] = 0x07A0_06FF
     mode: int = number(1)
     mac: bytes = raw(4)
