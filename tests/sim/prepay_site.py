@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from kwhub.prepay import ciphers
 from kwhub.prepay.conversations import open_account
 from kwhub.prepay.element.software import MEMORY_BYTES as ELEMENT_BYTES
 from kwhub.prepay.element.software import SoftwareElement
-from kwhub.prepay.keys import MasterKeys, factor_of
+from kwhub.prepay.keys import MasterKeys, Purpose, factor_of
 from kwhub.prepay.master import SoftwareMaster
 from kwhub.prepay.memory import RamMemory
 from kwhub.prepay.sessions import Target
@@ -76,6 +77,11 @@ class Steady:
 
 def draw(*names: Any) -> Callable[[int], bytes]:
     return seeded(11, *names).randbytes
+
+
+def pair_key(factor: bytes, serial: bytes) -> bytes:
+    """What a medium and a meter share; nobody but their elements and the master's has it."""
+    return ciphers.session_key(KEYS.child(Purpose.CARD, factor), serial)
 
 
 def personalised(number: str, version: int, *, formal: bool) -> bytes:

@@ -11,6 +11,7 @@ from tests.sim.prepay_site import (
     PowerCutError,
     Site,
     draw,
+    pair_key,
 )
 
 from kwhub.domain.errors import DecodeError, LocalError, Refusal
@@ -22,10 +23,10 @@ from kwhub.prepay.medium_load import (
     OPENS,
     RECHARGES,
     Load,
-    MediumMaster,
     Usage,
     parameters_for,
 )
+from kwhub.prepay.medium_master import MediumMaster
 from kwhub.prepay.reasons import SecurityError
 from kwhub.prepay.run_information import RunInformation
 from kwhub.runtime.chance import seeded
@@ -46,9 +47,12 @@ class Journey:
         self.memory = CutMemory(MEDIUM_BYTES, b"", self.site.supply)
         self.boots = 0
         self.boot()
-        self.medium.issue(
-            SERIAL, self.site.master.pair_key(self.site.target.factor, SERIAL), NUMBER, CUSTOMER
-        )
+        self.issue(self.medium)
+
+    def issue(self, medium, customer=CUSTOMER):
+        factor = self.site.target.factor
+        sealed = self.site.master.seal_pair(factor, SERIAL, customer, medium.begin_issue())
+        medium.issue(SERIAL, sealed, NUMBER, customer)
 
     def boot(self):
         self.boots += 1
@@ -190,16 +194,35 @@ def test_only_the_counter_loads_and_each_challenge_serves_once():
 
 def test_a_medium_is_issued_once():
     journey = Journey()
-    pair = journey.site.master.pair_key(journey.site.target.factor, SERIAL)
-    journey.medium.issue(SERIAL, pair, NUMBER, CUSTOMER)
+    journey.issue(journey.medium)
     with pytest.raises(LocalError, match="issued already"):
-        journey.medium.issue(SERIAL, pair, NUMBER, bytes(6))
+        journey.issue(journey.medium, bytes(6))
     blank = MediumElement(CutMemory(MEDIUM_BYTES, b"", journey.site.supply), draw("blank"))
     assert not blank.is_issued
     with pytest.raises(LocalError, match="blank"):
         _ = blank.serial
     with pytest.raises(LocalError, match="does not fit"):
-        blank.issue(b"", pair, NUMBER, CUSTOMER)
+        blank.issue(b"", bytes(64), NUMBER, CUSTOMER)
+
+
+def test_the_key_of_a_pair_travels_sealed_to_one_element_for_one_meter_and_customer():
+    journey = Journey()
+    factor, master = journey.site.target.factor, journey.site.master
+    one, other = (
+        MediumElement(CutMemory(MEDIUM_BYTES, b"", journey.site.supply), draw(name))
+        for name in ("one", "other")
+    )
+    with pytest.raises(Refusal, match="no issue is begun"):
+        one.issue(SERIAL, bytes(64), NUMBER, CUSTOMER)
+    for medium, customer, flipped in ((one, bytes(6), 0), (one, CUSTOMER, 1), (other, CUSTOMER, 0)):
+        other.begin_issue()
+        sealed = master.seal_pair(factor, SERIAL, CUSTOMER, one.begin_issue())
+        assert pair_key(factor, SERIAL) not in sealed
+        with pytest.raises(Refusal, match="not for this medium"):
+            medium.issue(SERIAL, sealed[:-1] + bytes((sealed[-1] ^ flipped,)), NUMBER, customer)
+        assert not medium.is_issued
+    with pytest.raises(LocalError, match="no public key"):
+        master.seal_pair(factor, SERIAL, CUSTOMER, bytes(32))
 
 
 def test_t10_a_copied_or_restored_medium_gains_nothing():

@@ -17,6 +17,7 @@ async def serve_meters(
     clock: Clock,
     *,
     reply_delay_s: float = REPLY_DELAY_S,
+    infrared: bool = False,
 ) -> None:
     """Have meters answer on a link until it goes down.
 
@@ -26,7 +27,8 @@ async def serve_meters(
         clock: true time; each meter's own clock is worked out from it.
         reply_delay_s: from the end of a request to the first byte of the answer; 20 to 500 ms by
             the standard.
+        infrared: the link is light, which cost-control meters guard.
     """
     epoch_s = clock.now().timestamp() - clock.monotonic()
-    bus = MeterBus(meters, epoch_s=epoch_s, reply_delay_s=reply_delay_s)
+    bus = MeterBus(meters, epoch_s=epoch_s, reply_delay_s=reply_delay_s, infrared=infrared)
     await attend(link, bus, clock, lambda _event: None)

@@ -60,11 +60,13 @@ class PlcModule(ModuleDuties):
         master: its address, as the concentrator set it.
         asked: how many requests it got.
         denied: how many of them it denied, by reason in words.
+        broadcasts: how many frames it has told to all meters.
     """
 
     def __init__(self, network: PlcNetwork, *, mode: int = HPLC, started_at: float = 0.0) -> None:
         super().__init__(network, mode)
         self.reading: set[str] = set()
+        self.broadcasts = 0
         self._monitoring = False
         self._by_type: Mapping[type, _Action] = {
             SetMaster: self._set_master,
@@ -188,6 +190,7 @@ class PlcModule(ModuleDuties):
         self._at(now + wait_s, partial(self._tell_all, unit.frame))
 
     def _tell_all(self, raw: bytes, now: float) -> None:
+        self.broadcasts += 1
         for address in self.network.nodes:
             if self.network.trip(address, len(raw))[1]:
                 self.network.tell(address, raw, now)

@@ -45,6 +45,7 @@ from kwhub.sim.prepay_core import (
     WindowKind,
     refused,
 )
+from kwhub.sim.prepay_display import SHOW, Display
 from kwhub.sim.prepay_keys import KeyUpdate
 from kwhub.sim.prepay_parameters import CheckedWrite, Parameters
 from kwhub.sim.prepay_terminal import Terminal
@@ -94,6 +95,7 @@ class PrepaymentUnit:
         self._terminal = Terminal(
             self.core, self.consumption, self.wallet, self.parameters, self._control
         )
+        self.display = Display()
         self._checked: CheckedWrite | None = None
 
     def build_in(self, body: Body, checked: CheckedWrite) -> None:
@@ -122,6 +124,7 @@ class PrepaymentUnit:
         """The power is back after a cut."""
         self.core.now_s = at_s
         self.core.boot()
+        self.display = Display()
 
     # As an end of the line
 
@@ -138,9 +141,7 @@ class PrepaymentUnit:
         if infrared:
             self._guard(request)
         if isinstance(request, ReadData):
-            payload = self.parameters.read(request.identifier)
-            address = self.core.body.memory.address
-            return None if payload is None else Data(address, request.identifier, payload)
+            return self._read(request)
         if isinstance(request, _GUARDED) and not is_plain(request.address):
             raise not_authorised("such an order goes to one meter")
         match request:
@@ -150,12 +151,25 @@ class PrepaymentUnit:
                 self._require_seal(request.authority.key.level)
                 self._control.order(request)
             case WriteData() if self._checked is not None:
-                self.parameters.write(request, self._checked)
+                self._write(request, self._checked)
             case ClearMeter():
                 raise not_authorised("a password does not clear a meter that holds money")
             case _:
                 return None
         return Done(self.core.body.memory.address, request.function, None)
+
+    def _write(self, request: WriteData, checked: CheckedWrite) -> None:
+        if self._turns_page(request):
+            self.display.show(request.payload)
+        else:
+            self.parameters.write(request, checked)
+
+    def _read(self, request: ReadData) -> Data | None:
+        payload = self.display.read(request.identifier)
+        if payload is None:
+            payload = self.parameters.read(request.identifier)
+        address = self.core.body.memory.address
+        return None if payload is None else Data(address, request.identifier, payload)
 
     def _guard(self, request: Any) -> None:
         """The infrared port before somebody has shown a key at it."""
@@ -167,13 +181,20 @@ class PrepaymentUnit:
             ):
                 raise refused(SecurityError.IDENTITY, "the infrared port is closed")
             return
-        if isinstance(request, ReadAddress | ReadFollowUp | ReadAgain):
+        if isinstance(request, ReadAddress | ReadFollowUp | ReadAgain) or self._turns_page(request):
             return
         is_open = isinstance(request, ReadData) and (
-            not request.identifier >> 24 or request.identifier in INFRARED_READS
+            not request.identifier >> 24
+            or request.identifier in INFRARED_READS
+            or self.display.read(request.identifier) is not None
         )
         if not is_open:
             raise not_authorised("the infrared port is closed")
+
+    def _turns_page(self, request: Any) -> bool:
+        """A medium in session presses the key of the display."""
+        is_page = isinstance(request, WriteData) and request.identifier == SHOW
+        return is_page and self.core.is_open(WindowKind.TERMINAL)
 
     @staticmethod
     def _require_seal(level: int) -> None:
