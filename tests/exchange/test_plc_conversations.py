@@ -1,7 +1,7 @@
 """Conversations with a module and with the meters behind it, on a simulated network."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.sim.plc_world import EPOCH, MASTER, World, addresses, meters
@@ -9,14 +9,12 @@ from tests.sim.plc_world import EPOCH, MASTER, World, addresses, meters
 from kwhub.domain.errors import NoAnswer, Refusal
 from kwhub.domain.readings import Register
 from kwhub.exchange.clock import broadcast_clock
-from kwhub.exchange.plc import Way, carry, carry_many
+from kwhub.exchange.plc import Way, broadcast, carry, carry_many, confirmed
 from kwhub.exchange.plc_module import (
-    broadcast,
     paused,
     read_archive,
     read_state,
     register_slaves,
-    restart,
     start_module,
     sync_archive,
 )
@@ -26,9 +24,11 @@ from kwhub.links.memory import pair
 from kwhub.protocols.dlt645 import Role as Role645
 from kwhub.protocols.dlt645 import Session as Session645
 from kwhub.protocols.dlt645.orders import SetTime
+from kwhub.protocols.gdw1376_2 import Order, Request, afn_12
 from kwhub.protocols.gdw1376_2.afn_06 import EventReport
 from kwhub.runtime.virtual import run_virtual
 from kwhub.sim.bus import MeterBus
+from kwhub.sim.clockwork import wall_seconds
 from kwhub.sim.plc_network import PlcSettings
 from kwhub.testing import Pair
 
@@ -141,7 +141,7 @@ def test_an_unknown_meter_is_refused_with_the_words_of_the_module():
 
 def test_a_busy_module_is_asked_again_until_it_is_paused():
     world = started()
-    world.run(restart())
+    world.run(confirmed(Request(Order(afn_12.AFN, afn_12.RESTART))))
     meter = addresses(6)[1]
     way = Way(meter, busy_wait_s=1.0, busy_max=2)
     with pytest.raises(NoAnswer, match="busy"):
@@ -214,6 +214,19 @@ def test_broadcast_is_made_for_the_delay_and_waited_for():
     delay = world.run(paused(broadcast(frame_for)))
     assert delays == [0, delay]
     assert world.pair.now - start >= delay
+
+
+def test_the_time_is_right_when_it_arrives():
+    world = started(settings=PlcSettings(loss_permille=0, hop_s=0.5))
+    meter = addresses(6)[0]
+    before = world.run(carry(read_clock(meter), Way(meter)))
+    began = world.pair.now
+    told = before + timedelta(seconds=60)
+    world.run(carry(broadcast_clock(lambda: told), Way("")))
+    assert world.pair.now - began > 2.0  # on its way through the network
+    world.run(carry(read_clock(meter), Way(meter)))
+    shown = world.network.nodes[meter].meter.clock.wall(int(EPOCH + world.pair.now))
+    assert abs(shown - wall_seconds(told) - (world.pair.now - began)) <= 1.0
 
 
 def test_a_conversation_that_tells_all_meters_goes_out_as_a_broadcast():

@@ -19,7 +19,7 @@ from kwhub.bench.waveform import marks_of
 from kwhub.bench.words import LABELS, NAMES, Language, number
 from kwhub.domain.errors import DecodeError
 
-__all__ = ["device_plots", "failure_plot", "histogram"]
+__all__ = ["device_plots", "failure_plot", "histogram", "style"]
 
 GOOD: Final = "#15803d"
 BAD_COLOR: Final = "#b91c1c"
@@ -86,7 +86,8 @@ def _say(key: str, language: Language) -> str:
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
+    """Fonts and settings of all pictures."""
     from matplotlib.font_manager import fontManager  # noqa: PLC0415 - reads the list of fonts
 
     installed = {font.name for font in fontManager.ttflist}
@@ -111,7 +112,7 @@ def device_plots(result: MeterResult, evidence: Evidence, language: Language) ->
         _angle,
         _immunity,
     )
-    with _style():
+    with style():
         drawn = [drawer(result, evidence, language) for drawer in drawers]
     return [picture for picture in drawn if picture is not None]
 
@@ -281,7 +282,7 @@ def histogram(
     key: str, unit: str, values: Sequence[float], limit: Limit | None, language: Language
 ) -> bytes:
     """How often which value was measured, with the limits."""
-    with _style():
+    with style():
         name = NAMES[key][language == "zh"]
         sheet = _Sheet(f"{name}, {unit}" if unit else name, language, (4.6, 2.2))
         spread = max(values) - min(values)
@@ -298,7 +299,7 @@ def histogram(
 
 def failure_plot(counts: Sequence[tuple[str, int]], language: Language) -> bytes:
     """Failures by quantity, most first."""
-    with _style():
+    with style():
         sheet = _Sheet(_say("failures", language), language, (9.4, 0.8 + 0.26 * len(counts)))
         places = np.arange(len(counts))[::-1]
         sheet.axes.barh(places, [count for _, count in counts], color=BAD_COLOR, height=0.6)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -28,6 +29,7 @@ from kwhub.protocols.gdw1376 import explain as explain_1376
 from kwhub.protocols.gdw1376 import frames as frames_1376
 from kwhub.protocols.gdw1376 import receiver as receiver_1376
 from kwhub.protocols.gdw1376 import summary as summary_1376
+from kwhub.protocols.gdw1376.frames import STANDARD, Profile
 from kwhub.protocols.gdw1376_2 import explain as explain_13762
 from kwhub.protocols.gdw1376_2 import frames as frames_13762
 from kwhub.protocols.gdw1376_2 import receiver as receiver_13762
@@ -43,7 +45,17 @@ from kwhub.protocols.mbus import summary as summary_mbus
 from kwhub.protocols.mbus.telegrams import read_telegram
 from kwhub.wire.explain import Explanation
 
-__all__ = ["PROTOCOLS", "Decoded", "DecodedValue", "decode", "detect", "explain", "split"]
+__all__ = [
+    "GDW13762",
+    "MBUS",
+    "PROTOCOLS",
+    "Decoded",
+    "DecodedValue",
+    "decode",
+    "detect",
+    "explain",
+    "split",
+]
 
 DLT645_2007 = Edition.E2007.value
 DLT645_1997 = Edition.E1997.value
@@ -123,19 +135,23 @@ _LOOKS: tuple[tuple[Callable[[bytes], bool], str | None], ...] = (
 """The first that fits decides."""
 
 
-def split(raw: bytes) -> list[bytes]:
+def split(raw: bytes, profile: Profile = STANDARD) -> list[bytes]:
     """Cut bytes that are several whole frames in a row; anything else stays in one piece."""
-    search, whole = _SEARCHES[detect(raw)]
+    name = detect(raw)
+    search, whole = _SEARCHES[name]
+    if name == GDW1376:
+        search = partial(receiver_1376.Receiver, profile)
     pieces = [item.raw for item in search().feed(raw) if isinstance(item, whole)]
     return pieces if len(pieces) > 1 and b"".join(pieces) == raw else [raw]
 
 
-def decode(raw: bytes, protocol: str | None = None) -> Decoded:
+def decode(raw: bytes, protocol: str | None = None, *, profile: Profile = STANDARD) -> Decoded:
     """Decode one frame. Never raises for any bytes.
 
     Args:
         raw: the bytes.
         protocol: one of ``PROTOCOLS``; found by itself when left out.
+        profile: edition or province, for frames of the uplink.
 
     Raises:
         LocalError: there is no such protocol.
@@ -143,12 +159,15 @@ def decode(raw: bytes, protocol: str | None = None) -> Decoded:
     name = detect(raw) if protocol is None else protocol
     if name not in _DECODERS:
         raise LocalError(f"unknown protocol {name!r}; there are {', '.join(PROTOCOLS)}")
+    if name == GDW1376:
+        return _decode_1376(raw, None, profile)
     return _DECODERS[name](raw, None if protocol is None else name)
 
 
-def explain(raw: bytes, protocol: str | None = None) -> Explanation:
+def explain(raw: bytes, protocol: str | None = None, *, profile: Profile = STANDARD) -> Explanation:
     """Every byte beside its meaning. Never fails."""
-    return _EXPLAINERS[protocol or detect(raw)](raw)
+    name = protocol or detect(raw)
+    return explain_1376.explain(raw, profile) if name == GDW1376 else _EXPLAINERS[name](raw)
 
 
 def _decode_645(raw: bytes, forced: str | None) -> Decoded:
@@ -217,9 +236,9 @@ def _plain(value: Any) -> Decimal | str | None:
     return value.hex().upper() if isinstance(value, bytes) else str(value)
 
 
-def _decode_1376(raw: bytes, _forced: str | None) -> Decoded:
+def _decode_1376(raw: bytes, _forced: str | None, profile: Profile = STANDARD) -> Decoded:
     try:
-        frame = frames_1376.parse(raw)
+        frame = frames_1376.parse(raw, profile)
     except DecodeError as problem:
         return Decoded(raw, GDW1376, valid=False, error=problem)
     summary = asdict(summary_1376.summarise(frame))

@@ -40,6 +40,7 @@ __all__ = [
     "broadcast_clock",
     "compare_clock",
     "may_adjust",
+    "may_set",
     "set_clock",
 ]
 
@@ -125,6 +126,15 @@ def may_adjust(reading: ClockReading) -> AdjustProblem | None:
     if any(_near_midnight(moment) for moment in (reading.meter, reading.true)):
         return AdjustProblem.NEAR_MIDNIGHT
     return None
+
+
+def may_set(reading: ClockReading) -> bool:
+    """Whether date and time may be written: not while either clock is near midnight.
+
+    Between the writing of the date and of the time midnight would pass, or the power may go: a day's freeze would
+    be taken twice, not at all, or under another date.
+    """
+    return not any(_near_midnight(moment) for moment in (reading.meter, reading.true))
 
 
 def _second_of_day(moment: datetime) -> int:

@@ -1,32 +1,39 @@
 """Any conversation with a DL/T 645 meter, carried through a local module to a meter behind it.
 
-Source: Q/GDW 1376.2-2013, clauses 5.11 (13-F1) and 5.14 (F1-F1); DL/T 645-2007, clause 5. A busy module
-(denials 9, 109, 111) is asked again later, a meter that it could not reach is silent.
+Source: Q/GDW 1376.2-2013, clauses 5.11 (13-F1) and 5.14 (F1-F1), annex A (broadcast clock: 03-F9, 05-F3);
+DL/T 645-2007, clause 5. A busy module (denials 9, 109, 111) is asked again later, a meter that it could not
+reach is silent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from kwhub.domain.errors import KwhubError, NoAnswer, Refusal, SequenceError
 from kwhub.domain.machine import Conversation
 from kwhub.protocols.dlt645.deviations import STANDARD, Deviations
 from kwhub.protocols.dlt645.editions import Edition
+from kwhub.protocols.dlt645.orders import SetTime
 from kwhub.protocols.dlt645.session import Role, Session
+from kwhub.protocols.gdw1376_2 import afn_03
+from kwhub.protocols.gdw1376_2.afn_03 import BroadcastDelay
 from kwhub.protocols.gdw1376_2.afn_05 import Broadcast
 from kwhub.protocols.gdw1376_2.afn_13 import Monitor, Monitored
 from kwhub.protocols.gdw1376_2.afn_f1 import ParallelAnswer, ParallelRead
+from kwhub.protocols.gdw1376_2.common import sized
 from kwhub.protocols.gdw1376_2.messages import (
     Answered,
     Batch,
     Confirmed,
     Denied,
+    Order,
     Request,
     Wait,
     order_of,
 )
 
-__all__ = ["PARALLEL_MAX", "Carried", "Way", "carry", "carry_many", "confirmed"]
+__all__ = ["PARALLEL_MAX", "Carried", "Way", "broadcast", "carry", "carry_many", "confirmed"]
 
 T = TypeVar("T")
 
@@ -42,7 +49,8 @@ class Way:
 
     Attributes:
         slave: address of the meter, or of the collector before it.
-        timeout_s: slave timeout of the module, from its 03-F10.
+        timeout_s: slave timeout of the module, from its 03-F10; less is waited for a meter whose answer
+            times are known.
         attempts: how often a request is carried before its silence is believed.
         busy_wait_s: pause after a denial that says "later".
         busy_max: how many such denials are waited out.
@@ -95,6 +103,38 @@ def confirmed(request: Request) -> Conversation[Confirmed]:
     raise _failure(event)
 
 
+def broadcast(frame_for: Callable[[int], bytes], protocol: int = 2) -> Conversation[int]:
+    """Say something to all meters, such as the time, and wait until it has gone through the network.
+
+    Args:
+        frame_for: makes the frame for a delay in seconds; called with 0 first.
+        protocol: 1 for DL/T 645-1997, 2 for DL/T 645-2007.
+
+    Returns:
+        The delay that the module announced and the last frame was made for; 0 when it does not know.
+
+    Raises:
+        NoAnswer, Refusal, SequenceError: the module does not do it.
+    """
+    question = bytes([protocol]) + sized(frame_for(0))
+    event = yield Request(Order(afn_03.AFN, BroadcastDelay.FUNCTION, question))
+    unit = event.unit if isinstance(event, Answered) else None
+    if not isinstance(unit, BroadcastDelay) and not isinstance(event, Denied):
+        raise _failure(event)
+    delay_s = unit.delay_s if isinstance(unit, BroadcastDelay) else 0
+    order = order_of(Broadcast(frame_for(delay_s), protocol))
+    done = yield from confirmed(Request(order, repeatable=False))
+    yield Wait(done.wait_s)
+    return delay_s
+
+
+def _later(request: Any, late_s: int, way: Way) -> "Carried":
+    """A request that arrives late: the time that it tells must be right then."""
+    if isinstance(request, SetTime):
+        request = replace(request, time=request.time + timedelta(seconds=late_s))
+    return Carried(request, way.deviations)
+
+
 def _failure(event: Any) -> KwhubError:
     if isinstance(event, Denied):
         return Refusal((event.words,), raw=event.raw)
@@ -144,9 +184,7 @@ class Carried:
 def _ask(request: Any, way: Way) -> Conversation[Any]:
     asked = Carried(request, way.deviations)
     if asked.sent is not None:  # nobody answers: it is for all meters
-        order = order_of(Broadcast(asked.raw, asked.protocol))
-        done = yield from confirmed(Request(order, way.timeout_s, repeatable=False))
-        yield Wait(done.wait_s)
+        yield from broadcast(lambda late_s: _later(request, late_s, way).raw, asked.protocol)
         return asked.sent
     attempts = way.attempts if asked.repeatable else 1
     for _ in range(attempts):
@@ -160,7 +198,7 @@ def _forward(asked: Carried, way: Way) -> Conversation[bytes]:
     """Bytes of the meter's answer; empty when it was silent."""
     order = order_of(Monitor(asked.raw, asked.protocol), way.slave, way.relays)
     for _ in range(way.busy_max + 1):
-        event = yield Request(order, way.timeout_s, repeatable=False)
+        event = yield Request(order, way.timeout_s, repeatable=False, adapts=True)
         if isinstance(event, Answered) and isinstance(event.unit, Monitored):
             return event.unit.frame
         if getattr(event, "timed_out", False) or (isinstance(event, Denied) and event.silent):
@@ -201,7 +239,7 @@ class _Task:
         if asked is None:
             raise SequenceError("this conversation is over")
         order = order_of(ParallelRead(asked.raw, asked.protocol), self.way.slave)
-        return Request(order, self.way.timeout_s, repeatable=False)
+        return Request(order, self.way.timeout_s, repeatable=False, adapts=True)
 
     def take(self, event: Any) -> None:
         """What became of it."""

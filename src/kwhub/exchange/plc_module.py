@@ -1,9 +1,9 @@
-"""Conversations with a local module: start, archive, registration, broadcast clock, pause and resume.
+"""Conversations with a local module: start, archive, registration, pause and resume.
 
 Source: Q/GDW 1376.2-2013, annex A (flows), read in the text of Q/GDW 10376.2-2019.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -12,9 +12,9 @@ from kwhub.domain.errors import KwhubError, NoAnswer, Refusal, SequenceError
 from kwhub.domain.machine import Conversation
 from kwhub.exchange.plc import confirmed
 from kwhub.protocols.gdw1376_2 import afn_01, afn_03, afn_06, afn_10, afn_12
-from kwhub.protocols.gdw1376_2.afn_03 import BroadcastDelay, RunMode
-from kwhub.protocols.gdw1376_2.afn_05 import Broadcast, SetMaster
-from kwhub.protocols.gdw1376_2.afn_06 import RouteReport, SlaveReport
+from kwhub.protocols.gdw1376_2.afn_03 import RunMode
+from kwhub.protocols.gdw1376_2.afn_05 import SetMaster
+from kwhub.protocols.gdw1376_2.afn_06 import DeviceReport, RouteReport, SlaveReport
 from kwhub.protocols.gdw1376_2.afn_10 import Counts, Node, NodePage, NodeQuery, RunState
 from kwhub.protocols.gdw1376_2.afn_11 import (
     AddNodes,
@@ -22,7 +22,7 @@ from kwhub.protocols.gdw1376_2.afn_11 import (
     StartRegistration,
     StopRegistration,
 )
-from kwhub.protocols.gdw1376_2.common import Unit, sized
+from kwhub.protocols.gdw1376_2.common import Unit
 from kwhub.protocols.gdw1376_2.messages import (
     Answered,
     Await,
@@ -36,12 +36,10 @@ from kwhub.protocols.gdw1376_2.messages import (
 
 __all__ = [
     "Synced",
-    "broadcast",
     "paused",
     "read_archive",
     "read_state",
     "register_slaves",
-    "restart",
     "start_module",
     "sync_archive",
 ]
@@ -170,11 +168,6 @@ def _tolerant(request: Request) -> Conversation[None]:
         raise NoAnswer("the module does not answer", attempts=event.attempts)
 
 
-def restart() -> Conversation[None]:
-    """Have the module begin a period of reading that it leads itself."""
-    yield from confirmed(Request(Order(afn_12.AFN, afn_12.RESTART)))
-
-
 def paused(conversation: Conversation[T]) -> Conversation[T]:
     """Run a conversation while the module's own work rests; it goes on afterwards, whatever happened.
 
@@ -195,24 +188,6 @@ def read_state() -> Conversation[RunState]:
     return (yield from _asked(Order(afn_10.AFN, afn_10.RUN_STATE), RunState))
 
 
-def broadcast(frame_for: Callable[[int], bytes]) -> Conversation[int]:
-    """Say something to all meters, such as the time, and wait until it has gone through the network.
-
-    Args:
-        frame_for: makes the frame for a delay in seconds; called with 0 first.
-
-    Returns:
-        The delay that the module announced and the last frame was made for.
-    """
-    question = b"\x02" + sized(frame_for(0))
-    order = Order(afn_03.AFN, BroadcastDelay.FUNCTION, question)
-    delay = yield from _asked(order, BroadcastDelay)
-    sent = Request(order_of(Broadcast(frame_for(delay.delay_s))), repeatable=False)
-    done = yield from confirmed(sent)
-    yield Wait(done.wait_s)
-    return delay.delay_s
-
-
 def register_slaves(start: datetime, minutes: int) -> Conversation[dict[str, int]]:
     """Let slaves register themselves; ends with the module's word or when it has long been quiet.
 
@@ -225,13 +200,13 @@ def register_slaves(start: datetime, minutes: int) -> Conversation[dict[str, int
     """
     yield from confirmed(Request(Order(afn_12.AFN, afn_12.PAUSE)))
     yield from confirmed(Request(order_of(StartRegistration(start, minutes))))
-    kinds = frozenset({(afn_06.AFN, number) for number in (1, 3)})
+    kinds = frozenset({(afn_06.AFN, number) for number in (1, 3, 4)})
     found: dict[str, int] = {}
     while True:
         event = yield Await(kinds, REGISTRATION_QUIET_S)
         unit = event.reported.unit if isinstance(event, Waited) and event.reported else None
-        if isinstance(unit, SlaveReport):
-            found |= {where: protocol for where, protocol, _index in unit.slaves}
+        if isinstance(unit, SlaveReport | DeviceReport):
+            found |= unit.meters
         elif isinstance(unit, RouteReport) or (
             unit is None and not (yield from read_state()).registering
         ):

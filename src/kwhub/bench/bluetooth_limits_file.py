@@ -1,0 +1,80 @@
+"""Limits of Bluetooth links and the radio that they hold for, from TOML files.
+
+Source: every limit carries its own; the files are in ``bluetooth_limits``.
+"""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from kwhub.bench.limits import LimitSettings
+from kwhub.bench.results import Limit
+from kwhub.domain.errors import ConfigError
+from kwhub.runtime.settings import Settings, WrongSetting, load_toml
+
+__all__ = [
+    "BLUETOOTH_DEFAULT",
+    "BLUETOOTH_KEYS",
+    "BluetoothLimits",
+    "known_bluetooth_limits",
+    "load_bluetooth_limits",
+]
+
+FOLDER: Final = Path(__file__).parent / "bluetooth_limits"
+BLUETOOTH_DEFAULT: Final = "courtyard"
+BLUETOOTH_KEYS: Final = ("rate", "p50", "p95", "p99", "loss", "throughput", "reconnect")
+Side = Annotated[int, Meta(ge=1, le=100)]
+
+
+class BluetoothLimits(Settings, frozen=True):
+    """Limits, the matrix and the radio."""
+
+    title: str
+    title_zh: str
+    limit: tuple[LimitSettings, ...]
+    sizes: tuple[tuple[Side, Side], ...]  #: masters and slaves; each master reads each slave
+    distances_m: tuple[Annotated[float, Meta(ge=1, le=500)], ...]
+    cycles: Annotated[int, Meta(ge=1, le=10_000)] = 30  #: readings on each link
+    interval_ms: Annotated[float, Meta(ge=7.5, le=4_000)] = 30.0  #: connection interval
+    supervision_s: Annotated[float, Meta(ge=0.1, le=32)] = 4.0
+    interference: Annotated[float, Meta(ge=0, lt=1)] = 0.0  #: share of packets lost beside weakness
+    exponent: Annotated[float, Meta(ge=1.5, le=6)] = 2.0  #: 2 in the open, 3 to 4 through walls
+    name: str = ""
+
+    def of(self, key: str) -> Limit | None:
+        """The limit of a figure."""
+        for one in self.limit:
+            if one.measurement == key:
+                return Limit(one.least, one.most, one.source, one.source_zh, one.verified)
+        return None
+
+
+def known_bluetooth_limits() -> list[str]:
+    """Names of the limits that come with the package."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def load_bluetooth_limits(name: str = BLUETOOTH_DEFAULT) -> BluetoothLimits:
+    """Limits by name, or from a file; raises ``ConfigError`` for what is wrong."""
+    path = FOLDER / f"{name}.toml"
+    if name not in known_bluetooth_limits():
+        path = Path(name)
+        if path.suffix != ".toml":
+            known = ", ".join(known_bluetooth_limits())
+            raise ConfigError(f"there are no limits {name!r}; there are {known}, or a .toml file")
+    found = load_toml(path, BluetoothLimits, check=_check)
+    return msgspec.structs.replace(found, name=found.name or path.stem)
+
+
+def _check(file: BluetoothLimits) -> None:
+    for place, one in enumerate(file.limit):
+        if one.measurement not in BLUETOOTH_KEYS:
+            raise WrongSetting(
+                f"limit[{place}].measurement", f"must be one of {', '.join(BLUETOOTH_KEYS)}"
+            )
+        if one.least is None and one.most is None:
+            raise WrongSetting(f"limit[{place}]", "needs least, most or both")
+    if not file.sizes or not file.distances_m:
+        raise WrongSetting("sizes", "and distances_m must have one entry or more")
