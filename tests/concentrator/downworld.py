@@ -32,10 +32,20 @@ def plc_meters(count):
 
 
 class Downworld(World):
-    """Args: mbus, modules: how many meters; mbus_more, module_more: settings of their way down."""
+    """Args: mbus, modules: how many meters; mbus_more: settings of M-Bus meters; line_more, module_more: of a way down."""
 
     def __init__(
-        self, clock, path, *, mbus=0, plc=0, mbus_more=(), module_more=(), line=None, **more
+        self,
+        clock,
+        path,
+        *,
+        mbus=0,
+        plc=0,
+        mbus_more=(),
+        line_more=(),
+        module_more=(),
+        line=None,
+        **more,
     ) -> None:
         super().__init__(clock, path, **more)
         self.slaves = [
@@ -54,6 +64,7 @@ class Downworld(World):
                 "memory:mbus",
                 20,
                 meter=tuple(self._slave(n, dict(mbus_more)) for n in range(mbus)),
+                **dict(line_more),
             ),
         )
         modules = (
@@ -103,9 +114,13 @@ class Downworld(World):
             return value is not None
         return super()._is_true(slot, value)
 
-    def _was_shown(self, slot, value):
-        if not MBUS_FIRST <= slot.point < MODULE_FIRST:
-            return super()._was_shown(slot, value)
+    def _unseen(self, place, values):
+        if not MBUS_FIRST <= place[0] < MODULE_FIRST:
+            return super()._unseen(place, values)
+        return [each for each in values.items() if not self.was_counted(*each)]
+
+    def was_counted(self, slot, value):
+        """Whether the meter on M-Bus has counted so much between the moment and the end of its window."""
         slave = self.slaves[slot.point - MBUS_FIRST]
         scale = SCALES[slave.identity.medium]
         stop = slot.at + self.config.plan.hourly_window_s

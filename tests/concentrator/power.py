@@ -6,8 +6,8 @@ from pathlib import Path
 from kwhub.concentrator.database import open_file
 
 
-class PowerCut(Exception):
-    """The lights are out; nothing of the process is left but its files."""
+class PowerCut(BaseException):
+    """The lights are out; nothing of the process is left but its files. Nothing contains it."""
 
 
 class Supply:

@@ -1,17 +1,13 @@
 """A whole concentrator between simulated meters and a real station session, on virtual time."""
 
 import asyncio
-import subprocess
-import sys
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from msgspec import structs
 from tests.concentrator.world import START, play
 
 from kwhub.concentrator.config_watch import ClockSettings, EventSettings
-from kwhub.concentrator.database import open_file
 from kwhub.concentrator.outbox import Outbox
 from kwhub.domain.readings import Register
 from kwhub.links.layers.faulty import FaultRates
@@ -445,38 +441,6 @@ def test_old_readings_that_were_delivered_are_forgotten(tmp_path):
         assert len(world.delivered()) == planned
 
     play(story, tmp_path / "store.sqlite", hourly=False, keep_delivered_days=1)
-
-
-def full_disk(path):
-    disks = []
-
-    def disk(path):
-        disks.append(open_file(path))
-        return disks[-1]
-
-    async def story(world):
-        world.start(disk)
-        await world.until(hours=2, minutes=5)
-        disks[-1].execute("PRAGMA max_page_count = 1")  # the file cannot grow any more
-        await world.until(hours=6, minutes=5)
-        assert len(world.delivered()) < len(world.planned(hours(6)))
-        (bus,) = world.concentrator.counters.buses.values()
-        assert bus.sessions <= 4 * 5  # what cannot be kept is not asked again and again
-        disks[-1].execute("PRAGMA max_page_count = 100000")
-        await world.until(hours=7, minutes=5)
-        await world.stop()
-        assert world.delivered() == world.planned(hours(7))
-        assert world.station.repeated == []
-
-    play(story, path)
-
-
-def test_a_disk_that_is_full_for_hours_loses_nothing(tmp_path):
-    """In a process of its own: after other tests in one process it has failed; why is not known yet."""
-    call = "import sys; from tests.concentrator.test_concentrator import full_disk as t; t(sys.argv[1])"
-    path = str(tmp_path / "store.sqlite")
-    root = Path(__file__).parents[2]
-    subprocess.run([sys.executable, "-c", call, path], cwd=root, check=True)
 
 
 def test_a_bug_is_not_hidden(tmp_path):

@@ -6,7 +6,17 @@ from tests.concentrator.display_stage import PIN, compare, on_stage
 
 from kwhub.concentrator.display.preferences import IDLE_CHOICES_S, LOCK_FIRST_S, Preferences
 
-HOME = ("status", "network", "archive", "local", "rounds", "failures", "events", "settings")
+HOME = (
+    "status",
+    "network",
+    "archive",
+    "local",
+    "rounds",
+    "failures",
+    "abnormal",
+    "events",
+    "settings",
+)
 SET_PIN = ("enter",) * 6
 SIZES = [(40, 20), (100, 30)]
 LANGUAGES = ["en", "zh"]

@@ -1,12 +1,14 @@
 """What meters tell of events becomes records of the uplink: each once, whatever happens in between."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
+from tests.concentrator.alike import Seen
 from tests.concentrator.power import PowerCut, Supply
 from tests.concentrator.test_clock_watch import told
 from tests.concentrator.test_ledger import swap
@@ -14,8 +16,10 @@ from tests.concentrator.world import START, play
 
 from kwhub.concentrator.config_watch import EventSettings
 from kwhub.concentrator.events_importance import DEFAULT_IMPORTANCE, Importance
+from kwhub.concentrator.events_records import Values, counted, ended
 from kwhub.concentrator.events_words import ABNORMAL, BITS, bits_of, changed
 from kwhub.exchange.events import EVENTS
+from kwhub.exchange.events import EventRecord as MeterRecord
 from kwhub.protocols.gdw1376.event_records import EventRecord, read_records
 from kwhub.protocols.gdw1376.frames import parse
 from kwhub.protocols.gdw1376.messages import Answered, Confirm, Confirmed
@@ -62,6 +66,9 @@ def test_a_voltage_loss_is_told_with_the_meters_own_time_and_its_end(tmp_path):
         assert f"{begins['time']:%H:%M}" == "02:05" or f"{begins['time']:%H:%M}" == "02:06"
         assert begins["flags"] == b"\x81"
         assert (ends["point"], ends["flags"]) == (place.point, b"\x81")
+        values = ("voltage A", "voltage C", "current B", "forward active energy")
+        assert all(found[each] > 0 for found in (begins, ends) for each in values)
+        assert begins["forward active energy"] < ends["forward active energy"]
         assert len(told(world, 33)) == 2
         assert [each.code for each in reported] == [10, 10]  # ERC 33 is not important
         assert world.concentrator.counters.uplink.events_reported == 2
@@ -163,46 +170,50 @@ def test_important_events_that_wait_are_seen_in_every_answer(tmp_path):
     play(story, tmp_path / "store.sqlite", hourly=False)
 
 
+async def cut_the_power(world, at, supply):
+    """Let the power fail at a write between the first look and the end of the event; whether it did."""
+    swap(world, world.area.places[1], faults=trouble("voltage loss", 1.1, 1.6))
+    world.config = structs.replace(world.config, events=EventSettings(period_minutes=15))
+    task = world.start(supply.opener)
+    await world.until(hours=1, minutes=4)
+    supply.left = at
+    left = (START + timedelta(hours=2) - world.clock.now()).total_seconds()
+    await asyncio.wait([task], timeout=left)
+    if supply.out:
+        assert task.exception().split(PowerCut)[1] is None
+        world.concentrator.close()
+        await world.station.hang_up()
+    return supply.out
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_cut_at_any_write_tells_no_event_twice_and_none_never(tmp_path, after):
-    """The power fails at every write between the first look and the end of the event."""
-    seen = set()
+    """Where several writes leave the same world behind, what comes then is played once."""
+    seen, worlds = set(), Seen()
     for at in range(1, 400):
+        copy = tmp_path / f"copy-{at}-{after}.sqlite"
+        supply = Supply(10_000, after=after, copy=copy)
 
-        async def story(world, at=at):
-            swap(world, world.area.places[1], faults=trouble("voltage loss", 1.1, 1.6))
-            events = EventSettings(period_minutes=15)
-            world.config = structs.replace(world.config, events=events)
-            copy = tmp_path / f"copy-{at}-{after}.sqlite"
-            supply = Supply(10_000, after=after, copy=copy)
-            task = world.start(supply.opener)
-            await world.until(hours=1, minutes=4)
-            supply.left = at
-            left = (START + timedelta(hours=2) - world.clock.now()).total_seconds()
-            await asyncio.wait([task], timeout=left)
-            if supply.out:
-                seen.add(supply.last.split(" (")[0])
-                assert task.exception().split(PowerCut)[1] is None
-                world.concentrator.close()
-                await world.station.hang_up()
+        async def story(world, at=at, supply=supply):
+            if not await cut_the_power(world, at, supply):
+                supply.left = 10_000
+            elif worlds.is_new(supply.copy, world):
                 await world.clock.sleep(30)
-                world.move_store(copy)
+                world.move_store(supply.copy)
                 world.start()
+            else:
+                return
             await world.until(hours=3)
             await world.stop()
             assert [each["point"] >> 15 for each in told(world_reopened(world), 10)] == [1, 0]
-            return supply.out
 
-        if not play(
-            story,
-            tmp_path / f"store-{at}-{after}.sqlite",
-            meters=3,
-            hourly=False,
-            tariffs=0,
-            day_freeze=False,
-        ):
+        store = tmp_path / f"store-{at}-{after}.sqlite"
+        play(story, store, meters=3, hourly=False, tariffs=0, day_freeze=False)
+        if not supply.out:
             break
+        seen.add(supply.last.split(" (")[0])
+    assert len(worlds) > 10
     assert any("meter_word" in statement for statement in seen)
     assert any("INTO event" in statement for statement in seen)
 
@@ -239,3 +250,18 @@ def test_importance_is_what_stands_on_the_wire():
 
 def replace_important(mask):
     return DEFAULT_IMPORTANCE._replace(important=mask)
+
+
+def test_what_a_record_does_not_say_is_what_the_meter_shows_while_the_event_lasts():
+    shown = Values((Decimal("229.9"), None, Decimal(12_345)), energy=Decimal("38.5"))
+    at = datetime(2026, 3, 2, 2, 6)
+    record = MeterRecord(0x0301_0101, ())
+    found = {
+        cell.name: cell.value for cell in counted("voltage_loss", 0, record, 7, at, shown).cells()
+    }
+    assert (found["voltage A"], found["voltage B"]) == (Decimal("229.9"), None)
+    assert found["voltage C"] is None  # does not fit
+    assert found["forward active energy"] == Decimal("38.5")
+    limit = {cell.name: cell.value for cell in ended("undervoltage", 0, 7, at, shown).cells()}
+    assert limit["voltage A"] == Decimal("229.9")
+    assert counted("voltage_loss", 0, record, 7, at).body[-5:] == b"\xee" * 5

@@ -12,7 +12,7 @@ from tests.concentrator.world import START
 from kwhub.catalog.mbus_readings import readings_of
 from kwhub.concentrator.config import MbusMeterSettings, loads
 from kwhub.concentrator.outbox import Batch, Outbox, Slot
-from kwhub.domain.errors import ConfigError
+from kwhub.domain.errors import ConfigError, NoAnswer
 from kwhub.domain.readings import Register
 from kwhub.protocols.gdw1376.afn_04 import MBUS, MeterArchive, archive_unit
 from kwhub.protocols.gdw1376.messages import Confirmed
@@ -63,7 +63,9 @@ WHOLE = (EDGES | st.integers(-(2**63), 2**63 - 1)).map(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.lists(
         st.tuples(st.integers(0, 0x7F), st.binary(max_size=3), REALS | WHOLE),
@@ -80,7 +82,8 @@ def test_whatever_numbers_a_meter_sends_the_store_takes_them(tmp_path, records, 
         for vif, more, (dif, value) in records
     )
     head = bytes.fromhex("785634122d2c01") + bytes([medium]) + bytes(4)
-    keep_what_was_said(tmp_path, [read_telegram(FrameMbus.long(0x08, 1, 0x72, head + data))])
+    read = read_telegram(FrameMbus.long(0x08, 1, 0x72, head + data))
+    assert keep_what_was_said(tmp_path, [read]) == len(readings_of([read]))
 
 
 @pytest.mark.slow
@@ -92,7 +95,7 @@ def test_a_daily_meter_is_read_once_soon_after_midnight(tmp_path):
         assert {key[3] for key in values} == {MIDNIGHT + DAY_S * day for day in range(3)}
         assert {key[2] for key in values} == {DAY_S}
         assert all(
-            world._was_shown(Slot(*key), value)
+            world.was_counted(Slot(*key), value)
             for key, value in values.items()
             if value is not None
         )
@@ -124,6 +127,43 @@ def test_no_meter_is_read_more_often_than_it_may(tmp_path):
 
     limit = {"every": "daily", "readouts_a_day": 2}
     play(story, tmp_path / "store.sqlite", mbus=1, mbus_more=limit, retry_s=60)
+
+
+def test_a_meter_that_falls_silent_costs_what_the_gateway_takes_and_not_what_it_was_told(tmp_path):
+    async def story(world):
+        world.start()
+        await world.until(hours=2, minutes=30)
+        line = world.bus("mbus-1")
+        known = line.answer_times.of("1")
+        assert known.answers > 3
+        assert line.answer_times.first_s > 8.0
+        assert line.answer_times.timeout_s("1") < 0.4
+        world.slaves[0].deaf = True
+        began = world.clock.monotonic()
+        with pytest.raises(NoAnswer):
+            await line.read_now(line.meters[0])
+        assert world.clock.monotonic() - began < 6.0
+        await world.stop()
+
+    play(story, tmp_path / "store.sqlite", mbus=1, line_more={"latency_s": 8.0})
+
+
+def test_a_silent_meter_of_the_line_waits_longer_each_time_and_comes_last(tmp_path):
+    async def story(world):
+        world.slaves[0].deaf = True
+        world.start()
+        await world.until(hours=3, minutes=1, seconds=30)
+        states = {state.point: state for state in world.concentrator.outbox.meters()}
+        now = int(world.clock.now().timestamp())
+        assert states[MBUS_FIRST].attempts >= 4
+        assert states[MBUS_FIRST].next_try - now > 7 * 60
+        assert [states[MBUS_FIRST + n].attempts for n in (1, 2)] == [0, 0]
+        line = world.bus("mbus-1")
+        order = [meter.point for meter in line._in_turn(line._ledgers())]
+        assert order == [MBUS_FIRST + 1, MBUS_FIRST + 2, MBUS_FIRST]
+        await world.stop()
+
+    play(story, tmp_path / "store.sqlite", mbus=3, retry_s=60)
 
 
 def test_values_that_the_meter_has_stored_become_freezes(tmp_path):

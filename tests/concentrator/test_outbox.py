@@ -224,8 +224,24 @@ def test_migrations_are_done_once_and_a_newer_file_is_refused(tmp_path):
 
 def test_a_file_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "store.sqlite").write_text("not a database at all, but long enough" * 100)
-    with pytest.raises(StoreError, match="not a database"):
+    with pytest.raises(StoreError, match=r"not a database \(put a backup in its place"):
         Outbox.open(str(tmp_path / "store.sqlite"))
+
+
+def test_a_store_that_cannot_be_made_says_what_to_look_at(tmp_path):
+    with pytest.raises(
+        StoreError, match=r"unable to open database file \(is the disk full or read"
+    ):
+        Outbox.open(str(tmp_path / "nowhere" / "store.sqlite"))
+
+
+def test_a_store_that_cannot_grow_asks_for_room(tmp_path):
+    outbox = Outbox.open(str(tmp_path / "store.sqlite"))
+    outbox.database.rows("PRAGMA max_page_count = 1")
+    many = [(point, "1" * 3_000) for point in range(1_000)]
+    with pytest.raises(StoreError, match=r"is full \(make room on the disk\)"):
+        outbox.adopt(many, 0)
+    outbox.close()
 
 
 def test_a_commit_waits_for_the_disk(store):
@@ -238,7 +254,7 @@ def test_a_commit_waits_for_the_disk(store):
 def test_a_full_disk_is_told_and_loses_nothing(tmp_path):
     def small_disk(path):
         connection = open_file(path)
-        connection.execute("PRAGMA max_page_count = 30")
+        connection.execute("PRAGMA max_page_count = 40")
         return connection
 
     outbox = Outbox.open(str(tmp_path / "store.sqlite"), opener=small_disk)

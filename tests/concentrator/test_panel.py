@@ -1,15 +1,21 @@
 """What the screen may ask of a running concentrator, and the live look at one meter."""
 
 import asyncio
+import json
 
 import pytest
+from msgspec import structs
+from tests.concentrator.test_events_watch import trouble
+from tests.concentrator.test_ledger import swap
 from tests.concentrator.world import START, play
 
+from kwhub.cli.app import run
 from kwhub.concentrator.config import MeterSettings
 from kwhub.concentrator.panel import Panel
 from kwhub.concentrator.panel_live import live_registers
 from kwhub.concentrator.panel_views import (
     ROWS_MAX,
+    AskAbnormal,
     AskArchive,
     AskBuses,
     AskEvents,
@@ -81,6 +87,43 @@ def test_a_silent_meter_stands_among_the_failures_with_its_reason(tmp_path):
         assert (await panel.ask(AskStatus())).meters_silent == 4
         (bus,) = (await panel.ask(AskBuses())).rows
         assert (bus.meters, bus.meters_done, bus.meters_silent, bus.is_up) == (4, 0, 4, True)
+        await world.stop()
+
+    play(story, tmp_path / "store.sqlite")
+
+
+def test_abnormal_meters_are_listed_until_it_is_over_or_they_leave_the_archive(tmp_path, capsys):
+    def command():
+        code = run(["concentrator", "abnormal", str(tmp_path / "store.sqlite"), "--json"])
+        told = json.loads(capsys.readouterr().out)["abnormal"]
+        assert code == (1 if told else 0)
+        return [(each["point"], each["english"]) for each in told]
+
+    async def story(world):
+        swap(world, world.area.places[1], faults=trouble("voltage loss", 2.1, 3.5))
+        swap(world, world.area.places[2], faults=trouble("voltage loss", 2.1, 30))
+        world.start()
+        await world.until(hours=3, minutes=10)
+        panel = Panel(world.concentrator)
+        listed = await panel.ask(AskAbnormal())
+        assert [(row.point, row.kind, row.text_zh) for row in listed.rows] == [
+            (2, "voltage_loss", "失压"),
+            (3, "voltage_loss", "失压"),
+        ]
+        assert listed.rows[0].address == world.area.places[1].meter.address
+        detail = await panel.ask(AskMeter(2))
+        assert detail.abnormal == listed.rows[:1]
+        assert command() == [(point, "voltage lost on a phase") for point in (2, 3)]
+        await world.until(hours=5)
+        assert [row.point for row in (await panel.ask(AskAbnormal())).rows] == [3]
+        await world.stop()
+        (bus,) = world.config.bus
+        kept = tuple(meter for meter in bus.meter if meter.point != 3)
+        world.config = structs.replace(world.config, bus=(structs.replace(bus, meter=kept),))
+        world.start()
+        assert (await Panel(world.concentrator).ask(AskAbnormal())).total == 0
+        assert world.concentrator.notes.abnormal() == []
+        assert command() == []
         await world.stop()
 
     play(story, tmp_path / "store.sqlite")

@@ -10,13 +10,18 @@ from tests.sim.plc_world import addresses
 from kwhub.concentrator.downlinks.module_reports import Reports
 from kwhub.concentrator.downlinks.stepped import HandOver, as_conversation
 from kwhub.domain.errors import NoAnswer
+from kwhub.exchange.read import read_clock
 from kwhub.protocols.gdw1376.afn_04 import MeterArchive, archive_unit
 from kwhub.protocols.gdw1376.messages import Confirmed
 from kwhub.protocols.gdw1376_2.afn_03 import RunMode
 from kwhub.protocols.gdw1376_2.afn_06 import ReadReport, RouteReport, SlaveReport
+from kwhub.protocols.gdw1376_2.afn_14 import ReadQuestion
 from kwhub.protocols.gdw1376_2.frames import Control, frame
 from kwhub.protocols.gdw1376_2.messages import Reported
 from kwhub.protocols.gdw1376_2.routes import UpRoute
+from kwhub.protocols.gdw1376_2.states import State
+from kwhub.sim.clockwork import MeterClock
+from kwhub.sim.meter import SimulatedMeter
 from kwhub.sim.plc_network import PlcSettings
 
 QUIET = PlcSettings(loss_permille=0)
@@ -114,6 +119,118 @@ def test_a_meter_that_the_module_finds_is_told_when_it_is_not_ours(tmp_path):
         await world.stop()
 
     play(story, tmp_path / "store.sqlite", plc=2)
+
+
+def test_an_order_to_a_module_that_has_nothing_to_do_does_not_wait(tmp_path):
+    async def story(world):
+        world.start()
+        await world.until(minutes=40)
+        module = world.bus("module-1")
+        asked, heard = module.counters.requests, world.module.asked
+        await world.until(minutes=50, seconds=0.3)
+        assert (module.counters.requests, world.module.asked) == (asked, heard)
+        began = world.clock.monotonic()
+        await module.talk(read_clock(addresses(2)[0]))
+        took_s = world.clock.monotonic() - began
+        path = sum(1 for _ in world.network.path(addresses(2)[0]))
+        assert took_s < 1.0 * path
+        await world.until(hours=1, minutes=10)
+        assert not missing(world, 1)
+        await world.stop()
+
+    play(story, tmp_path / "store.sqlite", plc=2)
+
+
+def test_a_module_that_does_not_say_that_a_meter_is_silent_holds_nobody_up_for_long(tmp_path):
+    async def story(world):
+        world.start()
+        await world.until(hours=1, minutes=30)
+        module = world.bus("module-1")
+        meter = addresses(2)[0]
+        assert module._up().answer_times.of(meter).answers > 3
+        world.network.nodes[meter].powered = False
+        began = world.clock.monotonic()
+        with pytest.raises(NoAnswer):
+            await module.talk(read_clock(meter))
+        assert world.clock.monotonic() - began < world.plc_settings.slave_timeout_s / 1.5
+        await world.stop()
+
+    line = PlcSettings(loss_permille=0, give_up_s=300.0)
+    play(story, tmp_path / "store.sqlite", plc=2, line=line)
+
+
+@pytest.mark.slow
+def test_clocks_behind_a_module_are_put_right_by_one_broadcast(tmp_path):
+    async def story(world):
+        for place, offset_s in enumerate((-90, 60, 0)):
+            address = addresses(3)[place]
+            old = world.plc[place]
+            clock = MeterClock(offset_s=offset_s)
+            world.replaced[address] = SimulatedMeter(address, old.load, seed=old.seed, clock=clock)
+        world.plc = tuple(world.replaced[address] for address in addresses(3))
+        world.start()
+        await world.until(hours=2)
+        assert world.module.broadcasts == 1
+        at = world.clock.now().timestamp()
+        for meter in world.plc:
+            assert abs(meter.clock.wall(int(at)) - int(at) - 28_800) <= 1
+        watch = world.concentrator.counters.watch
+        assert watch.clocks_adjusted == watch.clocks_told >= 2
+        points = range(MODULE_FIRST, MODULE_FIRST + 3)
+        assert all(world.concentrator.notes.told_at(point) for point in points)
+        await world.stop()
+
+    play(story, tmp_path / "store.sqlite", plc=3)
+
+
+def test_an_archive_that_changes_wakes_a_module_that_has_nothing_to_do(tmp_path):
+    async def story(world):
+        world.start()
+        await world.until(minutes=40)
+        module = world.bus("module-1")
+        rounds = module.counters.rounds
+        module.renew()
+        await world.until(minutes=40, seconds=0.9)
+        assert module.counters.rounds == rounds + 1
+        await world.stop()
+
+    play(story, tmp_path / "store.sqlite", plc=2)
+
+
+def test_a_question_in_no_period_of_ours_is_answered_at_once(tmp_path):
+    async def story(world):
+        world.start()
+        await world.until(minutes=40)
+        answered = world.clock.monotonic()
+        await world.say(ReadQuestion(addresses(2)[0], 1, 1))
+        await world.until(minutes=40, seconds=0.5)
+        assert world.bus("module-1").reports.heard[0x14, 1] == 1
+        assert world.module.session.state is State.IDLE  # it has its answer
+        assert world.clock.monotonic() == answered + 0.5
+        await world.stop()
+
+    play(story, tmp_path / "store.sqlite", plc=2)
+
+
+@pytest.mark.slow
+def test_orders_go_between_the_questions_of_a_period(tmp_path):
+    async def story(world):
+        world.start()
+        await world.until(hours=1, minutes=1, seconds=1.5)  # in the middle of a period
+        module = world.bus("module-1")
+        rounds = module.counters.rounds
+        for number in (5, 6, 7):
+            began = world.clock.monotonic()
+            await module.talk(read_clock(addresses(8)[number]))
+            assert world.clock.monotonic() - began < 4.0
+            await world.clock.sleep(0.4)
+        assert module.counters.rounds == rounds
+        await world.until(hours=1, minutes=30)
+        assert module.reports.route_state == 1
+        assert not missing(world, 1)
+        await world.stop()
+
+    play(story, tmp_path / "store.sqlite", plc=8, module_more={"led_by": "module"})
 
 
 def test_a_module_that_hangs_is_opened_anew(tmp_path):

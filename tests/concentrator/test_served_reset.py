@@ -2,8 +2,9 @@
 
 import pytest
 from tests.concentrator.test_served import P0, online, records, restart, told
-from tests.concentrator.world import play
+from tests.concentrator.world import START, play
 
+from kwhub.concentrator.outbox import FORGOTTEN
 from kwhub.concentrator.served_rights import Rights
 from kwhub.protocols.gdw1376.event_records import EventRecord
 from kwhub.protocols.gdw1376.messages import Confirmed, Denied
@@ -72,6 +73,25 @@ def test_after_the_reset_of_data_all_is_read_again_and_nothing_is_wrong(tmp_path
         await world.until(hours=9, minutes=10)
         assert world.station.values.keys() > known.keys()
         assert world.invented() == []
+        await world.stop()
+
+    play(story, tmp_path / "store.sqlite", hourly=False)
+
+
+def test_after_the_reset_of_data_what_had_given_way_before_is_read_again_too(tmp_path):
+    async def story(world):
+        await online(world, hours=5)
+        world.concentrator.uplink.desk._controls._rights = Rights(password=bytes(16))
+        outbox = world.concentrator.outbox
+        kept = number(world, "SELECT count(*) FROM reading WHERE delivered_at IS NOT NULL")
+        assert outbox.prune(int(world.clock.now().timestamp())) == kept > 0
+        assert outbox.forgotten()
+        assert isinstance(await world.station.ask(1, Unit(P0, (2,))), Confirmed)
+        assert not outbox.forgotten()
+        assert world.concentrator.archive.state(FORGOTTEN) == 0
+        await world.until(hours=6, minutes=10)
+        curves = "SELECT count(*) FROM reading WHERE interval_s = 900 AND at < ?"
+        assert number(world, curves, int(START.timestamp()) + 5 * 3_600) > 4 * 4 * 4
         await world.stop()
 
     play(story, tmp_path / "store.sqlite", hourly=False)

@@ -15,6 +15,7 @@ from tests.headend.world import config as headend_config
 from kwhub.concentrator.app import Concentrator
 from kwhub.concentrator.config import UplinkSettings
 from kwhub.concentrator.served_rights import Rights
+from kwhub.domain.errors import LinkDown, Refusal
 from kwhub.domain.readings import Register
 from kwhub.headend.app import HeadEnd
 from kwhub.headend.store import event_rows
@@ -173,6 +174,18 @@ async def meters_are_reached_on_every_way_down(world, headend):
     assert answer[-1:] == b"\x16"
 
 
+async def missing_values_are_told(world, headend):
+    await so_far(world.concentrator.outbox.progress)
+    told = await headend.front.missing_values(1, 1, START.date())
+    wanted = [each for each in told if each.register == ENERGY]
+    assert {each.cause for each in told} <= {"not_yet"}
+    assert len(wanted) == len(told)
+    with pytest.raises(Refusal):
+        await headend.front.missing_values(1, 999, START.date())
+    with pytest.raises(LinkDown):
+        await headend.front.missing_values(2, 1, START.date())
+
+
 async def clock_and_reports_follow_orders(_world, headend):
     wanted = dt.datetime(2026, 3, 2, 10, 20)
     assert isinstance(await ask(headend, 5, afn_05.clock_unit(wanted)), Confirmed)
@@ -195,4 +208,8 @@ async def test_a_morning_of_orders(tmp_path):
         await events_are_reported(world, headend)
         await a_file_survives_a_cut(world, headend)
         await meters_are_reached_on_every_way_down(world, headend)
+        await missing_values_are_told(world, headend)
         await clock_and_reports_follow_orders(world, headend)
+        done = world.concentrator.counters.uplink
+        assert (done.requests_failed, done.broken, done.tasks_broken) == (0, 0, 0)
+        assert done.requests_answered > done.requests_denied > 0

@@ -7,15 +7,19 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from tests.concentrator.test_served_tasks import setting
 from tests.links.authority import Authority
 
+from kwhub.bluetooth.keystore import KeyFile, Peer
 from kwhub.cli.app import run
+from kwhub.concentrator.archive import Archive, Parameter
 from kwhub.concentrator.check import check
 from kwhub.concentrator.config import load
 from kwhub.concentrator.outbox import Batch, Outbox, Slot
 from kwhub.domain.errors import DecodeError
 from kwhub.domain.readings import Register
 from kwhub.links.tls_dates import validities
+from kwhub.protocols.gdw1376.units import Unit
 
 SETTINGS = """
 [concentrator]
@@ -182,3 +186,68 @@ def test_the_command(site, capsys):
     assert run(["concentrator", "check", str(good), "--json"]) == 2
     (only,) = json.loads(capsys.readouterr().out)["findings"]
     assert "concentrator.region: must be four digits" in only["english"]
+
+
+BLUE = """
+[[bluetooth]]
+name = "yard"
+adapter = "{adapter}"
+port = 9
+{keys}
+[[bluetooth.meter]]
+address = "000000000045"
+point = 2
+device = "F0:00:00:00:00:01"
+"""
+
+
+@pytest.mark.parametrize(
+    ("adapter", "keys", "wrong"),
+    [
+        ("usb:0", 'keys = "no.keys"', {"bluetooth[0].keys": "error"}),
+        ("usb:0", 'keys = "open.keys"', {"bluetooth[0].keys": "error"}),
+        ("usb:0", 'keys = "new.keys"', {"bluetooth[0].keys": "warn"}),
+        ("usb:0", "unsecured = true", {"bluetooth[0].unsecured": "warn"}),
+        (
+            "bus:0",
+            'keys = "new.keys"',
+            {"bluetooth[0].adapter": "error", "bluetooth[0].keys": "warn"},
+        ),
+        ("serial:no/tty,115200", 'keys = "bonded.keys"', {"bluetooth[0].adapter": "error"}),
+    ],
+)
+async def test_bluetooth_adapters_and_bonds(site, tmp_path, adapter, keys, wrong):
+    for name in ("open", "new", "bonded"):
+        KeyFile(tmp_path / f"{name}.keys")
+    (tmp_path / "open.keys").chmod(0o644)
+    bonded = KeyFile(tmp_path / "bonded.keys")
+    await bonded.put_back("F0:00:00:00:00:01", Peer(keys={"ltk": {"value": "00" * 16}}))
+    told = await found(site(tail=METER + BLUE.format(adapter=adapter, keys=keys)))
+    assert {what: level for what, (level, _) in told.items()} == wrong
+
+
+async def test_names_that_the_system_does_not_take_are_told_with_the_rest(site):
+    told = await found(site(store="x" * 300))
+    assert told["store"][0] == "error"
+    assert "too long" in told["store"][1]
+    keys = f'keys = "{"x" * 300}"'
+    told = await found(site(tail=METER + BLUE.format(adapter="usb:0", keys=keys)))
+    assert told["bluetooth"][0] == "error"
+    assert "too long" in told["bluetooth"][1]
+
+
+async def test_report_tasks_that_name_points_without_a_meter(site, tmp_path):
+    assert await found(site()) == {}
+    outbox = Outbox.open(str(tmp_path / "c.sqlite"))
+    archive = Archive(outbox.database)
+    archive.seed(load(site()))
+    for number, point in ((1, 1), (2, 7)):
+        task = setting(65, number, [Unit((point,), (129,), b"")], unit=0, period=15).data
+        archive.keep([Parameter(65, number, 0, task), Parameter(67, number, 0, b"\x55")])
+    outbox.close()
+    assert await found(site()) == {
+        "task 1.2": (
+            "warn",
+            "names points without a meter: 7; the head-end sets tasks (04-F65, F66)",
+        )
+    }

@@ -51,7 +51,7 @@ def test_watchdog_and_sandbox():
         assert unit[f"Service.{name}"] == [value]
     # The manager's socket, the head-end, and the names of network interfaces.
     families = unit["Service.RestrictAddressFamilies"][0].split()
-    assert families == ["AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"]
+    assert families == ["AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK", "AF_BLUETOOTH"]
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
 from tests.concentrator.station import SHANGHAI, Station
 
 from kwhub.concentrator.answers import Answers
@@ -35,6 +36,7 @@ START = datetime(2026, 3, 2, 12, tzinfo=SHANGHAI)
 START_S = int(START.timestamp())
 ENERGY = Register("1-0:1.8.0")
 QUARTER_S = 900
+SMALL_BYTES = 60
 FIRST, SECOND = "tcp:ethernet:8001", "tcp:cellular:8001"
 
 
@@ -154,6 +156,14 @@ class World:
         return {tuple(row) for row in self.outbox.database.rows(sql)}
 
 
+class Small(Cable):
+    """A connection on which what is long gets lost, as where the path's largest packet is not known."""
+
+    async def write(self, data):
+        if len(data) <= SMALL_BYTES:
+            await super().write(data)
+
+
 def play(tmp_path, story, **settings):
     async def main(clock):
         async with World(clock, str(tmp_path / "store.sqlite"), **settings).running() as world:
@@ -169,6 +179,25 @@ def test_the_first_way_is_used_while_it_is_healthy(tmp_path):
         await world.clock.sleep(86_400)
         assert (world.way, world.uplink.counters.switches) == ("uplink", 0)
         assert world.uplink.ways[1].counters == WayCounters()
+        assert world.station.repeated == []
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize("timeout_s", [10, 30, 60, 300])
+def test_a_way_on_which_reports_vanish_is_ill_however_long_it_is_logged_in(tmp_path, timeout_s):
+    async def story(world):
+        async def open_small():
+            return Small(await world.station.open_link(), world.first)
+
+        world.first.open_link = open_small
+        for way in world.uplink.ways:
+            way.settings = structs.replace(way.settings, answer_timeout_s=timeout_s)
+        await world.first.cut()
+        world.read()
+        await world.clock.sleep(60 + 9 * timeout_s)
+        assert world.moves[0] == "standby"
+        assert world.station.values.keys() == world.wanted
         assert world.station.repeated == []
 
     play(tmp_path, story)

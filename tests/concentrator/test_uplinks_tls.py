@@ -31,7 +31,7 @@ async def listening(tmp_path, clock, authority, trusted, name):
     address = f"tls-listen:127.0.0.1:0?cert={cert}&key={key}&ca={trusted.ca}"
     settings = config(tmp_path / "unused.sqlite")
     service = Service(store=str(tmp_path / f"{name}.sqlite"), uplink=address)
-    head_end = HeadEnd(Config(service, settings.area), clock)
+    head_end = HeadEnd(Config(service, area=settings.area), clock)
     task = asyncio.ensure_future(head_end.run())
     await head_end.running.wait()
     return head_end, task

@@ -1,6 +1,7 @@
 """A concentrator between simulated meters and a station, on virtual time, with every part real."""
 
 import asyncio
+from collections import defaultdict
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
@@ -114,11 +115,13 @@ class World:
         return self._task
 
     async def stop(self):
-        """Stop it in good order."""
+        """Stop it in good order. Raises what has ended it before, if anything has."""
         self._task.cancel()
         await asyncio.wait([self._task])
         self.concentrator.close()
         await self.station.hang_up()
+        if not self._task.cancelled():
+            self._task.result()
 
     def move_store(self, path):
         """Let the next start use another file."""
@@ -152,12 +155,13 @@ class World:
 
     def invented(self):
         """Values at the station that no meter has shown at their moment."""
-        return [
-            (slot, value)
-            for slot, value in self._at_station()
-            if not self._is_true(slot, value)
-            or (not is_recorded(slot) and not self._was_shown(slot, value))
-        ]
+        false = [each for each in self._at_station() if not self._is_true(*each)]
+        present: defaultdict[tuple[int, int], dict[Slot, Any]] = defaultdict(dict)
+        for slot, value in self._at_station():
+            if value is not None and not is_recorded(slot):
+                present[slot.point, slot.at][slot] = value
+        unseen = (each for place, values in present.items() for each in self._unseen(place, values))
+        return [*false, *unseen]
 
     def _at_station(self):
         return [(Slot(*key), value) for key, value in self.station.values.items()]
@@ -177,16 +181,22 @@ class World:
             for meter in self._meters(slot.point)
         )
 
-    def _was_shown(self, slot, value):
-        """Whether a meter showed this at the moment or at one for which a present value may stand."""
-        present = range(slot.at, slot.at + self.config.plan.hourly_window_s + 1)
-        wall_s = slot.at + ZONE_OFFSET_S
-        unit = 100 if slot.register.split(".")[0].endswith(POWER_FACTORS) else 1
-        return any(
-            value == unit * shown(meter, slot.register, at)
-            for meter in self._meters(slot.point)
-            for at in (meter.clock.moment(wall_s), *present)  # a record is stamped by the meter
-        )
+    def _unseen(self, place, values):
+        """Those of one point and hour that no meter showed then or when a present value may stand for it."""
+        point, at = place
+        moments = range(at, at + self.config.plan.hourly_window_s + 1)
+        for meter in self._meters(point):
+            stamped = meter.clock.moment(at + ZONE_OFFSET_S)  # a record is stamped by the meter
+            for moment in (stamped, *moments):
+                seen = [
+                    slot
+                    for slot in values
+                    if values[slot] == _unit(slot) * shown(meter, slot.register, moment)
+                ]
+                values = {slot: value for slot, value in values.items() if slot not in seen}
+                if not values:
+                    return []
+        return list(values.items())
 
     async def _open_link(self, address):
         if address == "station:":
@@ -206,6 +216,10 @@ class World:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _unit(slot):
+    return 100 if slot.register.split(".")[0].endswith(POWER_FACTORS) else 1
 
 
 def play(story, path, **settings):

@@ -9,26 +9,33 @@ import structlog
 
 from kwhub.concentrator.answers import Answers
 from kwhub.concentrator.archive import Archive
+from kwhub.concentrator.bugs import Bugs, contain
 from kwhub.concentrator.bus import Bus, OpenLink
 from kwhub.concentrator.bus import Parts as BusParts
 from kwhub.concentrator.config import Config
 from kwhub.concentrator.counters import BusCounters, Counters
 from kwhub.concentrator.database import Opener, StoreError, open_file
 from kwhub.concentrator.denials import DENIED
+from kwhub.concentrator.devices import DeviceEvents
 from kwhub.concentrator.downlinks.make import make_bus
 from kwhub.concentrator.events import Events
 from kwhub.concentrator.events_notes import TERMINAL_POINT, Note, Notes
 from kwhub.concentrator.events_records import store_fault
+from kwhub.concentrator.events_unknown import UnknownMeters
 from kwhub.concentrator.events_watch import MeterWatch
 from kwhub.concentrator.ledger_wishes import Wishes
 from kwhub.concentrator.outbox import ROWS_PER_PRUNE_MAX, Outbox
+from kwhub.concentrator.served_clocks import MeterClocks
 from kwhub.concentrator.served_desk import Desk, Parts
 from kwhub.concentrator.served_files import Files
 from kwhub.concentrator.served_rights import Rights, load_rights
 from kwhub.concentrator.served_site import CLOCK_OFFSET, RunningSite, plan_of
+from kwhub.concentrator.served_task_runs import TaskReports, TaskRuns
 from kwhub.concentrator.site_clock import SiteClock
 from kwhub.concentrator.store_size import StoreSize
+from kwhub.concentrator.troubles import Troubles
 from kwhub.concentrator.uplink import Uplink
+from kwhub.concentrator.uplink_setbacks import BROKEN
 from kwhub.concentrator.uplink_ways import Way
 from kwhub.concentrator.uplinks import Uplinks
 from kwhub.concentrator.watch import Watch
@@ -92,18 +99,21 @@ class Concentrator:
         self._clock.offset_s = self.archive.state(CLOCK_OFFSET)
         clock = self._clock
         self._chance = chance
-        self._log = structlog.get_logger("kwhub.concentrator").bind(
-            terminal=f"{config.concentrator.region}-{config.concentrator.terminal:05d}"
-        )
+        name = f"{config.concentrator.region}-{config.concentrator.terminal:05d}"
+        self._log = structlog.get_logger("kwhub.concentrator").bind(terminal=name)
+        self._troubles = Troubles(self._log, clock)
         open_link = open_link or self._open_address
         self.buses = self._make_buses(open_link)
         self._adopt(int(clock.now().timestamp()))
         self.events = Events(self.outbox.database)
         self.notes = Notes(self.outbox.database, self.archive)
         self.meter_watch = self._make_meter_watch()
+        self._watch_for_strangers()
+        self._uplink_bugs = Bugs("the uplink met a bug and begins anew", self._uplink_broke)
         self.uplink = self._make_uplink(open_link, rights or load_rights(config.head_end))
         self.watch = Watch(self.outbox, self.size, clock, self._log, again=self._store_is_back)
-        self.uplink.store_failed = self.watch.store_failed
+        self.uplink.setbacks.store_failed = self.watch.store_failed
+        self.uplink.on_work = self._uplink_works
 
     @property
     def clock(self) -> Clock:
@@ -113,6 +123,7 @@ class Concentrator:
     def _adopt(self, now: int) -> None:
         meters = [meter for bus in self.buses for meter in bus.meters]
         self.outbox.adopt(((meter.point, meter.settings.address) for meter in meters), now)
+        self.outbox.dismiss(record.point for record in self.archive.records())
 
     def _make_wishes(self) -> Wishes:
         return Wishes(
@@ -134,6 +145,21 @@ class Concentrator:
             on_important=self._on_readings,
         )
 
+    def _watch_for_strangers(self) -> None:
+        zone = self.config.concentrator.tzinfo
+        unknown = UnknownMeters(self.notes, self.archive, self._clock, zone, self._on_readings)
+        devices = DeviceEvents(self.notes, self.archive, self._clock, zone, self._on_readings)
+
+        def found(port: int) -> Callable[[str, bool], None]:
+            return lambda address, is_old: unknown.found(port, address, is_old=is_old)
+
+        for bus in self.buses:
+            bus.on_unknown = found(bus.settings.port)
+            bus.on_device = devices.found
+            bus.on_up = partial(
+                self._troubles.over, "bus failed", "bus works again", bus=bus.settings.name
+            )
+
     def _make_uplink(self, open_link: OpenLink, rights: Rights) -> Uplink:
         config, clock = self.config, self._clock
         meters = [meter for bus in self.buses for meter in bus.meters]
@@ -141,15 +167,18 @@ class Concentrator:
         answers = Answers(self.outbox, meters, zone, archive=self.archive, events=self.events)
         answers.shelf.wishes = self._make_wishes()
         site = RunningSite(config, self.archive, self.outbox, clock, self.buses)
+        watch = self.meter_watch.clocks
+        site.clocks = MeterClocks(watch, self.notes, clock, zone, self._on_readings)
         files = Files(self.outbox.database)
         self.size.apart = files.used_bytes
         parts = Parts(self.archive, self.events, files)
+        desk = Desk(config, parts, answers, site, rights)
         uplink = Uplink(
             config.concentrator,
             config.uplink,
             self.outbox,
             answers,
-            desk=Desk(config, parts, answers, site, rights),
+            desk=desk,
             clock=clock,
             open_link=open_link,
             ports={bus.settings.port: bus for bus in self.buses},
@@ -159,7 +188,25 @@ class Concentrator:
             uplink.ways.append(Way("standby", config.standby))
         self.counters.ways.update({way.name: way.counters for way in uplink.ways})
         site.attach(uplink, answers.shelf)
+        self.tasks = self._make_tasks(uplink, desk, answers)
+        site.on_change = self.tasks.renew
         return uplink
+
+    def _make_tasks(self, uplink: Uplink, desk: Desk, answers: Answers) -> TaskRuns:
+        reports = TaskReports(self.outbox.database, self._clock, self.counters.uplink)
+        uplink.task_reports = reports
+        return TaskRuns(
+            self.archive,
+            reports,
+            answers,
+            desk.live,
+            clock=self._clock,
+            zone=self.config.concentrator.tzinfo,
+            progress=self.outbox.progress,
+            on_report=self._on_readings,
+            user_bytes=min(way.settings.report_bytes for way in uplink.ways) - uplink.wider,
+            bugs=Bugs("a report task met a bug and is left alone for a while", self._task_broke),
+        )
 
     def _make_buses(self, open_link: OpenLink) -> list[Bus]:
         buses = []
@@ -173,8 +220,11 @@ class Concentrator:
     async def run(self) -> None:
         """Work until cancelled; links that fail are opened again after a pause.
 
+        Expected trouble is told in the log and counted; so is a bug in a talk with a meter, in the watch over the
+        meters, in a report task, or in the uplink.
+
         Raises:
-            Exception: only bugs; expected trouble is told in the log and counted.
+            Exception: only bugs in what all depends on: the store, the plan, the rounds of a bus.
         """
         bus_pauses = Backoff(most_s=BUS_REOPEN_MOST_S)
         async with asyncio.TaskGroup() as tasks:
@@ -183,7 +233,8 @@ class Concentrator:
                 tasks.create_task(self._supervise(bus.serve, bus_pauses, told))
                 told = self._telling("meters cannot be watched", bus=bus.settings.name)
                 watch = partial(self.meter_watch.serve, bus)
-                tasks.create_task(self._supervise(watch, bus_pauses, told))
+                watched = partial(self._supervise, watch, bus_pauses, told)
+                tasks.create_task(self._contain(watched, self.meter_watch.bugs))
             uplinks = Uplinks(
                 self.uplink,
                 self.uplink.ways,
@@ -192,8 +243,11 @@ class Concentrator:
                 told=self._uplink_failed,
                 moved=self._uplink_moved,
             )
-            tasks.create_task(uplinks.run())
+            tasks.create_task(self._contain(uplinks.run, self._uplink_bugs))
             tasks.create_task(self.watch.run())
+            told = self._telling("report tasks cannot be run")
+            run_tasks = partial(self._supervise, self.tasks.run, Backoff(), told)
+            tasks.create_task(self._contain(run_tasks, self.tasks.bugs))
             told = self._telling("store cannot be pruned")
             tasks.create_task(self._supervise(self._prune, Backoff(), told))
 
@@ -209,6 +263,15 @@ class Concentrator:
     ) -> None:
         await supervise(work, clock=self._clock, chance=self._chance, backoff=backoff, told=told)
 
+    async def _contain(self, work: Callable[[], Awaitable[None]], bugs: Bugs) -> None:
+        await contain(work, bugs, clock=self._clock, chance=self._chance, backoff=Backoff())
+
+    def _uplink_broke(self) -> None:
+        self.counters.uplink.broken += 1
+
+    def _task_broke(self) -> None:
+        self.counters.uplink.tasks_broken += 1
+
     async def _prune(self) -> None:
         """Once a day, forget what is old and settled, and offer again what was denied."""
         keep = timedelta(days=self.config.plan.keep_delivered_days)
@@ -218,7 +281,7 @@ class Concentrator:
             before = min(now, self.outbox.last_received(now)) - int(keep.total_seconds())
             while self.outbox.prune(before) == ROWS_PER_PRUNE_MAX:
                 await self._clock.sleep(0)
-            if self.outbox.offer_again(DENIED):
+            if self.outbox.offer_again(DENIED) + self.outbox.offer_again(BROKEN):
                 self.uplink.news.set()
             await self._clock.sleep(PRUNE_PERIOD_S)
 
@@ -246,7 +309,10 @@ class Concentrator:
         if isinstance(error, StoreError):
             self.watch.store_failed(error)
             return
-        self._log.warning(f"{way.name} failed", error=str(error))
+        self._troubles.met(f"{way.name} failed", error)
+
+    def _uplink_works(self, way: Way) -> None:
+        self._troubles.over(f"{way.name} failed", f"the head-end knows us by [{way.name}] again")
 
     def _uplink_moved(self, way: Way) -> None:
         self._log.warning(f"the head-end is reached by [{way.name}] now")
@@ -256,6 +322,6 @@ class Concentrator:
             if isinstance(error, StoreError):
                 self.watch.store_failed(error)
                 return
-            self._log.warning(event, error=str(error), **facts)
+            self._troubles.met(event, error, **facts)
 
         return told

@@ -12,9 +12,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from kwhub.concentrator.config import Config
+from kwhub.concentrator.config import Config, Downlink
 from kwhub.concentrator.config_downlinks import (
-    Downlink,
     MbusMeterSettings,
     MbusSettings,
     MeterSettings,
@@ -156,6 +155,20 @@ class Archive:
         """A number that survives a restart."""
         rows = self._database.rows("SELECT value FROM state WHERE name = ?", (name,))
         return int(rows[0][0]) if rows else default
+
+    def count_states(self, prefix: str) -> int:
+        """How many numbers have a name that begins so."""
+        rows = self._database.rows(
+            "SELECT count(*) FROM state WHERE substr(name, 1, ?) = ?", (len(prefix), prefix)
+        )
+        return int(rows[0][0])
+
+    def states(self, prefix: str) -> dict[str, int]:
+        """All numbers whose name begins so."""
+        rows = self._database.rows(
+            "SELECT name, value FROM state WHERE substr(name, 1, ?) = ?", (len(prefix), prefix)
+        )
+        return dict(rows)
 
     def set_state(self, name: str, value: int) -> None:
         """Keep a number."""

@@ -10,14 +10,16 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import ClassVar, NamedTuple, TypeAlias, TypeVar
 
 import structlog
 
-from kwhub.concentrator.config_downlinks import Downlink, PointSettings
+from kwhub.concentrator.config import Downlink
+from kwhub.concentrator.config_downlinks import PointSettings
 from kwhub.concentrator.counters import BusCounters
+from kwhub.concentrator.devices import Device
 from kwhub.concentrator.outbox import Batch, Duty, Gap, MeterState, Outbox
-from kwhub.concentrator.plan import Ledger, Plan, PlannedMeter
+from kwhub.concentrator.plan import Due, Ledger, Plan, PlannedMeter
 from kwhub.concentrator.shown import Shown
 from kwhub.domain.errors import LinkDown
 from kwhub.domain.machine import Conversation
@@ -53,6 +55,8 @@ class Parts(NamedTuple):
 class Bus(ABC):
     """The only one that talks on its link; ``serve`` runs while the link is up."""
 
+    tells_all: ClassVar[bool] = False  #: a word to one meter costs as much as a word to all of them
+
     def __init__(self, settings: Downlink, plan: Plan, parts: Parts) -> None:
         self.settings = settings
         self.counters = parts.counters
@@ -66,6 +70,9 @@ class Bus(ABC):
         self._wake = asyncio.Event()  # look at the plan before the moment that was planned
         self._is_stale = False  # archive or schedule have changed
         self.reload: Callable[[], None] | None = None  #: takes over the new archive, between rounds
+        self.on_unknown: Callable[[str, bool], None] | None = None  #: a stranger, of 1997 or not
+        self.on_up: Callable[[], None] | None = None  #: a round came to its end
+        self.on_device: Callable[[Device], None] | None = None  #: how a radio device is
         self.held_until: Callable[[int], int] | None = None  #: when reading is allowed again
         self.meters: Sequence[PlannedMeter] = []
         self.assign(plan, settings.meter)
@@ -146,6 +153,8 @@ class Bus(ABC):
             await self._begin(link)
             while True:
                 moment = await self._round()
+                if self.on_up is not None:
+                    self.on_up()
                 await self._rest(moment - self._clock.now().timestamp())
         finally:
             self._end()
@@ -167,6 +176,7 @@ class Bus(ABC):
         self._keep()
         self._take_over()
         ledgers = self._ledgers()
+        began = self._now()
         try:
             await self._visit(ledgers)
         finally:
@@ -176,7 +186,22 @@ class Bus(ABC):
         if (held := self._held()) > self._now():
             return held
         self.counters.rounds += 1
-        return self._plan.next_moment(self._ledgers().values(), self._now())
+        # What has become due while others were read is not put off.
+        return self._plan.next_moment(self._awaited(began), began)
+
+    def _awaited(self, now: int) -> list[Ledger]:
+        """The ledgers by which the next moment goes: not of silent meters that nothing is due for."""
+        ledgers = self._ledgers()
+        return [
+            ledgers[meter.point]
+            for meter in self.meters
+            if not _is_over(ledgers[meter.point].state, now)
+            or not self._due(meter, ledgers[meter.point], now).idle
+        ]
+
+    def _due(self, meter: PlannedMeter, ledger: Ledger, now: int) -> Due:
+        """One meter's work."""
+        return self._plan.due(meter, ledger, now)
 
     def _take_over(self) -> None:
         """Read archive and schedule when they have changed."""
@@ -265,10 +290,11 @@ class Bus(ABC):
         for (point, kind), until in self._outbox.progress().items():
             progress.setdefault(point, {})[kind] = until
         gaps: dict[int, list[Gap]] = {}
-        for gap in self._outbox.gaps():
+        points = {meter.point for meter in self.meters}
+        for gap in self._outbox.gaps(points=points):
             gaps.setdefault(gap.slot.point, []).append(gap)
         duties: dict[int, dict[tuple[str, Register], Duty]] = {}
-        for duty in self._outbox.duties():
+        for duty in self._outbox.duties(points):
             duties.setdefault(duty.point, {})[duty.series, duty.register] = duty
         forgotten = self._outbox.forgotten()
         return {
@@ -289,3 +315,8 @@ class Bus(ABC):
 def _patience(ledger: Ledger) -> tuple[int, int]:
     """Those that answer come first, then those that were silent least often, then who waits longest."""
     return ledger.state.attempts, ledger.state.next_try if ledger.state.attempts else 0
+
+
+def _is_over(state: MeterState, now: int) -> bool:
+    """Whether the pause of a silent meter has ended."""
+    return state.attempts > 0 and state.next_try <= now

@@ -11,8 +11,8 @@ import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
 
+from kwhub.concentrator.check_below import Finding, Level, look_at_bluetooth, look_at_tasks
 from kwhub.concentrator.config import Config
 from kwhub.concentrator.database import open_file
 from kwhub.concentrator.migrations import MIGRATIONS
@@ -24,8 +24,6 @@ from kwhub.links.tls_context import LOUD, client_context
 from kwhub.links.tls_dates import validities
 
 __all__ = ["CERTIFICATE_WARN", "Finding", "Level", "check"]
-
-Level: TypeAlias = Literal["ok", "warn", "error"]
 
 CERTIFICATE_WARN = timedelta(days=30)
 """A certificate that ends so soon is worth a word."""
@@ -39,25 +37,22 @@ RESOLVE_S = 5.0
 _OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
 
 
-class Finding(NamedTuple):
-    """One thing that was looked at."""
-
-    level: Level
-    what: str  #: such as ``store`` or ``uplink.address``
-    english: str
-    chinese: str
-
-
 async def check(config: Config, now: datetime) -> list[Finding]:
     """Look at everything; the settings themselves have been found right. ``now`` is aware."""
-    findings = [*_clock(config, now), *_store(config), *_secrets(config)]
+    findings = [
+        *_guarded("clock", _clock(config, now)),
+        *_guarded("store", _store(config)),
+        *_guarded("head_end", _secrets(config)),
+    ]
     for key, text in _addresses(config):
         address = parse(text)
         while address.inner is not None:
             address = address.inner
         findings += await _link(key, address, now)
+    findings += _guarded("bluetooth", look_at_bluetooth(config.bluetooth, _device))
+    findings += look_at_tasks(config.concentrator.store)
     findings += _metrics(config)
-    if not any(line.meter for line in config.bus):
+    if not any(line.meter for line in config.downlinks.values()):
         findings.append(
             Finding(
                 "warn",
@@ -67,6 +62,14 @@ async def check(config: Config, now: datetime) -> list[Finding]:
             )
         )
     return findings
+
+
+def _guarded(what: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """What is found until the system does not let us look: a name that is too long, a folder that is closed."""
+    try:
+        yield from findings
+    except OSError as error:
+        yield Finding("error", what, str(error), f"无法检查:{error}")
 
 
 def _addresses(config: Config) -> Iterator[tuple[str, str]]:
@@ -161,7 +164,7 @@ def _state_of(path: Path) -> Finding:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        return Finding("error", "store", f"{path}: {error}", f"{path}: {error}")
+        return Finding("error", "store", f"{path}: {error}", f"{path} 无法读取:{error}")
     if version > len(MIGRATIONS):
         return Finding(
             "error",
@@ -184,8 +187,8 @@ def _secrets(config: Config) -> Iterator[Finding]:
     try:
         load_rights(rights)
     except ConfigError as error:
-        yield Finding("error", "head_end", error.what, error.what)
-    for key in ("password_file", "relay_password_file"):
+        yield Finding("error", "head_end", error.what, f"密码文件有误:{error.what}")
+    for key in ("password_file", "relay_password_file", "clock_password_file"):
         if path := getattr(rights, key):
             yield from _private(f"head_end.{key}", path)
 
@@ -202,14 +205,14 @@ def _private(key: str, path: str) -> Iterator[Finding]:
 
 async def _link(key: str, address: LinkAddress, now: datetime) -> list[Finding]:
     if address.scheme == "serial":
-        return [_device(key, address.target)]
+        return list(_guarded(key, (_device(key, path) for path in [address.target])))
     if address.scheme not in {"tcp", "tls"}:
         return [Finding("ok", key, address.text, address.text)]
     try:
         host, _ = address.host_port()
         findings = list(_tls(key, address, now)) if address.scheme == "tls" else []
     except ConfigError as error:
-        return [Finding("error", key, error.what, error.what)]
+        return [Finding("error", key, error.what, f"地址有误:{error.what}")]
     name = address.options.get("interface", "")
     if name and name not in {each for _, each in socket.if_nameindex()}:
         findings.append(

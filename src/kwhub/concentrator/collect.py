@@ -286,9 +286,13 @@ class MeterTalk:
             batch.anew.append(self._meter.point)
         for kind, until in (self._due.progress or {}).items():
             batch.progress[self._meter.point, kind] = until
+        if self.heard:  # else it was not asked, and is as silent as before
+            self._is_well()
+
+    def _is_well(self) -> None:
         state = self._state._replace(attempts=0, next_try=0, silent_since=None)
         if state != self._ledger.state:
-            batch.meters.append(state)
+            self._batch.meters.append(state)
 
 
 def _why(error: Exception) -> Why:

@@ -8,9 +8,9 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from kwhub.concentrator.config_bluetooth import BluetoothMeterSettings, BluetoothSettings
 from kwhub.concentrator.config_downlinks import (
     BusSettings,
-    Downlink,
     MbusMeterSettings,
     MbusSettings,
     MeterSettings,
@@ -29,11 +29,16 @@ from kwhub.concentrator.config_watch import ClockSettings, EventSettings
 from kwhub.concentrator.served_rights import HeadEndSettings
 from kwhub.domain.errors import ConfigError
 from kwhub.links.address import parse
+from kwhub.protocols.gdw1376.frames import Profile
+from kwhub.protocols.gdw1376.profiles import DEFAULT, PROFILES, profile_named, terminal_max
 from kwhub.runtime.settings import Settings, WrongSetting, load_toml, parse_toml
 
 __all__ = [
+    "BluetoothMeterSettings",
+    "BluetoothSettings",
     "BusSettings",
     "Config",
+    "Downlink",
     "Identity",
     "MbusMeterSettings",
     "MbusSettings",
@@ -48,21 +53,25 @@ __all__ = [
     "loads",
 ]
 
+Downlink: TypeAlias = BusSettings | MbusSettings | ModuleSettings | BluetoothSettings
+"""Whatever has a port and meters."""
+
 Region: TypeAlias = Annotated[
     str, Meta(pattern=r"^[0-9]{4}$", description="four digits in quotes, such as '4101'")
 ]
-Terminal: TypeAlias = Annotated[int, Meta(ge=1, le=65_534)]
-"""Source: Q/GDW 1376.1-2013, address field A2; 65535 is broadcast."""
+Terminal: TypeAlias = Annotated[int, Meta(ge=1, le=4_294_967_294)]
+"""Source: Q/GDW 1376.1-2013, address field A2; the largest number is broadcast."""
 
 
 class Identity(Settings, frozen=True):
     """Who the concentrator is, where it stands and where it keeps things."""
 
     region: Region
-    terminal: Terminal
+    terminal: Terminal  #: at most 65534 but for profile jilin
     name: Name = ""
     zone: str = "Asia/Shanghai"  #: IANA zone of the wall time in meters and on the uplink
     store: str = "concentrator.sqlite"  #: in a file: relative to the folder of the file
+    profile: str = DEFAULT  #: spoken on the uplink: edition 2013, 2009 or 2005, or province jilin
 
     def __post_init__(self) -> None:
         try:
@@ -71,6 +80,18 @@ class Identity(Settings, frozen=True):
             raise WrongSetting(
                 "zone", f"must be an IANA zone such as 'Asia/Shanghai', not {self.zone!r}"
             ) from None
+        if self.profile not in PROFILES:
+            known = ", ".join(PROFILES)
+            raise WrongSetting("profile", f"must be one of {known}, not {self.profile!r}")
+        most = terminal_max(self.spoken)
+        if self.terminal > most:
+            what = f"must be a number from 1 to {most}, not {self.terminal}"
+            raise WrongSetting("terminal", f"{what}, in profile {self.profile}")
+
+    @property
+    def spoken(self) -> Profile:
+        """The profile itself."""
+        return profile_named(self.profile)
 
     @property
     def tzinfo(self) -> zoneinfo.ZoneInfo:
@@ -113,6 +134,7 @@ class Config(Settings, frozen=True):
     metrics: MetricsSettings = MetricsSettings()
     mbus: tuple[MbusSettings, ...] = ()
     module: tuple[ModuleSettings, ...] = ()
+    bluetooth: tuple[BluetoothSettings, ...] = ()
 
     @property
     def downlinks(self) -> dict[str, Downlink]:
@@ -121,6 +143,7 @@ class Config(Settings, frozen=True):
         found |= {f"bus[{number}]": each for number, each in enumerate(self.bus)}
         found |= {f"mbus[{number}]": each for number, each in enumerate(self.mbus)}
         found |= {f"module[{number}]": each for number, each in enumerate(self.module)}
+        found |= {f"bluetooth[{number}]": each for number, each in enumerate(self.bluetooth)}
         return found
 
     def __post_init__(self) -> None:
@@ -128,7 +151,9 @@ class Config(Settings, frozen=True):
             raise WrongSetting("standby.priority", "must not be that of [uplink]")
         downlinks = self.downlinks
         if not downlinks:
-            raise WrongSetting("bus", "at least one [[bus]] is needed, or [[mbus]] or [[module]]")
+            raise WrongSetting(
+                "bus", "at least one [[bus]] is needed, [[mbus]], [[module]] or [[bluetooth]]"
+            )
         _unique((f"{key}.name", each.name) for key, each in downlinks.items())
         _unique((f"{key}.port", each.port) for key, each in downlinks.items())
         meters: list[tuple[str, int, PointSettings]] = []
@@ -150,8 +175,12 @@ def load(path: str | Path) -> Config:
     config = load_toml(path, Config, check=_addresses_make_sense)
     store = Path(path).parent / config.concentrator.store
     identity = msgspec.structs.replace(config.concentrator, store=str(store))
+    folder = Path(path).parent
     return msgspec.structs.replace(
-        config, concentrator=identity, head_end=config.head_end.within(Path(path).parent)
+        config,
+        concentrator=identity,
+        head_end=config.head_end.within(folder),
+        bluetooth=tuple(each.within(folder) for each in config.bluetooth),
     )
 
 

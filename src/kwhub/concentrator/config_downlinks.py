@@ -14,7 +14,6 @@ from kwhub.runtime.settings import Settings, WrongSetting
 
 __all__ = [
     "BusSettings",
-    "Downlink",
     "MbusMeterSettings",
     "MbusSettings",
     "MeterSettings",
@@ -175,9 +174,6 @@ class ModuleSettings(Settings, frozen=True):
 
 PointSettings: TypeAlias = MeterSettings | MbusMeterSettings
 """A measuring point of any kind."""
-
-Downlink: TypeAlias = BusSettings | MbusSettings | ModuleSettings
-"""Whatever has a port and meters."""
 
 _PRIMARY = range(1, PRIMARY_MAX + 1)
 _METER_DIGITS, _NUMBER_DIGITS = 12, 8

@@ -60,6 +60,10 @@ class UplinkCounters:
     requests_stale: int = 0  #: older than their time tag permits; not answered
     events_reported: int = 0  #: confirmed by the head-end
     events_denied: int = 0  #: each time; a record that is denied is offered again later
+    task_reports: int = 0  #: of 04-F65 and F66, confirmed by the head-end
+    task_reports_denied: int = 0  #: each time; they are offered again later
+    tasks_broken: int = 0  #: runs of report tasks that a bug of ours has ended
+    broken: int = 0  #: times that a bug of ours has ended a connection or the making of reports
 
 
 @dataclass(slots=True)
@@ -70,6 +74,7 @@ class WatchCounters:
     events: int = 0  #: records made of what meters told
     clocks_told: int = 0  #: meters that were told the time
     clocks_adjusted: int = 0  #: meters that took it
+    broken_visits: int = 0  #: that a bug of ours has ended
 
 
 @dataclass(slots=True)

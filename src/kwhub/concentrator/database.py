@@ -7,6 +7,7 @@ before or after any single statement.
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, Protocol, Self, TypeAlias
 
 from kwhub.domain.errors import KwhubError
@@ -15,6 +16,22 @@ __all__ = ["Connection", "Database", "Opener", "StoreError", "open_file"]
 
 BUSY_TIMEOUT_S = 5.0
 """How long a statement waits for another process (a person with the sqlite3 shell, a backup)."""
+
+
+_PLACE = "is the disk full or read-only, and may this user write the file and its folder?"
+_DAMAGED = "put a backup in its place, or move it away: a new one is made, and what meters keep is read again"
+_ADVICE = MappingProxyType(
+    {
+        sqlite3.SQLITE_FULL: "make room on the disk",
+        sqlite3.SQLITE_READONLY: _PLACE,
+        sqlite3.SQLITE_CANTOPEN: _PLACE,
+        sqlite3.SQLITE_IOERR: _PLACE,
+        sqlite3.SQLITE_BUSY: "another program is using it",
+        sqlite3.SQLITE_CORRUPT: _DAMAGED,
+        sqlite3.SQLITE_NOTADB: _DAMAGED,
+    }
+)
+"""By primary result code."""
 
 
 class StoreError(KwhubError):
@@ -141,4 +158,11 @@ def _told(path: str) -> Iterator[None]:
     except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
         if isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):
             raise
-        raise StoreError(f"{path}: {error}") from error
+        raise StoreError(f"{path}: {error}{_advice(error)}") from error
+
+
+def _advice(error: sqlite3.Error) -> str:
+    """What a person may do about an error of SQLite."""
+    code = getattr(error, "sqlite_errorcode", None)  # one that SQLite has not raised has none
+    advice = _ADVICE.get(code & 0xFF) if code is not None else None
+    return f" ({advice})" if advice else ""

@@ -82,6 +82,19 @@ class Events:
         )
         return [_event(row) for row in rows]
 
+    def place_of(self, first: int) -> int:
+        """The number, counted from 0, of the important record that the head-end calls by its number modulo 256."""
+        rows = self._database.rows(
+            "SELECT coalesce(max(number) + 1, 0) FROM event WHERE important = 1"
+        )
+        following = int(rows[0][0])
+        return following - (following - first) % _MODULUS
+
+    def waits(self, first: int) -> bool:
+        """Whether there is an important record from a number on that the head-end has not confirmed."""
+        sql = "SELECT 1 FROM event WHERE important = 1 AND reported_at IS NULL AND number >= ? LIMIT 1"
+        return bool(self._database.rows(sql, (first,)))
+
     def reported(self, ids: Iterable[int], at: int) -> None:
         """Mark records as confirmed by the head-end."""
         with self._database.transaction() as connection:

@@ -10,7 +10,7 @@ __all__ = ["DEFAULT_IMPORTANCE", "DEFAULT_IMPORTANT", "EVENTS_FUNCTION", "Import
 EVENTS_FUNCTION = 9
 _MASK_BYTES = 8
 
-DEFAULT_IMPORTANT = frozenset({2, 9, 10, 11, 12, 31, 37, 38, 40})
+DEFAULT_IMPORTANT = frozenset({2, 9, 10, 11, 12, 31, 35, 37, 38, 40, 60})
 """Codes that are reported at once as long as the head-end has not set F9."""
 
 

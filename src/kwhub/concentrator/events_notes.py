@@ -14,11 +14,22 @@ from kwhub.concentrator.events import insert_event
 from kwhub.concentrator.events_importance import DEFAULT_IMPORTANCE, EVENTS_FUNCTION, Importance
 from kwhub.protocols.gdw1376.event_records import EventRecord
 
-__all__ = ["TERMINAL_POINT", "Abnormal", "Note", "Notes", "Words", "importance_of"]
+__all__ = [
+    "CORRECTS_CLOCKS",
+    "TERMINAL_POINT",
+    "Abnormal",
+    "Note",
+    "Notes",
+    "Words",
+    "importance_of",
+]
 
 
 TERMINAL_POINT = 0
 """Of notes about the concentrator itself."""
+
+CORRECTS_CLOCKS = "meter clocks corrected"
+"""Name of the state that 05-F30 sets."""
 
 
 class Words(NamedTuple):
@@ -55,6 +66,7 @@ class Note:
     counts: dict[tuple[str, int], int] = field(default_factory=dict)
     begun: dict[str, str] = field(default_factory=dict)  #: kind and detail
     ended: set[str] = field(default_factory=set)
+    states: dict[str, int] = field(default_factory=dict)  #: numbers that survive a restart
 
     @property
     def is_empty(self) -> bool:
@@ -85,6 +97,10 @@ class Notes:
         sql = "SELECT point, kind, since, detail FROM abnormal ORDER BY point, since, kind"
         found = [Abnormal(*row) for row in self._database.rows(sql)]
         return [each for each in found if point is None or each.point == point]
+
+    def corrects_clocks(self, *, default: bool) -> bool:
+        """Whether meters' clocks are to be corrected: what the head-end has ordered, else the settings."""
+        return bool(self._archive.state(CORRECTS_CLOCKS, int(default)))
 
     def told_at(self, point: int) -> int | None:
         """When a meter was told the time last, seconds since 1970 UTC."""
@@ -123,6 +139,7 @@ class Notes:
 
 
 def _keep_marks(connection: Connection, note: Note) -> None:
+    connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", note.states.items())
     if note.words is not None:
         connection.execute(
             "INSERT OR REPLACE INTO meter_word (point, at, words, counted_at) VALUES (?, ?, ?, ?)",

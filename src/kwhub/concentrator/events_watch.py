@@ -9,12 +9,15 @@ from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Protocol
 
+from kwhub.concentrator.bugs import Bugs
 from kwhub.concentrator.clock_watch import ClockWatch, Talk
 from kwhub.concentrator.config_watch import ClockSettings, EventSettings
 from kwhub.concentrator.counters import WatchCounters
 from kwhub.concentrator.events_notes import Note, Notes, Words
 from kwhub.concentrator.events_records import (
     COUNTED,
+    NO_VALUES,
+    Values,
     counted,
     ended,
     meter_fault,
@@ -27,10 +30,11 @@ from kwhub.concentrator.outbox import Outbox
 from kwhub.concentrator.outbox_rows import MeterState
 from kwhub.concentrator.plan import ENERGY, PlannedMeter
 from kwhub.concentrator.times import wall
-from kwhub.domain.errors import LinkDown, LocalError, NoAnswer, Refusal, RemoteError
+from kwhub.domain.errors import KwhubError, LinkDown, LocalError, NoAnswer, Refusal, RemoteError
 from kwhub.domain.machine import Conversation
+from kwhub.domain.readings import Register
 from kwhub.exchange.events import EVENTS, RECORDS_KEPT, EventLog, read_events
-from kwhub.exchange.read import read_items
+from kwhub.exchange.read import read_items, read_registers
 from kwhub.protocols.gdw1376.event_records import EventRecord
 from kwhub.runtime.clock import Clock
 
@@ -40,6 +44,10 @@ WORDS = 0x0400_05FF
 """All seven status words."""
 
 KINDS = (*COUNTED, "clock_set")
+_LINES = (20, 40, 60)
+"""Value group C of the phases, for sums (IEC 62056-61)."""
+_PHASE_WORDS = slice(6, 12)
+"""Status words 4 to 6, of the phases."""
 _SILENT = "silent"
 _HOUR_S, _DAY_S = 3_600, 86_400
 _IDLE_PERIOD_S = _HOUR_S
@@ -55,6 +63,10 @@ class WatchedBus(Protocol):
     @property
     def is_down(self) -> bool:
         """Whether its link is down."""
+
+    @property
+    def tells_all(self) -> bool:
+        """Whether a word to one meter costs as much as a word to all of them."""
 
     async def talk(self, conversation: Conversation[object]) -> object:
         """Run a conversation with one of them."""
@@ -82,7 +94,8 @@ class MeterWatch:
         self._settings = events
         self._counters = counters
         self._on_important = on_important
-        self._clocks = ClockWatch(notes, clock, zone, clocks, counters)
+        self.bugs = Bugs("watching the meters met a bug", self._count_bug)
+        self.clocks = ClockWatch(notes, clock, zone, clocks, counters)
 
     async def serve(self, bus: WatchedBus) -> None:
         """Visit all meters of a bus again and again.
@@ -93,13 +106,23 @@ class MeterWatch:
         while True:
             await self._clock.sleep(self._pause_s())
             states = {state.point: state for state in self._outbox.meters()}
+            if bus.tells_all and not bus.is_down:
+                await self.clocks.tell_all(bus.meters, states, bus.talk, self._keep)
             for meter in tuple(bus.meters):
                 state = states.get(meter.point)
                 if state is None or state.address != meter.settings.address:
                     continue
-                self._judge_silence(state)
-                if not bus.is_down and state.silent_since is None:
-                    await self.visit(meter, state, bus.talk)
+                try:
+                    await self._attend(bus, meter, state)
+                except Exception as error:
+                    if isinstance(error, KwhubError | OSError):
+                        raise
+                    self.bugs.note(error, meter=state.address)  # the others have their turn
+
+    async def _attend(self, bus: WatchedBus, meter: PlannedMeter, state: MeterState) -> None:
+        self._judge_silence(state)
+        if not bus.is_down and state.silent_since is None:
+            await self.visit(meter, state, bus.talk)
 
     async def visit(self, meter: PlannedMeter, state: MeterState, talk: Talk) -> None:
         """Look at one meter of DL/T 645, and keep what is new; one that is silent is left alone."""
@@ -107,7 +130,7 @@ class MeterWatch:
             return
         note = Note(meter.point, self._now())
         try:
-            await self._clocks.visit(meter, state, talk, note)
+            await self.clocks.visit(meter, state, talk, note)
         except (NoAnswer, Refusal, RemoteError, LocalError, LinkDown):
             self._keep(note)
             return
@@ -118,6 +141,9 @@ class MeterWatch:
             pass
         finally:
             self._keep(note)
+
+    def _count_bug(self) -> None:
+        self._counters.broken_visits += 1
 
     def _keep(self, note: Note) -> None:
         if note.is_empty:
@@ -138,13 +164,16 @@ class MeterWatch:
             return
         self._counters.looks += 1
         before = old.words if old is not None and old.words else new
-        rising = self._compare(meter.point, before, new, note)
+        shown = NO_VALUES
+        if any(map(int.__xor__, before[_PHASE_WORDS], new[_PHASE_WORDS])):
+            shown = await self._read_values(meter, talk)
+        rising = self._compare(meter.point, before, new, note, shown)
         counted_at = old.counted_at if old is not None else 0
         all_due = not 0 <= note.at - counted_at < self._settings.counters_hours * _HOUR_S
         # Until the counters are read, they are due.
         note.words = Words(note.at, new, 0 if all_due or rising else counted_at)
         kinds = KINDS if all_due else rising
-        await self._count(meter, talk, kinds, note)
+        await self._count(meter, talk, kinds, note, dict.fromkeys(rising, shown))
         note.words = Words(note.at, new, note.at if all_due else counted_at)
 
     async def _read_words(self, meter: PlannedMeter, talk: Talk) -> bytes | None:
@@ -157,7 +186,19 @@ class MeterWatch:
         words = b"".join(bytes.fromhex(str(value.value))[::-1] for value in answer.values)
         return words[:WORDS_BYTES] if len(words) >= WORDS_BYTES else b""
 
-    def _compare(self, point: int, old: bytes, new: bytes, note: Note) -> tuple[str, ...]:
+    async def _read_values(self, meter: PlannedMeter, talk: Talk) -> Values:
+        """Voltages, currents and energy of this moment; what is not said is missing."""
+        lines = _LINES if meter.settings.phases == len(_LINES) else _LINES[:1]
+        registers = [Register(f"1-0:{line + kind}.7.0") for kind in (12, 11) for line in lines]
+        answers = await talk(read_registers(meter.settings.address, [*registers, ENERGY]))
+        found = [each.value if isinstance(each.value, Decimal) else None for each in answers]
+        rest = (None,) * (len(_LINES) - len(lines))
+        count = len(lines)
+        return Values((*found[:count], *rest), (*found[count : 2 * count], *rest), found[-1])
+
+    def _compare(
+        self, point: int, old: bytes, new: bytes, note: Note, shown: Values
+    ) -> tuple[str, ...]:
         """Note what has changed; the kinds of events whose counters must have moved."""
         if not new:
             return ()
@@ -167,7 +208,7 @@ class MeterWatch:
         if any(change):
             note.records.append(words_changed(point, at, change, new))
         for bit in sorted(was ^ now):
-            note.records += _said(bit, point, at, begins=bit in now)
+            note.records += _said(bit, point, at, shown, begins=bit in now)
         self._list(point, now, note)
         rising = [kind for bit in sorted(now - was) for kind in BITS[bit].kinds]
         return tuple(dict.fromkeys(kind for kind in rising if kind in COUNTED))
@@ -178,16 +219,21 @@ class MeterWatch:
         for word, bit in sorted(bits):
             if kind := BITS[word, bit].abnormal:
                 wrong.setdefault(kind, []).append(f"{word}.{bit}")
-        known = {each.kind for each in self._notes.abnormal(point)} - {"silent", "clock"}
+        known = {each.kind for each in self._notes.abnormal(point)} - {"silent", "clock", "device"}
         note.begun |= {kind: " ".join(where) for kind, where in wrong.items() if kind not in known}
         note.ended |= known - wrong.keys()
 
     # --- counters
 
     async def _count(
-        self, meter: PlannedMeter, talk: Talk, kinds: Sequence[str], note: Note
+        self,
+        meter: PlannedMeter,
+        talk: Talk,
+        kinds: Sequence[str],
+        note: Note,
+        shown: Mapping[str, Values],
     ) -> None:
-        """Read counters, and the records of what is new.
+        """Read counters, and the records of what is new; ``shown`` is of what lasts, by its kind.
 
         Raises:
             NoAnswer: the meter has fallen silent; what it said until then is noted.
@@ -206,10 +252,15 @@ class MeterWatch:
                 if isinstance(told.error, NoAnswer):
                     raise told.error
             if told.error is None:
-                self._take(meter.point, told, known, note)
+                self._take(meter.point, told, known, note, shown.get(log.kind, NO_VALUES))
 
     def _take(
-        self, point: int, log: EventLog, known: Mapping[tuple[str, int], int], note: Note
+        self,
+        point: int,
+        log: EventLog,
+        known: Mapping[tuple[str, int], int],
+        note: Note,
+        shown: Values,
     ) -> None:
         """Note new counts with the records that belong to them, oldest first."""
         at = wall(note.at, self._zone)
@@ -220,7 +271,8 @@ class MeterWatch:
             for number in range(min(fresh, RECORDS_KEPT), 0, -1):
                 record = records.get(series.fields + number) or records.get(series.base + number)
                 if record is not None:
-                    note.records.append(counted(log.kind, place, record, point, at))
+                    newest = shown if number == 1 else NO_VALUES
+                    note.records.append(counted(log.kind, place, record, point, at, newest))
 
     # --- silence
 
@@ -269,7 +321,9 @@ def _fresh(log: EventLog, known: Mapping[tuple[str, int], int]) -> Iterator[tupl
             yield place, count, count - old if count > old else count  # it was cleared in between
 
 
-def _said(bit: tuple[int, int], point: int, at: datetime, *, begins: bool) -> Iterator[EventRecord]:
+def _said(
+    bit: tuple[int, int], point: int, at: datetime, shown: Values, *, begins: bool
+) -> Iterator[EventRecord]:
     """The records that a bit makes by itself: what is not counted, and the end of what is."""
     word, meaning = bit[0], BITS[bit]
     if meaning.abnormal in {"battery_low", "fault"}:
@@ -279,4 +333,5 @@ def _said(bit: tuple[int, int], point: int, at: datetime, *, begins: bool) -> It
         yield phase_order(point, at, begins=begins)
     elif not begins and meaning.abnormal:
         phase = word - 4 if word < 7 else 0
-        yield from (ended(kind, phase, point, at) for kind in meaning.kinds if kind in COUNTED)
+        kinds = [kind for kind in meaning.kinds if kind in COUNTED]
+        yield from (ended(kind, phase, point, at, shown) for kind in kinds)

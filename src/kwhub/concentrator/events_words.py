@@ -37,6 +37,7 @@ ABNORMAL: Mapping[str, tuple[str, str]] = MappingProxyType(
         "battery_low": ("battery low", "电池欠压"),
         "fault": ("fault inside the meter", "电能表故障"),
         "cover_open": ("cover open", "开表盖"),
+        "device": ("Bluetooth device in trouble", "蓝牙设备异常"),
         "terminal_cover_open": ("terminal cover open", "开端钮盖"),
     }
 )

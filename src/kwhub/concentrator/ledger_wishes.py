@@ -69,12 +69,11 @@ class Wishes:
         times = sorted(at for at in moments if now - self._keeps_s < at <= now)
         since = {
             duty.register: duty.since
-            for duty in self._outbox.duties()
-            if (duty.point, duty.series) == (meter.point, series.kind)
+            for duty in self._outbox.duties((meter.point,))
+            if duty.series == series.kind
         }
         states = (state for state in self._outbox.meters() if state.point == meter.point)
         adopted_at = max((state.adopted_at or 0 for state in states), default=0)
-        known = {gap.slot for state in ("open", "lost") for gap in self._outbox.gaps(state=state)}
         slots = [
             Slot(meter.point, register, series.interval_s, at)
             for register in series.registers
@@ -82,6 +81,7 @@ class Wishes:
             for at in times
             if adopted_at < at <= since.get(register, 0)
         ]
+        known = self._gaps_of(meter.point) if slots else ()
         fresh = [slot for slot in slots if slot not in known][:WISHES_MAX]
         if fresh:
             batch = Batch(now)
@@ -90,3 +90,11 @@ class Wishes:
             self._outbox.keep(batch)
             self._on_wish(meter.point)
         return len(fresh)
+
+    def _gaps_of(self, point: int) -> set[Slot]:
+        """What is known to be missing of a point, for now or for good."""
+        return {
+            gap.slot
+            for state in ("open", "lost")
+            for gap in self._outbox.gaps(state=state, points=(point,))
+        }

@@ -33,6 +33,7 @@ class Habits(NamedTuple):
     session: Callable[[str], Machine]  #: a fresh one for the meter with an address, or for any ("")
     baud: int
     attempts: int
+    told: Callable[[object], None] | None = None  #: hears all that comes while somebody is asked
 
 
 class Line:
@@ -75,7 +76,8 @@ class Line:
         """
         async with self.shared.claim("order", priority=PRIORITY_ORDER) as link:
             session = self.habits.session(address)
-            driver = Driver(link, session, self.clock, attempts=self.habits.attempts)
+            habits = self.habits
+            driver = Driver(link, session, self.clock, attempts=habits.attempts, told=habits.told)
             try:
                 return await driver.run(conversation)
             finally:
@@ -122,8 +124,9 @@ class Turn:
     async def _take(self) -> Driver:
         line = self._line
         link = await self._claim.enter_async_context(line.shared.claim(self._address))
-        session = line.habits.session(self._address)
-        return Driver(link, session, line.clock, attempts=line.habits.attempts)
+        habits = line.habits
+        session = habits.session(self._address)
+        return Driver(link, session, line.clock, attempts=habits.attempts, told=habits.told)
 
     async def _give_up(self) -> None:
         driver, self._driver = self._driver, None

@@ -54,12 +54,17 @@ _UPLINK = (
     ("requests_failed", "Requests of the head-end that were denied because of a bug."),
     ("events_reported", "Event records that the head-end confirmed."),
     ("events_denied", "Event records that the head-end denied, each time."),
+    ("task_reports", "Reports of report tasks that the head-end confirmed."),
+    ("task_reports_denied", "Reports of report tasks that the head-end denied, each time."),
+    ("tasks_broken", "Runs of report tasks that a bug has ended."),
+    ("broken", "Times that a bug has ended a connection or the making of reports."),
 )
 _WATCH = (
     ("status_reads", "looks", "Times that the status words of a meter were read."),
     ("events", "events", "Event records made of what meters told."),
     ("clocks_told", "clocks_told", "Meters that were told the time."),
     ("clocks_adjusted", "clocks_adjusted", "Of these, meters that took it."),
+    ("visits_broken", "broken_visits", "Looks at a meter that a bug has ended."),
 )
 _WAY = (
     ("connects", "Connections made."),
@@ -102,11 +107,13 @@ class Metrics(Collector):
         size, database = self._concentrator.size, self._concentrator.outbox.database
         sql = (
             "SELECT (SELECT count(*) FROM reading WHERE delivered_at IS NULL AND withheld IS NULL),"
-            " (SELECT count(*) FROM gap WHERE state = 'open')"
+            " (SELECT count(*) FROM gap WHERE state = 'open'),"
+            " (SELECT count(*) FROM task_report)"
         )
-        waiting, gaps = database.rows(sql)[0]
+        waiting, gaps, told = database.rows(sql)[0]
         for name, words, value in (
             ("store_waiting_readings", "Readings that the head-end has not confirmed.", waiting),
+            ("store_waiting_task_reports", "Reports of report tasks that wait.", told),
             ("store_open_gaps", "Planned values that are still asked for.", gaps),
             ("store_used_bytes", "Size of the store.", size.used_bytes()),
             ("store_limit_bytes", "Limit of it.", size.limit_bytes),

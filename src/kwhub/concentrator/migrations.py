@@ -181,5 +181,18 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (point, register, interval_s)
         ) STRICT, WITHOUT ROWID""",
     ),
+    (
+        """CREATE TABLE task_run (                  -- 04-F65 and F66: the run that was done last
+            class INTEGER NOT NULL,
+            task INTEGER NOT NULL,
+            at INTEGER NOT NULL,                  -- its moment, seconds since 1970 UTC
+            PRIMARY KEY (class, task)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE task_report (               -- waits until the head-end has confirmed it
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            afn INTEGER NOT NULL,
+            body BLOB NOT NULL                    -- data units as on the wire
+        ) STRICT""",
+    ),
 )
 """Numbered from 1; a published one is never edited."""

@@ -9,7 +9,8 @@ to be read.
 Times are seconds since 1970 UTC; values are whole numbers with a decimal scale.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Self
 
 from kwhub.concentrator.database import Connection, Database, Opener, open_file
@@ -132,6 +133,21 @@ class Outbox:
             )
         return len(replaced)
 
+    def dismiss(self, points: Iterable[int]) -> None:
+        """Take meters that are at none of these points any more off the list of abnormal ones."""
+        known = self._database.rows("SELECT DISTINCT point FROM abnormal")
+        gone = {point for (point,) in known} - set(points)
+        if not gone:
+            return
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "DELETE FROM abnormal WHERE point = ?", [(point,) for point in sorted(gone)]
+            )
+            connection.executemany(
+                "DELETE FROM state WHERE name LIKE 'trouble of device % at ' || ?",
+                [(str(point),) for point in sorted(gone)],
+            )
+
     def meters(self) -> list[MeterState]:
         """Every meter that was ever adopted and not replaced, by point."""
         sql = (
@@ -145,18 +161,20 @@ class Outbox:
         rows = self._database.rows("SELECT point, series, until FROM progress")
         return {(point, series): until for point, series, until in rows}
 
-    def duties(self) -> list[Duty]:
-        """What is wanted of every point since when."""
-        sql = "SELECT point, series, register, interval_s, since FROM duty"
-        return [Duty(*row) for row in self._database.rows(sql)]
+    def duties(self, points: Collection[int] | None = None) -> list[Duty]:
+        """What is wanted since when, of some points or of all."""
+        sql = f"SELECT point, series, register, interval_s, since FROM duty{_among(points)}"  # noqa: S608
+        return [Duty(*row) for row in self._database.rows(sql, _listed(points))]
 
-    def gaps(self, *, state: str = "open") -> list[Gap]:
-        """All gaps in one state, by point and time."""
+    def gaps(self, *, state: str = "open", points: Collection[int] | None = None) -> list[Gap]:
+        """The gaps in one state of some points or of all, by point and time."""
         sql = (
-            "SELECT point, register, interval_s, at, state, reason, attempts, next_try, silences,"
-            " cause FROM gap WHERE state = ? ORDER BY point, interval_s, at, register"
+            "SELECT point, register, interval_s, at, state, reason, attempts, next_try, silences,"  # noqa: S608
+            f" cause FROM gap{_among(points)}{' AND' if points is not None else ' WHERE'} state = ?"
+            " ORDER BY point, interval_s, at, register"
         )
-        return [Gap(Slot(*row[:4]), *row[4:]) for row in self._database.rows(sql, (state,))]
+        rows = self._database.rows(sql, (*_listed(points), state))
+        return [Gap(Slot(*row[:4]), *row[4:]) for row in rows]
 
     def forgotten(self) -> dict[int, Forgotten]:
         """Up to when values of each point were kept and dropped again."""
@@ -305,6 +323,14 @@ class Outbox:
                 (FORGOTTEN, before),
             )
         return max(done, withheld)
+
+
+def _among(points: Collection[int] | None) -> str:
+    return "" if points is None else " WHERE point IN (SELECT value FROM json_each(?))"
+
+
+def _listed(points: Collection[int] | None) -> tuple[str, ...]:
+    return () if points is None else (json.dumps(sorted(points)),)
 
 
 def _total_changes(connection: Connection) -> int:

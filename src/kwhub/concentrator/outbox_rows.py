@@ -133,14 +133,13 @@ def to_scaled(value: Decimal | None) -> tuple[int | None, int]:
     """
     if value is None:
         return None, 0
-    sign, digits, exponent = value.as_tuple()
+    exponent = value.as_tuple().exponent
     if not isinstance(exponent, int):
         raise DecodeError("value_range", f"{value} is no number", field="value")
-    if value and value.adjusted() - min(0, exponent) > DIGITS_MAX:
+    scale = -exponent if exponent < 0 else 0
+    if value and value.adjusted() + scale > DIGITS_MAX:
         raise DecodeError("value_range", f"{value} has too many digits", field="value")
-    scale = max(0, -exponent)
-    number = int("".join(map(str, digits))) * 10 ** max(0, exponent if value else 0)
-    return -number if sign else number, scale
+    return int(value.scaleb(scale)), scale
 
 
 def from_scaled(value: int | None, scale: int) -> Decimal | None:

@@ -18,9 +18,13 @@ from kwhub.concentrator.bus import Bus
 from kwhub.concentrator.outbox import MeterState
 from kwhub.concentrator.panel_live import look
 from kwhub.concentrator.panel_store import PanelStore, Place
+from kwhub.concentrator.panel_troubles import abnormal_meters, failures, is_silent
 from kwhub.concentrator.panel_views import (
     ROWS_MAX,
+    Abnormal,
+    AbnormalView,
     Archive,
+    AskAbnormal,
     AskArchive,
     AskBuses,
     AskEvents,
@@ -35,7 +39,6 @@ from kwhub.concentrator.panel_views import (
     Events,
     EventView,
     Failures,
-    FailureView,
     Head,
     MeterDetail,
     MeterRow,
@@ -60,10 +63,6 @@ __all__ = ["CurrentPanel", "Panel"]
 T = TypeVar("T")
 V = TypeVar("V")
 
-_FAILURES = (
-    "SELECT point, state, cause, max(reason), count(*), min(at), max(at), min(next_try) FROM gap"
-    " GROUP BY point, state, cause ORDER BY state, point, min(at)"
-)
 _EVENTS = (
     "SELECT code, number, at, important, reported_at, body FROM event"
     " ORDER BY at DESC, id DESC LIMIT ? OFFSET ?"
@@ -103,6 +102,7 @@ class Panel:
             AskMeter: self._meter,
             AskBuses: self._buses,
             AskFailures: self._failures,
+            AskAbnormal: self._abnormal,
             AskEvents: self._events,
             AskSettings: self._settings,
         }
@@ -166,7 +166,7 @@ class Panel:
             started_at=self._started_at,
             clock_offset_s=concentrator.archive.state(CLOCK_OFFSET),
             meters=len(places),
-            meters_silent=sum(_is_silent(states.get(point)) for point in places),
+            meters_silent=sum(is_silent(states.get(point)) for point in places),
             buses=len(concentrator.buses),
             buses_down=sum(bus.is_down for bus in concentrator.buses),
             waiting=waiting,
@@ -204,6 +204,7 @@ class Panel:
             counters.readings_delivered,
             counters.requests_answered,
             counters.requests_denied,
+            *self._look.tasks(),
         )
 
     def _archive(self, query: AskArchive) -> Archive:
@@ -253,6 +254,7 @@ class Panel:
                 )
                 for entry in known
             ),
+            abnormal=tuple(each for each in self._all_abnormal() if each.point == query.point),
         )
 
     def _buses(self, _: AskBuses) -> Buses:
@@ -278,7 +280,7 @@ class Panel:
             is_up=not bus.is_down,
             meters=len(bus.meters),
             meters_done=sum(_is_done(meter, hour, progress) for meter in bus.meters),
-            meters_silent=sum(_is_silent(states.get(meter.point)) for meter in bus.meters),
+            meters_silent=sum(is_silent(states.get(meter.point)) for meter in bus.meters),
             rounds=counters.rounds,
             requests=counters.requests,
             retries=counters.retries,
@@ -287,34 +289,16 @@ class Panel:
         )
 
     def _failures(self, query: AskFailures) -> Failures:
-        found = self._look.cached("failures", self._all_failures)
+        found = self._look.cached("failures", lambda: failures(self._look))
         return Failures(len(found), query.offset, tuple(_piece(found, query.offset, query.limit)))
 
-    def _all_failures(self) -> list[FailureView]:
-        places = self._look.places()
-        states = self._look.states()
-        silent = [
-            _silence(states[point])
-            for point in sorted(places.keys() & states.keys())
-            if _is_silent(states[point])
-        ]
-        gaps = [
-            FailureView(
-                point,
-                places[point].settings.address if point in places else "",
-                state,
-                cause,
-                reason,
-                count,
-                first,
-                last,
-                next_try if state == "open" else None,
-            )
-            for point, state, cause, reason, count, first, last, next_try in self._look.rows(
-                _FAILURES
-            )
-        ]
-        return silent + sorted(gaps, key=lambda gap: gap.state != "open")
+    def _abnormal(self, query: AskAbnormal) -> Abnormal:
+        found = self._all_abnormal()
+        return Abnormal(len(found), query.offset, tuple(_piece(found, query.offset, query.limit)))
+
+    def _all_abnormal(self) -> list[AbnormalView]:
+        notes = self._concentrator.notes
+        return self._look.cached("abnormal", lambda: abnormal_meters(self._look, notes))
 
     def _events(self, query: AskEvents) -> Events:
         limit, offset = max(0, min(query.limit, ROWS_MAX)), max(0, query.offset)
@@ -359,27 +343,8 @@ def _text(value: Decimal | None) -> str | None:
     return None if value is None else f"{value:f}"
 
 
-def _is_silent(state: MeterState | None) -> bool:
-    return state is not None and state.silent_since is not None
-
-
 def _is_done(meter: PlannedMeter, hour: int, progress: Mapping[tuple[int, str], int]) -> bool:
     return all(progress.get((meter.point, series.kind), 0) >= hour for series in meter.series)
-
-
-def _silence(state: MeterState) -> FailureView:
-    since = state.silent_since or 0
-    return FailureView(
-        state.point,
-        state.address,
-        "silent",
-        "silent",
-        "",
-        state.attempts,
-        since,
-        since,
-        state.next_try,
-    )
 
 
 def _event(

@@ -8,6 +8,7 @@ from kwhub.concentrator.bus import Bus
 from kwhub.concentrator.config_downlinks import MeterSettings, PointSettings
 from kwhub.concentrator.outbox import Entry, MeterState
 from kwhub.concentrator.plan import ENERGY, PlannedMeter
+from kwhub.concentrator.served_task_views import reports_waiting, task_views
 from kwhub.domain.errors import LocalError
 from kwhub.domain.readings import Register
 
@@ -69,6 +70,12 @@ class PanelStore:
     def counts(self) -> tuple[int, int, int, int]:
         """Readings that wait and that are withheld, gaps that are open and lost."""
         return self.cached("counts", lambda: tuple(self.rows(_COUNTS)[0]))
+
+    def tasks(self) -> tuple[int, int, int]:
+        """Report tasks that are on, their reports that the head-end has confirmed, and those that wait."""
+        database = self._concentrator.outbox.database
+        confirmed = self._concentrator.counters.uplink.task_reports
+        return len(task_views(database)), confirmed, reports_waiting(database)
 
     def states(self) -> dict[int, MeterState]:
         """What is known of each meter's manners, by point."""

@@ -13,7 +13,10 @@ from msgspec import Struct
 __all__ = [
     "ANSWERS",
     "ROWS_MAX",
+    "Abnormal",
+    "AbnormalView",
     "Archive",
+    "AskAbnormal",
     "AskArchive",
     "AskBuses",
     "AskEvents",
@@ -110,6 +113,9 @@ class Network(Struct, frozen=True):
     readings_delivered: int
     requests_answered: int
     requests_denied: int
+    tasks: int  #: report tasks that are switched on
+    task_reports: int
+    task_reports_waiting: int
 
 
 class MeterRow(Struct, frozen=True):
@@ -155,6 +161,7 @@ class MeterDetail(Struct, frozen=True):
     gaps_open: int
     gaps_lost: int
     readings: tuple[Reading, ...]
+    abnormal: "tuple[AbnormalView, ...]" = ()
 
 
 class BusView(Struct, frozen=True):
@@ -200,6 +207,26 @@ class Failures(Struct, frozen=True):
     total: int
     offset: int
     rows: tuple[FailureView, ...]
+
+
+class AbnormalView(Struct, frozen=True):
+    """One thing that is wrong with a meter now."""
+
+    point: int
+    address: str
+    kind: str  #: a key of ``kwhub.concentrator.events_words.ABNORMAL``
+    since: int
+    detail: str  #: such as how far a clock is off; may be empty
+    text_en: str
+    text_zh: str
+
+
+class Abnormal(Struct, frozen=True):
+    """A piece of the list."""
+
+    total: int
+    offset: int
+    rows: tuple[AbnormalView, ...]
 
 
 class EventView(Struct, frozen=True):
@@ -294,6 +321,13 @@ class AskFailures(Query[Failures], frozen=True, tag="failures"):
     limit: int = ROWS_MAX
 
 
+class AskAbnormal(Query[Abnormal], frozen=True, tag="abnormal"):
+    """Which meters are abnormal now, and why, from a place in the list on."""
+
+    offset: int = 0
+    limit: int = ROWS_MAX
+
+
 class AskEvents(Query[Events], frozen=True, tag="events"):
     """The event records, newest first, from a place in the list on."""
 
@@ -312,7 +346,8 @@ class ReadNow(Query[Snapshot], frozen=True, tag="read_now"):
 
 
 View: TypeAlias = (
-    Archive
+    Abnormal
+    | Archive
     | Buses
     | Events
     | Failures
@@ -333,6 +368,7 @@ ANSWERS: Mapping[type[Query[Any]], type[View]] = MappingProxyType(
         AskMeter: MeterDetail,
         AskBuses: Buses,
         AskFailures: Failures,
+        AskAbnormal: Abnormal,
         AskEvents: Events,
         AskSettings: SettingsView,
         ReadNow: Snapshot,

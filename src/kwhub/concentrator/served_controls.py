@@ -1,6 +1,7 @@
-"""AFN 05: clock, pauses of reading, unsolicited reports, and the relay of a meter.
+"""AFN 05: clocks, pauses of reading, unsolicited reports, and the relay of a meter.
 
-Source: Q/GDW 1376.1-2013, clause 5.6. F1 and F2 name the measuring point whose meter's relay is meant.
+Source: Q/GDW 1376.1-2013, clause 5.6. F1 and F2 name the measuring point whose meter's relay is meant, and so does F31
+that whose clock is meant; at p0 it is the concentrator's.
 Orders that this concentrator has nothing for (loudspeaker, capacitors, rounds of power control) are denied.
 """
 
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 
 from kwhub.concentrator.archive import Archive
 from kwhub.concentrator.events import Events
+from kwhub.concentrator.events_notes import CORRECTS_CLOCKS
 from kwhub.concentrator.served_current import REPORTS_FORBIDDEN
 from kwhub.concentrator.served_reset import FORGETTING, RESTART
 from kwhub.concentrator.served_rights import Rights
@@ -18,6 +20,8 @@ from kwhub.domain.errors import LocalError, RemoteError
 from kwhub.domain.machine import Conversation
 from kwhub.exchange.change import Verdict
 from kwhub.exchange.relay import RelayCommand, control_relay
+from kwhub.protocols.dlt645.authority import Authority
+from kwhub.protocols.gdw1376.afn_05 import SET_CLOCK
 from kwhub.protocols.gdw1376.formats import A1
 from kwhub.protocols.gdw1376.units import Item
 
@@ -43,6 +47,11 @@ class Site(Protocol):
 
     def set_clock(self, wall: datetime) -> None:
         """Set the concentrator's clock to a naive wall time of the site."""
+
+    async def set_meter_clock(
+        self, point: int, wall: datetime, authority: Authority | None
+    ) -> None:
+        """Put a meter's clock right. See `kwhub.concentrator.served_clocks`."""
 
     def reload(self) -> None:
         """Read archive and schedule anew, and look at the plan at once."""
@@ -74,7 +83,8 @@ class Controls:
         self.makers: Mapping[int, Callable[[Item], None]] = MappingProxyType(
             {
                 29: lambda item: self._report(item, allowed=True),
-                31: self._clock,
+                30: self._correction,
+                SET_CLOCK: self._clock,
                 37: lambda item: self._report(item, allowed=False),
                 49: lambda item: self._pause(item, paused=True),
                 50: lambda item: self._pause(item, paused=False),
@@ -112,11 +122,15 @@ class Controls:
             raise LocalError("without a password nobody may have everything forgotten")
         self._site.reset(item.function)
 
-    def relay(self, item: Item) -> Awaitable[None] | None:
-        """The work for an order to a relay, None for any other order."""
-        if item.function not in {TRIP, CLOSE}:
+    def is_of_meter(self, item: Item) -> bool:
+        """Whether an order is for a meter, whose answer takes its time."""
+        return item.function in {TRIP, CLOSE} or (item.function == SET_CLOCK and item.point > 0)
+
+    def of_meter(self, item: Item) -> Awaitable[None] | None:
+        """The work for an order to a meter, None for any other order."""
+        if not self.is_of_meter(item):
             return None
-        return self._relay(item)
+        return self._meter_clock(item) if item.function == SET_CLOCK else self._relay(item)
 
     async def _relay(self, item: Item) -> None:
         """Raises LocalError, RemoteError, LinkDown: not done, or nobody knows."""
@@ -132,11 +146,19 @@ class Controls:
         if change.verdict not in _DONE:
             raise RemoteError(f"the meter has not done it: {change.verdict.value}")
 
+    async def _meter_clock(self, item: Item) -> None:
+        """Raises LocalError, DecodeError, RemoteError, LinkDown: not done, or nobody knows."""
+        if not item.known:
+            raise LocalError(f"{len(item.data)} bytes do not belong to 05-F{item.function}")
+        await self._site.set_meter_clock(item.point, _time(item), self._rights.clock)
+
     def _clock(self, item: Item) -> None:
-        found = A1.decode(item.data)
-        if found is None:
-            raise LocalError("a clock without time")
-        self._site.set_clock(found.time)
+        self._site.set_clock(_time(item))
+
+    def _correction(self, item: Item) -> None:
+        if item.data[0] > 1:
+            raise LocalError("meters' clocks are corrected (1) or not (0)")
+        self._archive.set_state(CORRECTS_CLOCKS, item.data[0])
 
     def _report(self, _item: Item, *, allowed: bool) -> None:
         self._archive.set_state(REPORTS_FORBIDDEN, int(not allowed))
@@ -165,3 +187,10 @@ class Controls:
         if len(item.data) != 1:
             raise LocalError("one event code belongs here")
         self._events.clear(item.data[0])
+
+
+def _time(item: Item) -> datetime:
+    found = A1.decode(item.data)
+    if found is None:
+        raise LocalError("a clock without time")
+    return found.time

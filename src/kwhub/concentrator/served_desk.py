@@ -20,6 +20,7 @@ from kwhub.concentrator.events import Event, Events
 from kwhub.concentrator.served_capabilities import Capabilities
 from kwhub.concentrator.served_controls import CLOSE, TRIP, Controls, Site
 from kwhub.concentrator.served_files import Files
+from kwhub.concentrator.served_live import Live, Wanted
 from kwhub.concentrator.served_parameters import Parameters
 from kwhub.concentrator.served_rights import Rights
 from kwhub.concentrator.served_surprises import Surprises
@@ -57,6 +58,10 @@ ORDER_AFNS = frozenset({0x01, 0x04, 0x05, 0x0F, 0x10})
 
 _DATA_AFNS = frozenset({afn_0b.AFN, afn_0c.AFN, afn_0d.AFN})
 
+EVENTS_READ = "important events read before"
+"""Name of the state that the requests of AFN 0E set: whoever asks from a record on has those before it. They do not
+raise ACD any more; an answer alone confirms nothing, and what is not confirmed is still reported."""
+
 EVENT_BYTES_MAX = 900
 """Records of AFN 0E in one unit."""
 
@@ -83,6 +88,7 @@ class Desk:
         self.surprises = Surprises(UplinkCounters())
         self._site = site
         self._answers = answers
+        self.live = Live(answers.shelf, site)
         self._parameters = Parameters(parts.archive, config.uplink)
         self._controls = Controls(parts.archive, parts.events, site, rights)
         functions = (*self._controls.makers, *((TRIP, CLOSE) if rights.relay else ()))
@@ -122,16 +128,28 @@ class Desk:
 
     def _reply(self, frame: Frame1376, clock: datetime) -> Reply | Awaitable[Reply]:
         if frame.afn in _DATA_AFNS:
-            return self._answer(frame, self._answers.of(frame, clock))
+            wanted = self._answers.wanted(frame)
+            if lacking := self.live.lacking(wanted):
+                return self._tell(frame, wanted, lacking, clock)
+            return self._answer(frame, self._answers.of(wanted, clock))
         if frame.afn in self._readers:
             return self._read(frame)
         make = self._orders.get(frame.afn)
         return make(frame, clock) if make else Deny(frame)
 
+    async def _tell(
+        self, frame: Frame1376, wanted: list[Wanted], lacking: list[Wanted], clock: datetime
+    ) -> Reply:
+        told = await self.live.read(lacking, clock)
+        try:
+            return self._answer(frame, self._answers.of(wanted, clock, told))
+        except StoreError:
+            return Deny(frame)
+
     def _answer(self, frame: Frame1376, units: list[Unit]) -> Reply:
         if not units:
             return Deny(frame)
-        waiting = self.parts.events.unreported(1)
+        waiting = self.parts.events.waits(self.parts.archive.state(EVENTS_READ))
         return Answer(frame, tuple(units), self.parts.events.counters() if waiting else None)
 
     def _read(self, frame: Frame1376) -> Reply:
@@ -154,6 +172,10 @@ class Desk:
             return []
         first, end = item.data
         important = item.function == 1
+        if important and self.parts.archive.state(EVENTS_READ) != (
+            read := self.parts.events.place_of(first)
+        ):
+            self.parts.archive.set_state(EVENTS_READ, read)
         found = self.parts.events.between(first, end, important=important)
         units = event_units(found, self.parts.events.counters(), important=important)
         head = bytes((*self.parts.events.counters(), first, first))
@@ -174,16 +196,16 @@ class Desk:
 
     def _control(self, frame: Frame1376) -> Reply | Awaitable[Reply]:
         wanted = _wanted(frame)
-        if any(item.function in {TRIP, CLOSE} for item in wanted):
-            return self._switch(frame, wanted)
+        if any(self._controls.is_of_meter(item) for item in wanted):
+            return self._of_meters(frame, wanted)
         return _verdict(
             frame, [(item, self._attempt(self._controls.carry_out, item)) for item in wanted]
         )
 
-    async def _switch(self, frame: Frame1376, wanted: list[Item]) -> Reply:
+    async def _of_meters(self, frame: Frame1376, wanted: list[Item]) -> Reply:
         results = []
         for item in wanted:
-            work = self._controls.relay(item)
+            work = self._controls.of_meter(item)
             try:
                 if work is None:
                     self._controls.carry_out(item)

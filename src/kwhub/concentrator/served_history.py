@@ -29,9 +29,11 @@ from kwhub.protocols.gdw1376.registers import (
     READING_DAY_FREEZES,
 )
 
-__all__ = ["History"]
+__all__ = ["INCREMENTS", "History"]
 
-_INCREMENTS = MappingProxyType({97 + n: Register(f"{stem}.0") for n, stem in enumerate(STEMS[:4])})
+INCREMENTS = MappingProxyType({97 + n: Register(f"{stem}.0") for n, stem in enumerate(STEMS[:4])})
+"""Functions that tell what was used between two points of a register's curve."""
+
 _DIRECTIONS = ((STEMS[0], STEMS[1], STEMS[4], STEMS[7]), (STEMS[2], STEMS[3], STEMS[5], STEMS[6]))
 
 
@@ -54,7 +56,7 @@ class History:
         for first, is_month in ((5, False), (21, True)):
             for place in range(4):
                 makers[first + place] = self._used_of(STEMS[place], is_month=is_month)
-        makers |= dict.fromkeys(_INCREMENTS, self._nothing)
+        makers |= dict.fromkeys(INCREMENTS, self._nothing)
         for function in CURVES:
             makers[function] = self._curve_of(function)
         self.makers: Mapping[int, Callable[[int, bytes], bytes | None]] = MappingProxyType(makers)
@@ -114,7 +116,7 @@ class History:
 
     def _curve_of(self, function: int) -> Callable[[int, bytes], bytes | None]:
         register = from_gdw_curve(function)
-        increments = _INCREMENTS.get(function)
+        increments = INCREMENTS.get(function)
 
         def make(point: int, request: bytes) -> bytes | None:
             wanted = CurveRequest.from_data(point, function, request)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from kwhub.concentrator.archive import Archive, Parameter
 from kwhub.concentrator.config import UplinkSettings
 from kwhub.concentrator.events_importance import DEFAULT_IMPORTANCE
+from kwhub.concentrator.served_tasks import check_setting
 from kwhub.domain.errors import DecodeError, LocalError
 from kwhub.protocols.gdw1376 import afn_04
 from kwhub.protocols.gdw1376.afn_04 import MeterArchive, archive_unit, read_archive
@@ -53,6 +54,7 @@ class Parameters:
         for cell in cells(layout, item.data):
             if cell.problem:
                 raise DecodeError("not_readable", cell.problem, field=cell.name)
+        check_setting(item.function, item.point, item.data)
         if item.function == afn_04.ARCHIVE:
             self._archive.change(read_archive(Unit((0,), (item.function,), item.data)))
             return

@@ -8,6 +8,7 @@ stay as they are; received files are neither parameters nor data.
 from collections.abc import Iterable
 
 from kwhub.concentrator.database import Database
+from kwhub.concentrator.outbox import FORGOTTEN
 
 __all__ = ["BUT_UPLINK", "FORGETTING", "RESTART", "forget"]
 
@@ -21,11 +22,14 @@ _DATA_TABLES = (
     "reading",
     "progress",
     "gap",
+    "forgotten",
     "duty",
     "drift",
     "meter_word",
     "meter_count",
     "abnormal",
+    "task_run",
+    "task_report",
 )
 
 
@@ -44,6 +48,7 @@ def forget(database: Database, function: int, states: Iterable[str]) -> None:
     with database.transaction() as connection:
         for table in _DATA_TABLES:
             connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own
+        connection.execute("DELETE FROM state WHERE name = ?", (FORGOTTEN,))
         connection.execute(f"DELETE FROM event WHERE number < ({newest})")  # noqa: S608 - no input
         connection.execute("UPDATE event SET reported_at = at WHERE reported_at IS NULL")
         connection.execute(

@@ -35,13 +35,17 @@ class HeadEndSettings(Settings, frozen=True):
     relay_password_file: str = ""  #: six digits; without it no relay is switched
     relay_level: Annotated[int, Meta(ge=0, le=9)] = 2
     relay_operator: Operator = "00000000"
+    clock_password_file: str = ""  #: six digits; without it clocks are corrected by 08 alone
+    clock_level: Annotated[int, Meta(ge=0, le=9)] = 4
     direct_reads: bool = True  #: 10-F9
 
     def within(self, folder: Path) -> "HeadEndSettings":
         """The same with its relative files in a folder."""
-        files = (self.password_file, self.relay_password_file)
-        password, relay = (str(folder / each) if each else "" for each in files)
-        return replace(self, password_file=password, relay_password_file=relay)
+        files = (self.password_file, self.relay_password_file, self.clock_password_file)
+        password, relay, clock = (str(folder / each) if each else "" for each in files)
+        return replace(
+            self, password_file=password, relay_password_file=relay, clock_password_file=clock
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Rights:
     password: bytes | None = field(default=None, repr=False)
     relay: Authority | None = None  #: for trip and permit closing; None: refused
     direct_reads: bool = True
+    clock: Authority | None = None  #: for writing meters' clocks; None: order 08 alone
 
     def admits(self, frame: Frame1376) -> bool:
         """Whether PW is there where it belongs, and is right or need not be.
@@ -70,18 +75,24 @@ def load_rights(settings: HeadEndSettings) -> Rights:
     Raises:
         ConfigError: a file cannot be read, or does not hold what it should.
     """
-    password, relay = None, None
+    password = None
     if settings.password_file:
         text = _secret(Path(settings.password_file))
         password = _hexadecimal(text)
         if len(password) not in _PASSWORD_SIZES:
             raise ConfigError("the head-end's password must be 32 (or 4) hexadecimal digits")
-    if settings.relay_password_file:
-        text = _secret(Path(settings.relay_password_file))
-        if len(text) != _DIGITS or not text.isdecimal():
-            raise ConfigError(f"the meters' relay password must be {_DIGITS} digits")
-        relay = Authority(Key(settings.relay_level, text), settings.relay_operator)
-    return Rights(password, relay, settings.direct_reads)
+    relay = _authority(settings.relay_password_file, settings.relay_level, settings, "relay")
+    clock = _authority(settings.clock_password_file, settings.clock_level, settings, "clock")
+    return Rights(password, relay, settings.direct_reads, clock)
+
+
+def _authority(path: str, level: int, settings: HeadEndSettings, what: str) -> Authority | None:
+    if not path:
+        return None
+    text = _secret(Path(path))
+    if len(text) != _DIGITS or not text.isdecimal():
+        raise ConfigError(f"the meters' {what} password must be {_DIGITS} digits")
+    return Authority(Key(level, text), settings.relay_operator)
 
 
 def _secret(path: Path) -> str:

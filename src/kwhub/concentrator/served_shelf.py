@@ -10,11 +10,14 @@ from kwhub.concentrator.outbox import Entry, MeterState, Outbox
 from kwhub.concentrator.plan import Kind, PlannedMeter, Series
 from kwhub.concentrator.times import aligned, instant, wall
 from kwhub.domain.readings import DAY_INTERVAL_S, Register
+from kwhub.protocols.dlt645.editions import Edition
 
 __all__ = ["STEMS", "Shelf", "Values"]
 
 STEMS = ("1-0:1.8", "1-0:3.8", "1-0:2.8", "1-0:4.8", "1-0:5.8", "1-0:6.8", "1-0:7.8", "1-0:8.8")
 """Registers without tariff in the order of 0C-F129 to F136 and 0D-F161 to F168."""
+
+_EDITIONS = {"dlt645-1997": Edition.E1997, "dlt645-2007": Edition.E2007}
 
 CURVE_INTERVALS_S = (60, 300, 900, 1_800, 3_600)
 """Spacings of stored series, of which a wider curve may be made."""
@@ -54,6 +57,22 @@ class Shelf:
         """What the plan reads of a point."""
         meter = self._meters.get(point)
         return next((each for each in meter.series if each.kind is kind), None) if meter else None
+
+    def spacing(self, point: int, register: Register) -> int | None:
+        """Seconds between the values of a register, the narrowest that is read; None when it is not."""
+        meter = self._meters.get(point)
+        kinds = (Kind.CURVE, Kind.HOURLY)
+        found = [
+            each.interval_s
+            for each in (meter.series if meter else ())
+            if each.kind in kinds and register in each.registers
+        ]
+        return min(found, default=None)
+
+    def edition(self, point: int) -> Edition | None:
+        """Which DL/T 645 the meter at a point speaks; None when it speaks none."""
+        meter = self._meters.get(point)
+        return _EDITIONS.get(meter.settings.protocol) if meter else None
 
     def latest(self, point: int, register: Register) -> Entry | None:
         """The newest value of the meter that is at the point now."""

@@ -9,8 +9,10 @@ from msgspec.structs import replace
 from kwhub.concentrator.archive import Archive
 from kwhub.concentrator.bus import Bus
 from kwhub.concentrator.config import Config
+from kwhub.concentrator.events_notes import CORRECTS_CLOCKS
 from kwhub.concentrator.outbox import Outbox
 from kwhub.concentrator.plan import Plan, PlannedMeter
+from kwhub.concentrator.served_clocks import MeterClocks
 from kwhub.concentrator.served_controls import pause_name
 from kwhub.concentrator.served_current import REPORTS_FORBIDDEN
 from kwhub.concentrator.served_parameters import reading_rule, stations
@@ -21,6 +23,7 @@ from kwhub.concentrator.times import instant, wall
 from kwhub.concentrator.uplink import Uplink
 from kwhub.domain.errors import LocalError
 from kwhub.domain.machine import Conversation
+from kwhub.protocols.dlt645.authority import Authority
 
 __all__ = ["CLOCK_OFFSET", "RunningSite", "plan_of"]
 
@@ -61,6 +64,10 @@ class RunningSite:
         self._zone = config.concentrator.tzinfo
         self._uplink: Uplink | None = None
         self._shelf: Shelf | None = None
+        self.clocks: MeterClocks | None = None  #: of the meters
+        self.on_change: Callable[[], None] = lambda: (
+            None
+        )  #: hears of new settings and of a new clock
         for port, bus in self._buses.items():
             bus.reload = self._reloader(port)
             bus.held_until = self._holder(port)
@@ -83,6 +90,15 @@ class RunningSite:
         self._clock.set(moment)
         self._renew()
 
+    async def set_meter_clock(
+        self, point: int, wall: datetime, authority: Authority | None
+    ) -> None:
+        """See `Site`."""
+        edition = self._shelf.edition(point) if self._shelf else None
+        if edition is None or self.clocks is None:
+            raise LocalError(f"point {point} has no meter of DL/T 645")
+        await self.clocks.set(point, wall, edition, authority, self)
+
     def reload(self) -> None:
         """Take over what the archive says now; a bus does it between two talks."""
         self._tune_uplink()
@@ -96,7 +112,7 @@ class RunningSite:
         if function == RESTART:
             self._archive.ask_again([record.point for record in self._archive.records()])
         else:
-            states = [pause_name(port) for port in self._buses]
+            states = [CORRECTS_CLOCKS, *map(pause_name, self._buses)]
             if function != BUT_UPLINK:
                 states.append(REPORTS_FORBIDDEN)
             forget(self._outbox.database, function, states)
@@ -116,6 +132,7 @@ class RunningSite:
         raise LocalError(f"point {point} has no meter on a bus")
 
     def _renew(self) -> None:
+        self.on_change()
         for bus in self._buses.values():
             bus.renew()
 
@@ -129,6 +146,7 @@ class RunningSite:
         bus.assign(plan_of(self._config, self._archive, port), meters)
         now = int(self._clock.now().timestamp())
         self._outbox.adopt(((meter.point, meter.address) for meter in meters), now)
+        self._outbox.dismiss(record.point for record in self._archive.records())
         if self._shelf is not None:
             self._shelf.assign(_planned(self._buses.values()))
 

@@ -12,23 +12,23 @@ from typing import Any, Protocol, TypeAlias
 from kwhub.concentrator.answers import Answers
 from kwhub.concentrator.config import Identity, UplinkSettings
 from kwhub.concentrator.counters import UplinkCounters
-from kwhub.concentrator.database import StoreError
 from kwhub.concentrator.denials import DENIALS_MAX, DENIED, Denials
-from kwhub.concentrator.outbox import Entry, Outbox
-from kwhub.concentrator.report import Parcel, pack
+from kwhub.concentrator.outbox import Outbox
+from kwhub.concentrator.report import Parcel
 from kwhub.concentrator.served_desk import Desk, Reply, event_units
 from kwhub.concentrator.served_reception import Later, Reception
+from kwhub.concentrator.served_task_runs import TaskReports
 from kwhub.concentrator.uplink_events import EventReports
-from kwhub.concentrator.uplink_outcomes import by_reason, expected, failure, order_of
+from kwhub.concentrator.uplink_fetch import oldest
+from kwhub.concentrator.uplink_outcomes import Silence, by_reason, expected, failure, order_of
+from kwhub.concentrator.uplink_setbacks import Setbacks
 from kwhub.concentrator.uplink_ways import Moved, Way
 from kwhub.domain.errors import LinkDown, Refusal
-from kwhub.domain.readings import DAY_INTERVAL_S
 from kwhub.links.base import Link
 from kwhub.links.drive import Attendant
 from kwhub.protocols.gdw1376 import afn_0e, afn_10
 from kwhub.protocols.gdw1376.afn_10 import Forward, ForwardAnswer
-from kwhub.protocols.gdw1376.builders import REPORT_USER_BYTES_MAX
-from kwhub.protocols.gdw1376.frames import Frame1376, TerminalAddress
+from kwhub.protocols.gdw1376.frames import STANDARD, Frame1376, TerminalAddress
 from kwhub.protocols.gdw1376.messages import (
     Answer,
     Asked,
@@ -45,16 +45,10 @@ from kwhub.protocols.gdw1376.messages import (
 from kwhub.protocols.gdw1376.session import Role, Session
 from kwhub.runtime.clock import Clock
 
-__all__ = ["ENTRIES_PER_FETCH", "Forwards", "OpenLink", "Uplink"]
-
-ENTRIES_PER_FETCH = 2_000
-"""Readings taken from the store at once; they fill some ten reports."""
+__all__ = ["Forwards", "OpenLink", "Uplink"]
 
 ORDERS_MAX = 8
 """Requests of the head-end that are answered later, at the same time; more are denied."""
-
-STORE_PAUSE_S = 30.0
-"""Pause before a store that cannot be read or written is tried again."""
 
 LINGER_S = 2.0
 """Pause between news in the outbox and their report, so that buses that end together share reports."""
@@ -86,7 +80,11 @@ class Uplink:
         counters: UplinkCounters,
         desk: Desk | None = None,
     ) -> None:
-        self.address = TerminalAddress(identity.region, identity.terminal)
+        self.profile = identity.spoken
+        self.wider = self.profile.address_bytes - STANDARD.address_bytes
+        self.address = TerminalAddress(
+            identity.region, identity.terminal, width=self.profile.terminal_bytes
+        )
         self.zone = identity.tzinfo
         self.ways = [Way("uplink", settings)]
         self.outbox = outbox
@@ -99,13 +97,17 @@ class Uplink:
         self.reports_allowed = True  #: 05-F37 forbids them, 05-F29 allows them again
         self.reception = Reception(clock, counters, self.forward)
         self.event_reports: EventReports | None = None
+        self.task_reports: TaskReports | None = None
         if desk is not None:
             self.event_reports = EventReports(desk.parts.events, clock, counters)
             desk.surprises = self.reception.surprises
         self.news = asyncio.Event()  #: the outbox has got something
         self.open_link = open_link
         self.moving = False  #: the present connection is to end, in good order
-        self.store_failed: Callable[[StoreError], None] | None = None  #: hears of it
+        self.on_work: Callable[[Way], None] | None = (
+            None  #: hears when more than a log-in is confirmed
+        )
+        self.setbacks = Setbacks(clock, counters)
         self._confirmed: list[int] = []  # places that the store does not know to be delivered yet
 
     async def connect(self, way: Way | None = None) -> None:
@@ -183,10 +185,13 @@ class _Connection:
             uplink.address,
             answer_timeout_s=way.settings.answer_timeout_s,
             heartbeat_s=way.settings.heartbeat_s,
+            profile=uplink.profile,
         )
         self._attendant = Attendant(link, session, uplink.clock, self._heard)
         self._waiting: dict[int, asyncio.Future[Any]] = {}  # by identity of the request
         self._tasks = asyncio.TaskGroup()
+        self._silence: Silence | None = None  # of the report that is on its way
+        self._is_working = False  # a report or heartbeat was confirmed on this connection
         self._is_confirming = False  # a report was confirmed on this connection
         self._orders = 0  # being carried out
 
@@ -222,12 +227,10 @@ class _Connection:
             try:
                 if await self._empty():
                     continue
-            except StoreError as error:
-                # The connection stays: the head-end may still ask, and what it has confirmed is known.
-                if uplink.store_failed is not None:
-                    uplink.store_failed(error)
-                await uplink.clock.sleep(STORE_PAUSE_S)
+            except Exception as error:  # noqa: BLE001 - what ends the connection passes through
+                await uplink.setbacks.wait(error)
                 continue
+            uplink.setbacks.over()
             await uplink.news.wait()
             if not uplink.moving:
                 await uplink.clock.sleep(LINGER_S)
@@ -237,11 +240,13 @@ class _Connection:
         uplink = self._uplink
         uplink.settle()
         await self._report_events()
-        entries = self._fetch()
+        await self._report_tasks()
+        aside, bytes_max = uplink.denials.places, self._way.settings.report_bytes
+        entries = oldest(uplink.outbox, aside, bytes_max)
         if not entries:
             uplink.denials.give_up()
             return False
-        packed = pack(entries, uplink.zone, user_bytes_max=self._way.settings.report_bytes)
+        packed = uplink.setbacks.pack(entries, uplink.zone, bytes_max - uplink.wider)
         for reason, places in by_reason(packed.unsayable).items():
             self._withhold(places, reason)
         for parcel in packed.parcels:
@@ -258,11 +263,11 @@ class _Connection:
             await self._uplink.clock.sleep(LINGER_S)
 
     async def _report_events(self) -> None:
-        """Report important events before the readings; what is denied is offered again later."""
+        """Report important events before the readings; what is denied or ignored is offered again later."""
         desk, reports = self._uplink.desk, self._uplink.event_reports
         while desk is not None and reports is not None and (waiting := reports.due()):
             units = event_units(waiting, desk.parts.events.counters(), important=True)
-            event = await self._send(Report(tuple(units), afn_0e.AFN))
+            event = await self._send(Report(tuple(units), afn_0e.AFN), reports.silence)
             if isinstance(event, TimedOut):
                 raise failure(event, "report of events")
             if isinstance(event, Confirmed):
@@ -270,17 +275,18 @@ class _Connection:
             else:
                 reports.denied(waiting)
 
-    def _fetch(self) -> list[Entry]:
-        """The oldest readings that wait and are not put aside; of a day freeze all tariffs or none."""
-        aside = self._uplink.denials.places
-        bytes_max = self._way.settings.report_bytes
-        limit = ENTRIES_PER_FETCH * -(-bytes_max // REPORT_USER_BYTES_MAX) + len(aside)
-        entries = self._uplink.outbox.waiting(limit)
-        if len(entries) == limit and entries[-1].interval_s == DAY_INTERVAL_S:
-            last = entries[-1]
-            while (entries[-1].point, entries[-1].at) == (last.point, last.at):
-                entries.pop()
-        return [entry for entry in entries if entry.id not in aside] if aside else entries
+    async def _report_tasks(self) -> None:
+        """Send what report tasks have to say; what is denied or ignored is offered again later."""
+        reports = self._uplink.task_reports
+        while reports is not None and self._uplink.reports_allowed and (waiting := reports.due()):
+            await self._move_on()
+            event = await self._send(Report(waiting.units, waiting.afn), reports.silence)
+            if isinstance(event, TimedOut):
+                raise failure(event, "report of a task")
+            if isinstance(event, Confirmed):
+                reports.confirmed(waiting)
+            else:
+                reports.denied(waiting)
 
     async def _deliver(self, parcel: Parcel, *, patience: int = DENIALS_MAX) -> None:
         """Send one report; in parts when it was denied so often.
@@ -324,8 +330,9 @@ class _Connection:
         self._uplink.outbox.withhold(places, reason)
         self._counters.readings_withheld += len(places)
 
-    async def _send(self, request: Login | Report) -> Any:
-        """Send something and wait for the event that ends it."""
+    async def _send(self, request: Login | Report, silence: Silence | None = None) -> Any:
+        """Send something and wait for the event that ends it; ``silence`` is of its kind."""
+        self._silence = silence
         ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[id(request)] = ended
         try:
@@ -339,6 +346,7 @@ class _Connection:
     def _heard(self, event: Any) -> Iterable[Any]:
         """Take an event of the session; what to send for it."""
         if isinstance(event, Confirmed | Denied | TimedOut):
+            self._note_end(event)
             ended = self._waiting.get(id(event.request))
             if ended is not None and not ended.done():
                 ended.set_result(event)
@@ -351,6 +359,17 @@ class _Connection:
             raise LinkDown("the head-end does not react any more")
         return []
 
+    def _note_end(self, event: Confirmed | Denied | TimedOut) -> None:
+        """Note at once what became of a request: without an answer the connection is about to end."""
+        if isinstance(event, Confirmed) and not isinstance(event.request, Login):
+            if not self._is_working and self._uplink.on_work is not None:
+                self._uplink.on_work(self._way)
+            self._is_working = True
+        if isinstance(event.request, Report):
+            self._way.is_mute = isinstance(event, TimedOut)
+            if self._silence is not None:
+                (self._silence.met if self._way.is_mute else self._silence.over)()
+
     def _asked(self, event: Asked) -> Iterable[Any]:
         uplink = self._uplink
         desk = uplink.desk
@@ -359,7 +378,8 @@ class _Connection:
         elif event.frame.afn == afn_10.AFN:
             taken = uplink.reception.order(event, uplink.forward)
         else:
-            units = uplink.answers.of(event.frame, uplink.wall_now())
+            wanted = uplink.answers.wanted(event.frame)
+            units = uplink.answers.of(wanted, uplink.wall_now())
             reply = Answer(event.frame, tuple(units)) if units else Deny(event.frame)
             taken = uplink.reception.said(event.frame, reply)
         if not isinstance(taken, Later):

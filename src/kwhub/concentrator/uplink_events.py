@@ -10,6 +10,7 @@ import structlog
 
 from kwhub.concentrator.counters import UplinkCounters
 from kwhub.concentrator.events import RECORDS_KEPT, Event, Events
+from kwhub.concentrator.uplink_outcomes import Silence
 from kwhub.runtime.clock import Clock
 
 __all__ = ["AGAIN_S", "EVENTS_PER_REPORT", "EventReports"]
@@ -27,11 +28,14 @@ class EventReports:
         self._events = events
         self._clock = clock
         self._counters = counters
+        self.silence = Silence(clock)
         self._again_at: dict[int, float] = {}  # monotonic seconds by record that was denied
         self._one_by_one: set[int] = set()  # records of a report that was denied
 
     def due(self) -> list[Event]:
         """The oldest records that are to be offered now, in one report."""
+        if self.silence.lasts:
+            return []
         waiting = self._events.unreported(RECORDS_KEPT)
         now = self._clock.monotonic()
         kept = {each.id for each in waiting}
@@ -40,13 +44,15 @@ class EventReports:
             place: at for place, at in self._again_at.items() if place in kept and at > now
         }
         due = [each for each in waiting if each.id not in self._again_at]
+        if due and self.silence.turn is not None:
+            return [due[self.silence.turn % len(due)]]
         if due and due[0].id in self._one_by_one:
             return due[:1]
         together = [each for each in due if each.id not in self._one_by_one]
         return together[:EVENTS_PER_REPORT]
 
     def confirmed(self, reported: Sequence[Event]) -> None:
-        """The head-end has them. Raises StoreError: nobody knows, they are offered again."""
+        """The head-end has them; see also `silence`. Raises StoreError: nobody knows, they are offered again."""
         self._events.reported([each.id for each in reported], int(self._clock.now().timestamp()))
         self._counters.events_reported += len(reported)
 

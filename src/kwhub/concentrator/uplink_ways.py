@@ -18,7 +18,7 @@ from kwhub.runtime.tasks import Backoff
 __all__ = ["STEADY_S", "Moved", "Way", "Ways"]
 
 STEADY_S = 60.0
-"""A connection that was logged in for so long makes its way a healthy one."""
+"""A connection that was logged in for so long makes its way a healthy one, unless reports got no answer."""
 
 RELAPSES_MAX = 3
 """So often the time doubles for which a way must be healthy."""
@@ -40,6 +40,7 @@ class Way:
     stations: list[str] = field(default_factory=list)  #: link addresses by priority
     station: int = 0  #: number of the one to be tried next
     logged_in_at: float | None = None  #: monotonic; of the present connection
+    is_mute: bool = False  #: the last report of the present connection got no answer
     failures: int = 0  #: in a row
     retry_at: float = 0.0
     healthy_since: float | None = None  #: since when it could be connected, while it is not used
@@ -83,7 +84,7 @@ class Ways:
     def failed(self, way: Way, now: float) -> None:
         """A connection could not be made, or ended badly."""
         up_s = 0.0 if way.logged_in_at is None else now - way.logged_in_at
-        if up_s >= STEADY_S:
+        if up_s >= STEADY_S and not way.is_mute:
             way.failures, way.pauses = 0, None
         way.failures += 1
         way.healthy_since = None

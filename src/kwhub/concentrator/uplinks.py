@@ -64,7 +64,7 @@ class Uplinks:
             counters.switches += 1
             self._moved(way)
         self._last = way
-        way.logged_in_at = None
+        way.logged_in_at, way.is_mute = None, False
         try:
             await self._uplink.connect(way)
         except Moved:

@@ -108,6 +108,9 @@ class MeterPage(FactsPage):
         if row.silent_since is not None:
             pairs.append(("silent", look.moment(row.silent_since)))
             pairs.append(("attempts", str(meter.attempts)))
+        for each in meter.abnormal:
+            pairs.append(("abnormal", told.either(each.text_en, each.text_zh)))
+            pairs.append(("since", f"{look.moment(each.since)} {each.detail}".rstrip()))
         named = [(told(f"meter.{key}"), value) for key, value in pairs]
         for reading in meter.readings:
             value = told("word.none") if reading.value is None else reading.value

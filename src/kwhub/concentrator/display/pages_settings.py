@@ -7,6 +7,7 @@ from kwhub.concentrator.display.layout import Look, Row, ends, fit, wrap
 from kwhub.concentrator.display.pages import Back, End, Key, Open, Page, Step, Swap
 from kwhub.concentrator.display.pages_meters import ArchivePage, LocalPage
 from kwhub.concentrator.display.pages_site import (
+    AbnormalPage,
     EventsPage,
     FailuresPage,
     NetworkPage,
@@ -84,6 +85,7 @@ class HomePage(_Menu):
             ("local", LocalPage),
             ("rounds", RoundsPage),
             ("failures", FailuresPage),
+            ("abnormal", AbnormalPage),
             ("events", EventsPage),
             ("settings", lambda: PinPage(preferences)),
         )

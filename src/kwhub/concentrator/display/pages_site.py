@@ -4,7 +4,10 @@ from typing import Any
 
 from kwhub.concentrator.display.layout import LABEL_CELLS, WIDE, Look, ends, facts, fit
 from kwhub.concentrator.display.pages import FactsPage, ListPage, Page
+from kwhub.concentrator.display.pages_meters import MeterPage
 from kwhub.concentrator.panel_views import (
+    AbnormalView,
+    AskAbnormal,
     AskBuses,
     AskEvents,
     AskFailures,
@@ -22,6 +25,7 @@ from kwhub.concentrator.panel_views import (
 )
 
 __all__ = [
+    "AbnormalPage",
     "EventPage",
     "EventsPage",
     "FailurePage",
@@ -95,6 +99,9 @@ class NetworkPage(FactsPage):
             ("delivered", str(network.readings_delivered)),
             ("answered", str(network.requests_answered)),
             ("requests_denied", str(network.requests_denied)),
+            ("tasks", str(network.tasks)),
+            ("task_reports", str(network.task_reports)),
+            ("tasks_waiting", str(network.task_reports_waiting)),
         ]
         named = [(told(f"network.{key}"), value) for key, value in pairs]
         for way in network.uplinks:
@@ -204,6 +211,26 @@ class FailurePage(FactsPage):
         named = [(told(f"failures.{key}"), value) for key, value in pairs]
         named.insert(1, (told("meter.address"), failure.address or told("word.unknown")))
         return facts(named, look.width)
+
+
+class AbnormalPage(ListPage):
+    """Which meters are abnormal, and why."""
+
+    title = "abnormal"
+
+    def query(self, height: int) -> Query[Any]:
+        """See Page."""
+        return AskAbnormal(*self.window(height))
+
+    def line(self, item: AbnormalView, look: Look) -> str:
+        """See ListPage."""
+        name = f"{item.point:>4}  {item.address:<14}" if look.width >= WIDE else f"{item.point:>4} "
+        words = look.texts.either(item.text_en, item.text_zh)
+        return ends(f"{name}{words}", f" {look.moment(item.since)}", look.width)
+
+    def opened(self, item: AbnormalView) -> Page:
+        """See ListPage."""
+        return MeterPage(item.point)
 
 
 class EventsPage(ListPage):

@@ -27,7 +27,7 @@ from kwhub.domain.machine import Conversation
 from kwhub.domain.readings import DAY_INTERVAL_S
 from kwhub.exchange.mbus import read_meter
 from kwhub.protocols.mbus.identity import Identity
-from kwhub.protocols.mbus.session import Role, Session
+from kwhub.protocols.mbus.session import Role, Session, answer_times
 
 __all__ = ["MbusLine", "MbusTalk", "target_of"]
 
@@ -93,7 +93,11 @@ class MbusTalk(MeterTalk):
 
 
 class MbusLine(WiredBus):
-    """A line with its meters."""
+    """A line with its meters.
+
+    Attributes:
+        answer_times: how fast each meter answers, learnt for as long as the link is up.
+    """
 
     settings: MbusSettings
 
@@ -101,6 +105,7 @@ class MbusLine(WiredBus):
         self, settings: MbusSettings, plan: Plan, parts: Parts, readouts: Readouts
     ) -> None:
         self._readouts = readouts
+        self.answer_times = answer_times(settings.baud, settings.latency_s)
         super().__init__(settings, plan, parts)
 
     async def talk(self, conversation: Conversation[T]) -> T:
@@ -116,14 +121,22 @@ class MbusLine(WiredBus):
         return [Shown(each.register, each.value, each.unit) for each in found if _is_present(each)]
 
     def _habits(self) -> Habits:
-        return Habits(self._session, self.settings.baud, self.settings.attempts)
-
-    def _session(self, _address: str) -> Session:
         settings = self.settings
-        return Session(Role.MASTER, baud=settings.baud, latency_s=settings.latency_s)
+        self.answer_times = answer_times(settings.baud, settings.latency_s)
+        return Habits(self._session, settings.baud, settings.attempts)
 
-    def _due(self, meter: PlannedMeter, ledger: Ledger) -> Due:
-        due = replace(super()._due(meter, ledger), clock=False)  # a readout is too dear for it
+    def _session(self, address: str) -> Session:
+        settings = self.settings
+        return Session(
+            Role.MASTER,
+            baud=settings.baud,
+            latency_s=settings.latency_s,
+            times=self.answer_times,
+            meter=address,
+        )
+
+    def _due(self, meter: PlannedMeter, ledger: Ledger, now: int) -> Due:
+        due = replace(super()._due(meter, ledger, now), clock=False)  # a readout is too dear for it
         if not due.asks or self._readouts.allowed(meter, self._today()):
             return due
         lost = tuple((slot, Cause.READOUTS) for slot in due.live)

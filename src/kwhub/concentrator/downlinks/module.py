@@ -5,7 +5,6 @@ side by side by F1-F1. Between rounds the module may report: power that was lost
 it has found, itself after a restart.
 """
 
-import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -18,7 +17,7 @@ from kwhub.concentrator.collect import MeterTalk
 from kwhub.concentrator.config_downlinks import ModuleSettings, PointSettings
 from kwhub.concentrator.database import StoreError
 from kwhub.concentrator.downlinks.module_led import Period
-from kwhub.concentrator.downlinks.module_line import IDLE, ORDER, PLAN, ModuleLine
+from kwhub.concentrator.downlinks.module_line import ORDER, PLAN, ModuleLine
 from kwhub.concentrator.downlinks.module_reports import Reports
 from kwhub.concentrator.downlinks.present import present
 from kwhub.concentrator.downlinks.stepped import HandOver, as_conversation
@@ -35,7 +34,7 @@ from kwhub.protocols.gdw1376.afn_10 import Forward
 from kwhub.protocols.gdw1376_2.afn_10 import RunState
 from kwhub.protocols.gdw1376_2.afn_13 import Monitor, Monitored
 from kwhub.protocols.gdw1376_2.afn_14 import DONE, ReadOrder
-from kwhub.protocols.gdw1376_2.messages import Answer, Answered, Request, Wait, order_of
+from kwhub.protocols.gdw1376_2.messages import Answer, Answered, Request, order_of
 
 __all__ = ["GROUP_MAX", "ModuleBus"]
 
@@ -43,9 +42,6 @@ T = TypeVar("T")
 
 GROUP_MAX = 20
 """Meters whose work is looked up together; so many are begun before the plan is asked again."""
-
-IDLE_SLICE_S = 1.0
-"""Longest time for which an order waits because we listen to the module."""
 
 _PROTOCOL_1997, _PROTOCOL_2007 = 1, 2
 
@@ -58,6 +54,7 @@ class ModuleBus(Bus):
         state: what its route was doing after the last round.
     """
 
+    tells_all = True
     settings: ModuleSettings
 
     def __init__(self, settings: ModuleSettings, plan: Plan, parts: Parts) -> None:
@@ -73,6 +70,12 @@ class ModuleBus(Bus):
         """See Bus; the module's archive follows in the next round."""
         self._is_synced = False
         super().assign(plan, meters)
+
+    def renew(self) -> None:
+        """See Bus."""
+        super().renew()
+        if self._line is not None:
+            self._line.wake()
 
     @property
     def is_down(self) -> bool:
@@ -142,8 +145,7 @@ class ModuleBus(Bus):
         """Listen to the module until the next round, or until something has changed."""
         line, until = self._up(), self._clock.monotonic() + seconds
         while not self._wake.is_set() and (left := until - self._clock.monotonic()) > 0:
-            await line.ask(Wait(min(left, IDLE_SLICE_S)), IDLE)
-            await asyncio.sleep(0)
+            await line.listen(left)
             if self._heed():
                 break
         self._wake.clear()
@@ -168,14 +170,14 @@ class ModuleBus(Bus):
 
     async def _be_led(self, line: ModuleLine, ledgers: Mapping[int, Ledger]) -> None:
         known = {meter.settings.address: meter for meter in self.meters}
-        if all(self._plan.due(each, ledgers[each.point], self._now()).idle for each in self.meters):
+        if all(self._due(each, ledgers[each.point], self._now()).idle for each in self.meters):
             return
 
         def begin(address: str) -> tuple[Conversation[None], Way] | None:
             meter = known.get(address)
             if meter is None:
                 return None
-            due = self._plan.due(meter, ledgers[meter.point], self._now())
+            due = self._due(meter, ledgers[meter.point], self._now())
             return None if due.idle else self._talk_with(meter, due, ledgers[meter.point])
 
         def must_end() -> bool:
@@ -203,7 +205,7 @@ class ModuleBus(Bus):
         self, line: ModuleLine, group: Sequence[PlannedMeter], ledgers: Mapping[int, Ledger]
     ) -> None:
         """Read meters side by side; each has its own batch until its talk is over."""
-        due = {meter: self._plan.due(meter, ledgers[meter.point], self._now()) for meter in group}
+        due = {meter: self._due(meter, ledgers[meter.point], self._now()) for meter in group}
         due = {meter: work for meter, work in due.items() if not work.idle}
         talks = [self._talk_with(meter, work, ledgers[meter.point]) for meter, work in due.items()]
         try:
@@ -307,12 +309,15 @@ class ModuleBus(Bus):
         """React to what was reported; whether a round is wanted now."""
         for question in self.reports.take_questions():  # of a period that is not ours
             self._up().answer(Answer(question.frame, order_of(ReadOrder(DONE))))
-        known = {meter.settings.address: meter for meter in self.meters}
-        for address in self.reports.take_found():
+        said, back = self.reports.take_found(), self.reports.take_returned()
+        known = {meter.settings.address: meter for meter in self.meters} if said or back else {}
+        for address, protocol in said.items():
             if address not in known:
                 self._log.warning("module found a meter that is not in the archive", meter=address)
                 self.reports.unknown[address] = self._now()
-        returned = [known[each] for each in self.reports.take_returned() if each in known]
+                if self.on_unknown is not None:
+                    self.on_unknown(address, protocol == _PROTOCOL_1997)
+        returned = [known[each] for each in back if each in known]
         if returned:
             self._log.info("power is back", meters=len(returned))
             states = {state.point: state for state in self._outbox.meters()}

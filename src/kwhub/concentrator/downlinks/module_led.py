@@ -12,17 +12,16 @@ from kwhub.concentrator.downlinks.module_reports import Reports
 from kwhub.domain.errors import DecodeError, KwhubError
 from kwhub.domain.machine import Conversation
 from kwhub.exchange.plc import Carried, Way
-from kwhub.exchange.plc_module import restart
 from kwhub.protocols.dlt645.frames import parse
 from kwhub.protocols.gdw1376_2 import afn_06, afn_14
 from kwhub.protocols.gdw1376_2.afn_14 import DONE, READ, ReadOrder, ReadQuestion
-from kwhub.protocols.gdw1376_2.messages import Answer, Await, Reported, order_of
+from kwhub.protocols.gdw1376_2.messages import Answer, Reported, order_of
 from kwhub.runtime.clock import Clock
 
 __all__ = ["Period"]
 
-SLICE_S = 1.0
-"""Longest time for which an order waits because we listen to the module."""
+LOOK_S = 30.0
+"""How often it is looked whether the period is to end before its time."""
 
 _PERIOD_ENDED = 1
 _KINDS = frozenset({(afn_14.AFN, 1), (afn_06.AFN, 2), (afn_06.AFN, 3)})
@@ -104,11 +103,11 @@ class Period:
         line, reports = self._line, self._reports
         reports.route_state = 0
         reports.readings.clear()
-        await line.module(restart())
+        await line.begin_period()
         quiet_s = 2.0 * line.mode.slave_timeout_s
         heard_at = self._clock.monotonic()
         while self._clock.monotonic() - heard_at < quiet_s and not self._must_end():
-            await line.ask(Await(_KINDS, SLICE_S), PLAN)
+            await line.listen(LOOK_S, PLAN, _KINDS)
             if self._deal():
                 heard_at = self._clock.monotonic()
             if reports.route_state == _PERIOD_ENDED or reports.restarted:

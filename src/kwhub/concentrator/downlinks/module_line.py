@@ -13,11 +13,20 @@ from kwhub.domain.machine import Conversation, converse
 from kwhub.exchange.plc_module import start_module
 from kwhub.links.base import Link
 from kwhub.links.drive import Driver
-from kwhub.protocols.gdw1376_2 import afn_12
+from kwhub.protocols.gdw1376_2 import afn_03, afn_06, afn_12, afn_14
 from kwhub.protocols.gdw1376_2.afn_03 import RunMode
 from kwhub.protocols.gdw1376_2.frames import HPLC, NARROW_BAND, RADIO
-from kwhub.protocols.gdw1376_2.messages import Answer, Confirmed, Order, Reported, Request
-from kwhub.protocols.gdw1376_2.session import Role, Session
+from kwhub.protocols.gdw1376_2.messages import (
+    Answer,
+    Await,
+    Confirmed,
+    Order,
+    Reported,
+    Request,
+    Stop,
+    Wait,
+)
+from kwhub.protocols.gdw1376_2.session import Role, Session, State, answer_times
 from kwhub.runtime.clock import Clock
 
 __all__ = ["IDLE", "ORDER", "PLAN", "ModuleLine"]
@@ -27,6 +36,13 @@ T = TypeVar("T")
 ORDER, PLAN, IDLE = 0, 1, 2
 """Who goes first: a person who waits, the work of the plan, listening to what the module reports."""
 
+REPORTS = frozenset(
+    {(afn_03.AFN, afn_03.RUN_MODE)}
+    | {(afn_06.AFN, function) for function in range(1, 6)}
+    | {(afn_14.AFN, function) for function in range(1, 5)}
+)
+"""All that a module says by itself: (AFN, function)."""
+
 MODES = {"narrow-band": NARROW_BAND, "hplc": HPLC, "radio": RADIO}
 
 
@@ -35,6 +51,7 @@ class ModuleLine:
 
     Attributes:
         mode: what it says of itself.
+        answer_times: how fast each meter behind it answers.
     """
 
     def __init__(
@@ -46,14 +63,20 @@ class ModuleLine:
         told: Callable[[Reported], None],
     ) -> None:
         self.mode = RunMode(settings.master)
+        self.answer_times = answer_times()
         self._session = Session(
-            Role.CONCENTRATOR, mode=MODES[settings.mode], master=settings.master
+            Role.CONCENTRATOR,
+            mode=MODES[settings.mode],
+            master=settings.master,
+            times=self.answer_times,
         )
         self._told = told
         self._counters = counters
         self._driver = Driver(link, self._session, clock, told=self._hear)
         self._master = settings.master
         self._is_taken = False
+        self._listener: int | None = None  # rank of whoever only listens, and may be stopped
+        self._is_woken = False  # there is something that the next listener is to see
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._number = 0
         self._reports = 0  # of the present request; they are no noise
@@ -87,6 +110,29 @@ class ModuleLine:
         async with self._turn(rank):
             return await self._ask(request)
 
+    async def listen(
+        self, seconds: float, rank: int = IDLE, kinds: frozenset[tuple[int, int]] = REPORTS
+    ) -> None:
+        """Hear what the module says by itself, until it has said one of ``kinds``.
+
+        Whoever comes with a better rank ends it at once, and so does ``wake``. Raises LinkDown.
+        """
+        async with self._turn(rank):
+            self._listener = rank
+            try:
+                await self._ask(Wait(0.0))  # what a caller who gave up has left behind ends first
+                if not self._is_woken and not self._is_wanted(rank):
+                    await self._ask(Await(kinds, seconds))
+            finally:
+                self._listener, self._is_woken = None, False
+
+    def wake(self) -> None:
+        """Whoever listens is to look at the world anew."""
+        self._is_woken = True
+        if self._listener is not None and self._session.state is State.LISTENING:
+            self._session.send(Stop(), 0.0)
+            self._driver.poke()
+
     def answer(self, answer: Answer) -> None:
         """Answer a question of the module; goes out with the next request."""
         self._session.send(answer, 0.0)
@@ -111,16 +157,28 @@ class ModuleLine:
             if is_alive:
                 await self._pause_as_wanted(rank)
 
+    async def begin_period(self) -> None:
+        """Have the module lead a period of reading; it waits for those who need a pause.
+
+        Raises:
+            LinkDown: the module does not obey, or the link is down.
+        """
+        async with self._turn(PLAN):
+            await self._control(afn_12.RESTART)
+            if self._is_paused:  # the order has ended the pause
+                await self._control(afn_12.PAUSE)
+
     async def _pause_as_wanted(self, rank: int) -> None:
         async with self._turn(rank):
             wanted = self._pauses > 0
-            if wanted == self._is_paused:
-                return
-            function = afn_12.PAUSE if wanted else afn_12.RESUME
-            event = await self._ask(Request(Order(afn_12.AFN, function)))
-            if not isinstance(event, Confirmed):
-                raise LinkDown("the module does not pause or resume its work")
-            self._is_paused = wanted
+            if wanted != self._is_paused:
+                await self._control(afn_12.PAUSE if wanted else afn_12.RESUME)
+                self._is_paused = wanted
+
+    async def _control(self, function: int) -> None:
+        event = await self._ask(Request(Order(afn_12.AFN, function)))
+        if not isinstance(event, Confirmed):
+            raise LinkDown("the module does not pause or resume its work")
 
     async def module(self, conversation: Conversation[T], rank: int = PLAN) -> T:
         """Run a conversation with the module itself; without its answers nothing goes on.
@@ -143,7 +201,8 @@ class ModuleLine:
         try:
             return await driver.ask(request)
         finally:
-            counters.requests += driver.requests - before[0]
+            if not isinstance(request, Wait | Await):  # the line was free meanwhile
+                counters.requests += driver.requests - before[0]
             counters.retries += driver.retries - before[1]
             counters.discarded += driver.discarded - before[2] - self._reports
             counters.bytes_out += driver.bytes_out - bytes_before[0]
@@ -152,6 +211,7 @@ class ModuleLine:
     def _hear(self, event: Any) -> None:
         if isinstance(event, Reported):
             self._reports += 1
+            self._is_woken = True
             self._told(event)
 
     # --- turns
@@ -164,10 +224,16 @@ class ModuleLine:
         finally:
             self._release()
 
+    def _is_wanted(self, rank: int) -> bool:
+        """Whether somebody with a better rank waits."""
+        return any(each[0] < rank and not each[2].done() for each in self._waiting)
+
     async def _acquire(self, rank: int) -> None:
         if not self._is_taken:
             self._is_taken = True
             return
+        if self._listener is not None and rank < self._listener:
+            self.wake()
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._number += 1
         heappush(self._waiting, (rank, self._number, granted))

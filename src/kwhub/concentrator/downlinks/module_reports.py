@@ -4,7 +4,13 @@ Source: Q/GDW 1376.2-2013, clause 5.7; outages: Q/GDW 10376.2-2019.
 """
 
 from kwhub.protocols.gdw1376_2.afn_03 import RunMode
-from kwhub.protocols.gdw1376_2.afn_06 import EventReport, ReadReport, RouteReport, SlaveReport
+from kwhub.protocols.gdw1376_2.afn_06 import (
+    DeviceReport,
+    EventReport,
+    ReadReport,
+    RouteReport,
+    SlaveReport,
+)
 from kwhub.protocols.gdw1376_2.afn_14 import ReadQuestion
 from kwhub.protocols.gdw1376_2.messages import Reported
 
@@ -44,8 +50,8 @@ class Reports:
         self.heard[key] = self.heard.get(key, 0) + 1
         if isinstance(unit, RunMode):
             self.restarted = True
-        elif isinstance(unit, SlaveReport):
-            self._found |= {address: protocol for address, protocol, _ in unit.slaves}
+        elif isinstance(unit, SlaveReport | DeviceReport):
+            self._found |= unit.meters
         elif isinstance(unit, RouteReport):
             self.route_state = unit.state
         elif isinstance(unit, EventReport):
