@@ -1,0 +1,1 @@
+"""The handheld: its identity, and what opens only with it."""

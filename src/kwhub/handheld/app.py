@@ -1,0 +1,195 @@
+"""A handheld put together: a folder with its vault, its work and its settings. It opens with the PIN only."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from kwhub.domain.errors import ConfigError, LocalError
+from kwhub.exchange.device_code import EnrolmentCode
+from kwhub.handheld import settings as device_settings
+from kwhub.handheld.book import Book
+from kwhub.handheld.channel import Channel, enrol
+from kwhub.handheld.claim import Claim
+from kwhub.handheld.identity import Identity
+from kwhub.handheld.line import Ways
+from kwhub.handheld.settings import Settings
+from kwhub.handheld.tasks import Tasks
+from kwhub.handheld.vault import COST, FileKeyStore, OpenVault, Vault
+from kwhub.links.address import open_link
+from kwhub.links.base import Link
+from kwhub.runtime.chance import Random
+from kwhub.runtime.clock import Clock
+
+__all__ = ["Device", "Opener"]
+
+Opener: TypeAlias = Callable[[str], Awaitable[Link]]
+"""Opens a link address."""
+
+BOOK: Final = "work.sqlite"
+SETTINGS: Final = "settings.json"
+
+
+class Device:
+    """One handheld.
+
+    Attributes:
+        folder: with everything it has.
+        settings: that hold before anybody has signed in.
+        tasks: its work; None until the PIN was right.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock,
+        chance: Random,
+        *,
+        opener: Opener | None = None,
+        cost: int = COST,
+    ) -> None:
+        """Take a folder; nothing is opened yet.
+
+        Args:
+            folder: of the device; made at enrolment.
+            clock: real or virtual.
+            chance: spreads renewals.
+            opener: of links; by default those of ``kwhub.links``.
+            cost: rounds of scrypt for a new vault.
+
+        Raises:
+            ConfigError: the settings are damaged.
+        """
+        self.folder = folder
+        self.clock = clock
+        self.settings = device_settings.load(folder / SETTINGS)
+        self.tasks: Tasks | None = None
+        self._chance = chance
+        self._opener = opener or (lambda address: open_link(address, clock=clock))
+        self._cost = cost
+        self._vault = Vault(folder / "vault", FileKeyStore(folder / "key" / "secret"))
+        self._claim = Claim(folder)
+        self._open: OpenVault | None = None
+        self._channel: Channel | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether it was prepared with the code of an allocation."""
+        return self._vault.exists
+
+    async def enrol(self, code: str, pin: str) -> str:
+        """Take the code of an allocation and get the first identity; may be done again after any failure.
+
+        Returns:
+            The name of the device.
+
+        Raises:
+            LocalError: the device has an identity already, the PIN is too short, or another process uses the folder.
+            DecodeError: it is another code.
+            Refusal, LinkDown, NoAnswer: as ``channel.enrol``.
+        """
+        parsed = EnrolmentCode.parse(code)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._claim.take()
+        try:
+            return await self._enrol(parsed, pin)
+        finally:
+            self._claim.release()
+
+    async def _enrol(self, parsed: EnrolmentCode, pin: str) -> str:
+        if self._vault.exists:
+            identity = self._identity(self._vault.open(pin, self._now()))
+            if identity.state.current is not None or identity.state.secret != parsed.secret:
+                raise LocalError(
+                    f"this device is {identity.state.device} already; remove {self.folder} to begin"
+                    " anew, and have it allocated again"
+                )
+        else:
+            opened = self._vault.create(pin, cost=self._cost)
+            Book.remove(self.folder / BOOK)
+            Identity.prepare(opened, parsed)
+            identity = self._identity(opened)
+        await enrol(identity, lambda: self._opener(f"tcp:{identity.state.enrol}"))
+        return identity.state.device
+
+    def sign_in(self, pin: str) -> Tasks:
+        """Open the device, and keep every other process out until ``sign_out``.
+
+        Raises:
+            Refusal: a wrong PIN, or the head-end has sent the device away.
+            LocalError: it has no identity, a file was changed, or another process uses the device.
+            ConfigError: a setting is wrong.
+            OSError: the folder cannot be opened.
+        """
+        zone = self._zone()
+        self._claim.take()
+        try:
+            return self._sign_in(pin, zone)
+        except BaseException:
+            self._claim.release()
+            raise
+
+    def _sign_in(self, pin: str, zone: ZoneInfo) -> Tasks:
+        opened = self._vault.open(pin, self._now())
+        identity = self._identity(opened)
+        channel = Channel(
+            identity, lambda: self._opener(f"tcp:{identity.state.at}"), self.settings.operator
+        )
+        ways = Ways(self.settings.link, self._opener, self.clock)
+        self.tasks = Tasks(channel, self.folder / BOOK, ways, self.clock, zone=zone)
+        self._open, self._channel = opened, channel
+        return self.tasks
+
+    async def sign_out(self) -> None:
+        """Close everything; only the PIN opens it again, in whatever process."""
+        tasks, self.tasks = self.tasks, None
+        try:
+            if tasks is not None:
+                await tasks.aclose()
+            if self._channel is not None:
+                await self._channel.aclose()
+        finally:
+            if self._open is not None:
+                self._open.close()
+            self._claim.release()
+
+    async def change(self, **changes: object) -> None:
+        """Change settings; a new link is used at once.
+
+        Raises:
+            ConfigError: a setting would be wrong; nothing was changed.
+            OSError: the file cannot be written.
+        """
+        fresh = msgspec.structs.replace(self.settings, **changes)
+        try:
+            fresh = msgspec.convert(msgspec.to_builtins(fresh), Settings)
+        except msgspec.ValidationError as error:
+            raise ConfigError(str(error)) from error
+        device_settings.save(self.folder / SETTINGS, fresh)
+        self.settings = fresh
+        if self.tasks is not None and self.tasks.visiting.ways.link != fresh.link:
+            await self.tasks.visiting.ways.aclose()
+            self.tasks.visiting.ways.link = fresh.link
+
+    def _identity(self, opened: OpenVault) -> Identity:
+        return Identity(opened, self.clock, self._chance, self._wipe)
+
+    def _wipe(self) -> None:
+        """The head-end says that the device is lost or retired: nothing of its work stays."""
+        self._vault.wipe()
+        Book.remove(self.folder / BOOK)
+
+    def _zone(self) -> ZoneInfo:
+        try:
+            return ZoneInfo(self.settings.zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ConfigError(
+                f"there is no zone {self.settings.zone!r}",
+                file=str(self.folder / SETTINGS),
+                key="zone",
+            ) from None
+
+    def _now(self) -> int:
+        return int(self.clock.now().timestamp())

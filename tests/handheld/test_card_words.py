@@ -1,0 +1,47 @@
+"""Nothing of the machine on the screens: kinds of work and what the head-end tells of a meter, in both languages."""
+
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from kwhub.exchange.device_messages import Row
+from kwhub.handheld.screens.card import CardFace
+from kwhub.handheld.screens.words import words
+from kwhub.headend.identity.makers import OPERATIONS
+
+
+class Shown(CardFace):
+    """A card without a device."""
+
+    def __init__(self, code):
+        self.code = code
+
+    @property
+    def w(self):
+        return words(self.code)
+
+    @property
+    def tasks(self):
+        return self
+
+    visiting = property(lambda self: self)
+    zone = ZoneInfo("Asia/Shanghai")
+
+
+@pytest.mark.parametrize(("code", "name", "area"), [("en", "name", "area"), ("zh", "名称", "台区")])
+def test_the_answer_to_a_question_is_in_words(code, name, area):
+    card = Shown(code)
+    told = card._told(Row("1-0:1.8.0", "1234.56", 1_772_357_401), 40)
+    assert told[0].startswith(words(code).register("1-0:1.8.0"))
+    assert told[0].endswith("1234.56 kWh")
+    assert told[1].strip() == "03-01 17:30"
+    assert [card._told(Row(each, "x"), 20)[0].split() for each in ("name", "area")] == [
+        [name, "x"],
+        [area, "x"],
+    ]
+
+
+@pytest.mark.parametrize("kind", [*OPERATIONS, "read", "collect", "set-time", "freeze"])
+def test_every_kind_of_work_has_a_chinese_word(kind):
+    assert words("zh")(f"kind.{kind}") != kind
+    assert words("en")(f"kind.{kind}")

@@ -1,0 +1,254 @@
+"""A round of 300 customers behind 20 terminals: the process of the handheld is killed 100 times, half of it off-line."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+from sqlalchemy import select
+from tests.handheld.walker import FASTER, FastClock, run
+from tests.handheld.world import made
+from tests.identity.field import CHEAP, PIN, Headend
+
+from kwhub.exchange.device_messages import Upload, WorkMeter
+from kwhub.handheld.app import Device
+from kwhub.headend.config import Area, Config, Meter, Terminal
+from kwhub.headend.identity.records import Description
+from kwhub.headend.identity.work import NewWork
+from kwhub.headend.store import journal
+from kwhub.headend.store.archive import synchronise
+from kwhub.headend.store.schema_devices import device_upload
+from kwhub.links.layers import Faulty
+from kwhub.links.layers.spoiler import FaultRates
+from kwhub.links.tcp_listen import serve
+from kwhub.protocols.dlt645.receiver import Received, Receiver
+from kwhub.runtime.chance import seeded
+from kwhub.sim.device import serve_meters
+
+TERMINALS, METERS, KILLS, SEED = 20, 15, 100, 2026
+SHAKY = FaultRates(loss=0.04, flip=0.03, cut=0.02)
+ROOT = Path(__file__).parents[2]
+
+
+class Counted:
+    """The far end of a radio, which tells whose frames arrive."""
+
+    def __init__(self, inner, told):
+        self.inner, self.facts, self._told, self._receiver = inner, inner.facts, told, Receiver()
+
+    async def read(self):
+        data = await self.inner.read()
+        for each in self._receiver.feed(data):
+            if isinstance(each, Received):
+                self._told(each.frame.address)
+        return data
+
+    async def write(self, data):
+        await self.inner.write(data)
+
+    async def aclose(self):
+        await self.inner.aclose()
+
+
+class Country:
+    """A head-end and terminals on sockets, and the handheld's process that walks between them."""
+
+    def __init__(self, folder):
+        self.folder, self.chance = folder, seeded(SEED)
+        self.clock = FastClock(time.time())
+        self.headend = Headend(folder, self.clock, None)
+        self.is_offline = False
+        self.asked = []  #: addresses that the terminals have heard in this life
+        self.heard = asyncio.Event()
+        self.open_links = set()
+        self.kept = set()
+        self.killed = self.turned_away = 0
+        self.lives = []  #: of each: what was kept before, what it says it has, whom it asked
+
+    async def _serve(self, ways, handler):
+        server = await serve("tcp-listen:127.0.0.1:0", handler, self.clock)
+        ways.push_async_callback(server.aclose)
+        return server
+
+    async def build(self, ways):
+        dial_in = await self._serve(ways, self._device)
+        enrol = await self._serve(ways, self._enrolment)
+        meters = {}
+        for number in range(TERMINALS):
+            own = [made(number * METERS + place + 1) for place in range(METERS)]
+            server = await self._serve(ways, self._radio(own))
+            meters[server.address.rpartition(":")[2]] = [each.address for each in own]
+        self.route = [address for own in meters.values() for address in own]
+        terminals = tuple(
+            Terminal("4101", number, name, tuple(Meter(a, n, name=a) for n, a in enumerate(own, 1)))
+            for number, (name, own) in enumerate(meters.items(), 1)
+        )
+        with self.headend.database.write() as connection:
+            synchronise(connection, Config(area=(Area("A1", "North", "", terminals),)))
+        allocation = self.headend.registry.allocate(Description(), "admin")
+        here = self.headend.code(allocation)
+        code = replace(here, at=_host(dial_in), enrol=_host(enrol))
+        device = Device(self.folder / "gadget", self.clock, seeded(1), cost=CHEAP)
+        await device.enrol(code.text, PIN)
+        await device.change(link="tcp:127.0.0.1:{terminal}")
+        tasks = device.sign_in(PIN)
+        await tasks.delivery.synchronise()
+        work = tuple(WorkMeter(a, name) for name, own in meters.items() for a in own)
+        order = NewWork("collect", work, uses=200)
+        self.headend.work.give("device-000001", order, "admin")
+        await tasks.delivery.synchronise()
+        await device.sign_out()
+
+    async def walk(self):
+        """All lives of the process, until the work is done."""
+        self.process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.handheld.walker"),
+            *(str(self.folder / "gadget"), str(self.clock.origin_s), PIN),
+            cwd=ROOT,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        ways = [number % 2 == 0 for number in range(KILLS)]
+        self.chance.shuffle(ways)
+        for offline in ways:
+            await self._live(offline=offline, kill=True)
+        await self._live(offline=False, kill=False)
+        self.process.stdin.close()
+        await self.process.wait()
+
+    async def _live(self, *, offline, kill):
+        self.is_offline = offline
+        if offline:
+            for link in list(self.open_links):
+                await link.aclose()
+        self.asked.clear()
+        before = set(self.kept)
+        self.process.stdin.write(b"go\n")
+        word, pid = await self._word()
+        assert word == "pid"
+        killing = asyncio.create_task(self._kill(pid)) if kill else None
+        stands = None
+        while (found := await self._word())[0] != "gone":
+            word, what = found
+            if word == "stands":
+                stands = what
+                self.kept |= set(what)
+            elif word == "kept":
+                self.kept.add(what)
+            self.heard.set()
+        if killing is not None:
+            killing.cancel()
+        assert found[1] == (-signal.SIGKILL if kill else 0), "it has ended by itself"
+        self.killed += kill
+        self.lives.append((before, stands, list(dict.fromkeys(self.asked))))
+
+    async def _kill(self, pid):
+        """At a random moment: after some frames and some milliseconds more, such that all kills find work left."""
+        left = (len(self.route) - len(self.kept)) / (KILLS - self.killed)
+        frames = self.chance.randint(0, round(1.2 * left))
+        while len(self.asked) < frames and len(self.kept) < len(self.route):
+            self.heard.clear()
+            await self.heard.wait()
+        await asyncio.sleep(FASTER * self.chance.uniform(0, 0.02 if frames else 0.08))
+        os.kill(pid, signal.SIGKILL)
+
+    async def _word(self):
+        return json.loads(await self.process.stdout.readline())
+
+    async def _device(self, link):
+        if self.is_offline:
+            self.turned_away += 1
+            await link.aclose()
+            return
+        self.open_links.add(link)
+        try:
+            await self.headend.attend(link)
+        finally:
+            self.open_links.discard(link)
+
+    async def _enrolment(self, link):
+        await self.headend.attend(link, enrolment=True)
+
+    def _radio(self, meters):
+        async def attend(link):
+            chance = seeded(SEED, self.chance.random())
+            far = Counted(Faulty(link, chance, SHAKY), self._told)
+            await serve_meters(far, meters, self.clock)
+
+        return attend
+
+    def _told(self, address):
+        self.asked.append(address)
+        self.heard.set()
+
+    def uploads(self):
+        with self.headend.database.read() as connection:
+            rows = connection.execute(select(device_upload.c.body)).all()
+        return [msgspec.json.decode(row.body, type=Upload) for row in rows]
+
+    def booked(self):
+        with self.headend.database.read() as connection:
+            return [len(each.columns) for each in journal.entries(connection)]
+
+
+def _host(server):
+    return server.address.removeprefix("tcp-listen:")
+
+
+@pytest.fixture(scope="module")
+def country(tmp_path_factory, fresh):
+    """The whole round, played once."""
+    folder = tmp_path_factory.mktemp("killed")
+    shutil.copytree(fresh, folder, dirs_exist_ok=True)
+
+    async def main():
+        async with AsyncExitStack() as ways, asyncio.timeout(200 * FASTER):
+            found = Country(folder)
+            await found.build(ways)
+            await found.walk()
+        return found
+
+    found = run(main())
+    yield found
+    found.headend.database.close()
+
+
+@pytest.mark.slow
+def test_every_reading_is_at_the_head_end_once_after_a_hundred_kills(country):
+    assert country.killed == KILLS
+    readings = [each for upload in country.uploads() for each in upload.readings]
+    assert Counter((each.meter, each.register) for each in readings) == {
+        (address, "1-0:1.8.0"): 1 for address in country.route
+    }
+    assert sum(country.booked()) == len(country.route) == TERMINALS * METERS
+    assert sum(upload.finished for upload in country.uploads()) == 1
+
+
+@pytest.mark.slow
+def test_the_route_goes_on_where_it_stopped_and_asks_nobody_twice(country):
+    stood = [
+        (before, stands, asked) for before, stands, asked in country.lives if stands is not None
+    ]
+    assert len(stood) > KILLS / 2
+    for before, stands, asked in stood:
+        # What was told is on the disk, and at most one meter whose word was cut off.
+        assert before <= set(stands)
+        assert len(set(stands) - before) <= 1
+        left = [address for address in country.route if address not in set(stands)]
+        assert asked == left[: len(asked)]
+    assert sum(bool(asked) for _, _, asked in stood) > KILLS / 2
+
+
+@pytest.mark.slow
+def test_half_of_it_was_off_line_and_readings_came_together(country):
+    assert country.turned_away > 0
+    assert len(country.uploads()) < len(country.route)

@@ -1,0 +1,53 @@
+"""What the head-end does not take is told, and what is typed or read badly is told without a traceback."""
+
+import getpass
+
+import pytest
+from sqlalchemy import update
+from tests.handheld.world import outing
+
+from kwhub.cli.app import run
+from kwhub.headend.store.schema_devices import device_grant
+
+
+def test_readings_that_the_headend_refuses_are_told_and_wait_no_longer(place):
+    async def main(world):
+        tasks = await world.equipped()
+        first, *others = tasks.places()
+        async for _ in tasks.collect([first, others[0]]):
+            pass
+        with world.headend.database.write() as connection:
+            right = update(device_grant).where(device_grant.c.meter == first.meter)
+            connection.execute(right.values(operation="freeze"))
+        waiting = tasks.delivery.waiting
+        delivered = await tasks.delivery.synchronise()
+        refused = tasks.delivery.refused
+        assert {(each.reading.meter, each.reason) for each in refused} == {(first.meter, "work")}
+        assert delivered + len(refused) == waiting
+        assert (tasks.delivery.waiting, tasks.contact.refused) == (0, len(refused))
+        await tasks.delivery.synchronise()
+        assert (tasks.delivery.refused, tasks.contact.refused) == ((), 0)
+        await tasks.aclose()
+
+    outing(place, main)
+
+
+def ended(_question):
+    raise EOFError
+
+
+@pytest.mark.parametrize("command", ["sync", "collect", "enrol"])
+def test_an_input_that_ends_is_no_traceback(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.setattr(getpass, "getpass", ended)
+    assert run(["handheld", command, str(tmp_path / "device")]) != 0
+    assert "the input ended before anything was typed: use --pin-file" in capsys.readouterr().err
+
+
+def test_a_pin_file_that_is_no_text_is_told_by_its_name(tmp_path, capsys):
+    file = tmp_path / "pin"
+    file.write_bytes(b"\xff\xfe")
+    file.chmod(0o600)
+    assert run(["handheld", "sync", str(tmp_path / "device"), "--pin-file", str(file)]) != 0
+    said = capsys.readouterr().err
+    assert f"{file}" in said
+    assert "is no UTF-8 text" in said
