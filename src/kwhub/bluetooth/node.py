@@ -1,0 +1,388 @@
+"""A node: several masters above, several slaves or a bus below, one frame at a time through it.
+
+Answers go to the asker alone (and to whoever has subscribed to readings). A master whose request is
+being worked on is not read any further, which holds him back. Links to slaves are made again by
+themselves; so is the offer to masters after each link that ends.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+
+from kwhub.bluetooth import node_settings
+from kwhub.bluetooth.gatt_links import MasterLink
+from kwhub.bluetooth.happenings import Happened, What
+from kwhub.bluetooth.inspection import Inspection, InspectionMode, Violation
+from kwhub.bluetooth.node_settings import NodeSettings, Role, SlaveSettings
+from kwhub.bluetooth.notices import Notices
+from kwhub.bluetooth.plain import PLAIN
+from kwhub.bluetooth.port import Answer, Port
+from kwhub.bluetooth.registry import Limits, NodeRegistry
+from kwhub.bluetooth.stack import BondLost, NotPaired
+from kwhub.bluetooth.station import Station
+from kwhub.domain.errors import KwhubError, LinkDown
+from kwhub.links.base import Link
+from kwhub.runtime.chance import Random
+from kwhub.runtime.clock import Clock
+from kwhub.runtime.tasks import Backoff, supervise
+from kwhub.wire.passing import Dialect, Passing
+
+__all__ = ["Node"]
+
+RECONNECT = Backoff(first_s=1.0, most_s=60.0)
+HEARTBEATS_MISSED_MAX = 3
+"""A slave that has not answered so many signs of life in a row is connected to afresh."""
+
+CHECK_S = 5.0
+"""The registry looks for silence at least so often."""
+
+
+@dataclass(slots=True)
+class _Own:
+    """The last request of a master."""
+
+    raw: bytes
+    began_s: float
+    ended_s: float = inf  #: while it is being worked on
+
+
+class Node:
+    """A node that is switched on; ``run`` lets it work.
+
+    Attributes:
+        settings: as they are now; changed by `apply`.
+        registry: the slaves and how they are.
+        inspection: what passed and what was wrong.
+        notices: what is logged of it.
+        forwarded: requests that went on.
+        unrouted: requests for which nobody was there.
+        copies: readings that subscribers got.
+    """
+
+    def __init__(  # noqa: PLR0913 - its doors to the world
+        self,
+        station: Station,
+        settings: NodeSettings,
+        dialect: Dialect,
+        clock: Clock,
+        chance: Random,
+        *,
+        bus: Link | None = None,
+        kept: Path | None = None,
+    ) -> None:
+        """Make a node on a station.
+
+        Args:
+            station: its Bluetooth; its events are taken over.
+            settings: what it shall be; what was kept over a restart goes first.
+            dialect: protocol of what passes, for addresses and for inspection.
+            clock: gives the time.
+            chance: for the pauses before a link is made again.
+            bus: what lies behind it by wire.
+            kept: file for changes at run time.
+        """
+        self.settings = (node_settings.load(kept) if kept is not None else None) or settings
+        self.registry = NodeRegistry(clock, _limits(self.settings))
+        self.notices = Notices(clock)
+        self.inspection = Inspection(dialect, self.settings.rules, self._on_violation)
+        self.heard: Callable[[Happened], None] = lambda _happened: None
+        self.forwarded = 0
+        self.unrouted = 0
+        self.copies = 0
+        self._station = station
+        self._dialect = dialect
+        self._clock = clock
+        self._chance = chance
+        self._kept = kept
+        self._ports: dict[str, Port] = {}
+        self._learnt: dict[str, str] = {}  # meter to the port that has answered for it
+        if bus is not None:
+            self._ports["bus"] = Port("bus", bus, clock, answer_s=self.settings.answer_s)
+        self._masters: dict[str, Link] = {}
+        self._own: dict[str, _Own] = {}
+        self._keeping: dict[str, asyncio.Task[None]] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        station.told = self._on_happened
+
+    @property
+    def dialect(self) -> Dialect:
+        """What frames are looked for: none at all when nothing is inspected."""
+        return PLAIN if self.settings.inspection is InspectionMode.OFF else self._dialect
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """What can be asked now, in the order of the settings."""
+        order = [slave.address for slave in self.settings.slaves]
+        return tuple(self._ports[name] for name in ("bus", *order) if name in self._ports)
+
+    @property
+    def masters(self) -> tuple[str, ...]:
+        """Masters that are being attended to."""
+        return tuple(self._masters)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            tasks.create_task(self._watch())
+            await self._take_up(self.settings)
+
+    async def apply(self, settings: NodeSettings) -> None:
+        """Be otherwise from now on, and after a restart.
+
+        Raises:
+            LinkDown: the adapter is gone.
+            OSError: it cannot be kept.
+        """
+        if self._kept is not None:
+            node_settings.save(self._kept, settings)
+        self.settings = settings
+        self.inspection.rules = settings.rules
+        self.registry.limits = _limits(settings)
+        if self._tasks is not None:
+            await self._take_up(settings)
+
+    async def attend(self, master: Link, name: str = "") -> None:
+        """Serve one master, above or at the serial face, until it leaves."""
+        name = name or master.facts.address.removeprefix("ble:")
+        self._masters[name] = master
+        try:
+            await self._serve(master, name)
+        finally:
+            if self._masters.get(name) is master:
+                del self._masters[name]
+                self._own.pop(name, None)
+
+    async def publish(self, data: bytes) -> None:
+        """Give something to all masters that are there."""
+        for master in tuple(self._masters.values()):
+            try:
+                await master.write(data)
+            except LinkDown:
+                continue
+
+    async def ask(self, request: Passing, asker: str, *, only: str | None = None) -> list[Passing]:
+        """Put a request to whom it is for, and return what is to go back.
+
+        Args:
+            request: a whole frame.
+            asker: who asks.
+            only: name of the one port that is meant; otherwise its address decides.
+        """
+        ports = [port for port in self._route(request) if only in (None, port.name)]
+        if not ports:
+            self.unrouted += 1
+            return []
+        answers: list[Passing] = []
+        for port in ports:
+            try:
+                answer = await port.ask(request, asker, self.dialect)
+            except LinkDown:
+                continue
+            self.forwarded += 1
+            self._note(port, request, answer)
+            found = answer.found
+            if found is not None and self.inspection.lets_pass(found, port.name, from_master=False):
+                answers.append(found)
+                self._learnt[found.address] = port.name
+                if found.address and found.address == request.address:
+                    break  # it was not asked of several
+            elif self._learnt.get(request.address) == port.name and request.wants_answer:
+                del self._learnt[request.address]
+        return answers
+
+    async def _serve(self, master: Link, name: str) -> None:
+        framer, dialect = self.dialect.framer(), self.dialect
+        is_inside = False
+        while True:
+            try:
+                async with asyncio.timeout(dialect.gap_s if is_inside else None):
+                    found = framer.feed(await master.read())
+                is_inside = True
+            except TimeoutError:
+                found, is_inside = framer.flush(), False
+            for each in found:
+                if not self.inspection.lets_pass(each, name, from_master=True):
+                    continue
+                request = each if isinstance(each, Passing) else Passing(each.raw)
+                own = self._own[name] = _Own(request.raw, self._clock.monotonic())
+                for answer in await self.ask(request, name):
+                    await master.write(answer.raw)
+                    await self._copy(request, answer, name)
+                own.ended_s = self._clock.monotonic()
+            if dialect is not self.dialect:
+                framer, dialect = self.dialect.framer(), self.dialect
+
+    async def _copy(self, request: Passing, answer: Passing, asker: str) -> None:
+        """Share a reading with subscribers; whoever asked the same meanwhile has its own answer."""
+        if not request.is_shareable:
+            return
+        began_s = self._own[asker].began_s
+        for name in self.settings.subscribers:
+            master = self._masters.get(name)
+            own = self._own.get(name)
+            has_own = own is not None and own.raw == request.raw and own.ended_s >= began_s
+            if master is None or name == asker or has_own:
+                continue
+            try:
+                await master.write(answer.raw)
+                self.copies += 1
+            except LinkDown:
+                continue
+
+    def _route(self, request: Passing) -> list[Port]:
+        """Where a request goes: to who has the meter, else to all of whom nothing is known."""
+        if not request.address:
+            return list(self.ports)
+        known = [
+            port
+            for port in self.ports
+            if any(self._dialect.matches(request.address, meter) for meter in port.meters)
+        ]
+        if known and (len(known) == 1 or not request.wants_answer):
+            return known
+        if not request.wants_answer:
+            return list(self.ports)
+        learnt = self._ports.get(self._learnt.get(request.address, ""))
+        if learnt is not None and not known:
+            return [learnt]
+        return known[:1] or [port for port in self.ports if not port.meters]
+
+    def _note(self, port: Port, request: Passing, answer: Answer) -> None:
+        for each in answer.wrong:
+            self.inspection.lets_pass(each, port.name, from_master=False)
+        if answer.is_repeat:
+            self.registry.repeated(port.name)
+        if answer.found is not None:
+            self.registry.heard(port.name)
+        elif request.wants_answer:
+            self.registry.unanswered(port.name)
+
+    async def _take_up(self, settings: NodeSettings) -> None:
+        """Be what the settings say: offers to masters, links to slaves."""
+        wanted = settings.slaves if settings.role in (Role.MASTER, Role.BOTH) else ()
+        for address in set(self._keeping) - {slave.address for slave in wanted}:
+            self._keeping.pop(address).cancel()
+            self.registry.leave(address)
+        for port in self._ports.values():
+            port.answer_s = settings.answer_s
+        for slave in wanted:
+            if slave.address in self._keeping:
+                self._know(slave)
+            elif self._tasks is not None:
+                bonded = self._station.keys.is_bonded(slave.address)
+                paired = bonded or not self._station.pairing.enforced
+                self.registry.enter(slave.address, meter=_first(slave), paired=paired)
+                self._keeping[slave.address] = self._tasks.create_task(self._keep(slave))
+        if settings.role in (Role.SLAVE, Role.BOTH):
+            self._station.listen(
+                self.attend,
+                profile=settings.profile,
+                masters_max=settings.masters_max,
+                name=settings.name,
+            )
+        elif settings.role is Role.BEACON:
+            await self._station.beacon(settings.beacon)
+        else:
+            await self._station.be_quiet()
+
+    def _know(self, slave: SlaveSettings) -> None:
+        """What is behind a slave that has its link already."""
+        self.registry.known_as(slave.address, _first(slave))
+        if port := self._ports.get(slave.address):
+            port.meters = frozenset(slave.meters)
+
+    def _slave(self, address: str) -> SlaveSettings:
+        """As the settings have it now."""
+        found = (each for each in self.settings.slaves if each.address == address)
+        return next(found, SlaveSettings(address))
+
+    async def _keep(self, slave: SlaveSettings) -> None:
+        """Keep a link with a slave, making it again whenever it ends."""
+
+        async def once() -> None:
+            link = await self._station.connect(slave.address)
+            try:
+                await self._hold(self._slave(slave.address), link)
+            finally:
+                self._ports.pop(slave.address, None)
+                self.registry.connected(slave.address, is_connected=False)
+                await link.aclose()
+
+        await supervise(
+            once,
+            clock=self._clock,
+            chance=self._chance,
+            backoff=RECONNECT,
+            told=lambda error: self._on_failed(slave.address, error),
+        )
+
+    async def _hold(self, slave: SlaveSettings, link: MasterLink) -> None:
+        """Ask for a sign of life now and then; a slave that gives none loses its link."""
+        port = Port(
+            slave.address, link, self._clock, frozenset(slave.meters), self.settings.answer_s
+        )
+        self._ports[slave.address] = port
+        self.registry.paired(slave.address)
+        self.registry.connected(slave.address, is_connected=True)
+        missed = 0
+        while link.is_up and missed < HEARTBEATS_MISSED_MAX:
+            beat = self._beat(slave.address)
+            if beat is not None:
+                answer = await port.ask(beat, "heartbeat", self._dialect)
+                self._note(port, beat, answer)
+                missed = 0 if answer.found is not None else missed + 1
+                signal = await self._station.rssi_dbm(link)
+                self.registry.signal(slave.address, signal)
+            await self._pause(link, missed)
+        raise LinkDown(f"{slave.address}: the link has ended, or the slave is silent")
+
+    def _beat(self, address: str) -> Passing | None:
+        """A sign of life that the first meter behind a slave is asked for; None: there is none."""
+        raw = self._dialect.heartbeat(_first(self._slave(address)) or "")
+        found = self._dialect.framer().feed(raw)
+        return next((each for each in found if isinstance(each, Passing)), None)
+
+    async def _pause(self, link: MasterLink, missed: int) -> None:
+        """Wait for the next sign of life, by the settings of the moment."""
+        began = self._clock.monotonic()
+        while link.is_up:
+            pause = self.settings.heartbeat_s if missed == 0 else self.settings.answer_s
+            left = began + pause - self._clock.monotonic()
+            if left <= 0:
+                return
+            await link.wait_down(min(left, CHECK_S))
+
+    def _on_failed(self, address: str, error: Exception) -> None:
+        if isinstance(error, BondLost):
+            self.registry.replaced(address)
+        elif isinstance(error, NotPaired):
+            self.registry.unpaired(address)
+        elif not isinstance(error, KwhubError):
+            self.registry.unanswered(address)
+
+    def _on_happened(self, happened: Happened) -> None:
+        if happened.what is What.PAIRED:
+            self.registry.paired(happened.address)
+        self.notices.happened(happened)
+        self.heard(happened)
+
+    def _on_violation(self, violation: Violation) -> None:
+        if not violation.from_master:
+            self.registry.wrong(violation.peer)
+        self.notices.violated(violation)
+
+    async def _watch(self) -> None:
+        while True:
+            await self._clock.sleep(min(CHECK_S, self.settings.gone_s / 2))
+            self.registry.check()
+
+
+def _limits(settings: NodeSettings) -> Limits:
+    return Limits(silent_s=settings.silent_s, gone_s=settings.gone_s)
+
+
+def _first(slave: SlaveSettings) -> str | None:
+    return slave.meters[0] if slave.meters else None
