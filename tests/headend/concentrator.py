@@ -7,6 +7,7 @@ from typing import Any
 from kwhub.domain.errors import LinkDown
 from kwhub.links.base import Link
 from kwhub.links.drive import Attendant
+from kwhub.protocols.gdw1376 import afn_10
 from kwhub.protocols.gdw1376.afn_10 import Forward, ForwardAnswer
 from kwhub.protocols.gdw1376.frames import TerminalAddress
 from kwhub.protocols.gdw1376.messages import Answer, Asked, Confirmed, Deny, Login
@@ -65,6 +66,8 @@ class FakeConcentrator:
         if getattr(event, "final", False) and id(event.request) in self._asked:
             self._asked.pop(id(event.request)).set_result(event)
         if isinstance(event, Asked) and not self.deaf:
+            if event.frame.afn != afn_10.AFN:
+                return [Deny(event.frame)]
             forward = Forward.from_unit(event.frame.units[0])
             self.forwards.append(forward)
             answer = self._meters(forward)

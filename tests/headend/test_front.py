@@ -136,6 +136,30 @@ def test_a_second_login_replaces_the_first(tmp_path):
     play(tmp_path, script)
 
 
+def test_a_terminal_counts_as_online_when_it_can_be_asked(tmp_path, monkeypatch):
+    async def script(headend, tasks):
+        front = headend.front
+        real = front.seen
+        before = []
+
+        async def seen(connection):
+            """Between the row of the session and the confirmation of the log-in."""
+            number = connection.terminal.id
+            before.append(front.is_online(number))
+            with pytest.raises(LinkDown, match="not connected"):
+                await front.forward(number, 2, b"question", 5.0)
+            await real(connection)
+
+        monkeypatch.setattr(front, "seen", seen)
+        concentrator = connect(headend, tasks)
+        assert not front.is_online(1)
+        await concentrator.login()
+        assert before == [False]
+        assert front.is_online(1)
+
+    play(tmp_path, script)
+
+
 def test_three_missed_heartbeats_end_a_connection(tmp_path):
     async def script(headend, tasks):
         concentrator = connect(headend, tasks)

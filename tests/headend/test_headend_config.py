@@ -76,3 +76,21 @@ def test_a_terminal_stands_in_one_area_only(tmp_path):
     )
     with pytest.raises(ConfigError, match="4101-02082 is there twice"):
         load(write(tmp_path, GOOD + second))
+
+
+@pytest.mark.parametrize(
+    ("key", "address"),
+    [
+        ("web", "0.0.0.0:8080"),
+        ("web", "meters.example:80"),
+        ("uplink", "tcp-listen:192.168.1.2:8001"),
+        ("uplink", "tls-listen:[::]:8002?cert=a.pem&key=a.key"),
+    ],
+)
+def test_nothing_listens_beyond_this_computer_without_being_told(tmp_path, key, address):
+    text = f'[headend]\n{key} = "{address}"\n'
+    with pytest.raises(ConfigError, match="allow_remote = true") as caught:
+        load(write(tmp_path, text))
+    assert caught.value.key == f"headend.{key}"
+    told = load(write(tmp_path, f"{text}allow_remote = true\n"))
+    assert getattr(told.headend, key) == address

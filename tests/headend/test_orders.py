@@ -15,7 +15,8 @@ from kwhub.domain.errors import KwhubError, LocalError
 from kwhub.domain.readings import Register
 from kwhub.headend.app import HeadEnd
 from kwhub.headend.config import Meter, Terminal
-from kwhub.headend.orders import RUNNING_MAX, WAITING_MAX
+from kwhub.headend.orders.desk import WAITING_MAX
+from kwhub.headend.orders.runner import RUNNING_MAX
 from kwhub.headend.store import schema
 from kwhub.headend.store.views import OrderState
 from kwhub.protocols.dlt645.items import encode, find

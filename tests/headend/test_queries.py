@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 from sqlalchemy import update
+from tests.headend.slow_vectors import encode
 from tests.headend.world import DAYS, Row, batch, config, open_store, shanghai
 
 from kwhub.catalog.registers import describe
@@ -17,9 +18,14 @@ from kwhub.headend.quality.expect import ENERGY, Duty, due, owed
 from kwhub.headend.store import schema
 from kwhub.headend.store.database import Database
 from kwhub.headend.store.days import Days
+from kwhub.headend.store.edits import Edit
+from kwhub.headend.store.edits import write as write_edits
+from kwhub.headend.store.figures import on_grid
 from kwhub.headend.store.queries import Queries
+from kwhub.headend.store.read import Reader
+from kwhub.headend.store.spans import Spans
 from kwhub.headend.store.store import Store
-from kwhub.headend.store.vectors import Series, encode
+from kwhub.headend.store.vectors import EMPTY, Series
 
 DAY = dt.date(2026, 3, 3)
 LATER = dt.datetime(2026, 3, 5, tzinfo=dt.UTC)
@@ -359,3 +365,67 @@ def test_only_what_is_read_is_expected(tmp_path):
     (so_far,) = asked_at(store, noon).areas(DAY)
     assert so_far.loss_percent is not None
     store.close()
+
+
+def test_what_is_drawn_is_the_curve_as_floats(store):
+    rows = [row for row in full_day(ONE) if row[3] != shanghai(3, 1)]
+    store.append(
+        [batch([*rows, (ONE, ENERGY, 900, shanghai(3, 5), 7)])]
+    )  # it went down and up again
+    queries = asked_at(store)
+    holes = 0
+    for hours in (0, 2, 30):
+        span = DAYS.start(DAY), DAYS.start(DAY) + dt.timedelta(hours=hours)
+        curve, drawn = queries.curve(ONE, ENERGY, *span), queries.drawn(ONE, ENERGY, *span)
+        assert [dt.datetime.fromtimestamp(at, dt.UTC) for at in drawn.times] == curve.times
+        assert drawn.values == [None if each is None else float(each) for each in curve.values]
+        holes += drawn.values.count(None)
+        used, shown = (
+            queries.interval_consumption(ONE, *span),
+            queries.drawn_consumption(ONE, *span),
+        )
+        assert [dt.datetime.fromtimestamp(at, dt.UTC) for at in shown.times] == [
+            each.start for each in used
+        ]
+        assert shown.values == [None if each.kwh is None else float(each.kwh) for each in used]
+    assert holes > 1
+
+
+def test_a_table_of_many_meters_says_what_their_series_say(store):
+    """Packed days, the journal and edits, each of another meter and all of one."""
+    fill(store, 2, 3)
+    store.append([batch([(TWO, ENERGY, 86_400, shanghai(5), 123_000_000)])])
+    store.pack()
+    store.append([batch([(TWO, ENERGY, 86_400, shanghai(2), 100_000_000)])])
+    edits = [Edit(ONE, ENERGY, 86_400, shanghai(5), 99, None)]
+    with store.database.write() as connection:
+        write_edits(connection, edits, by="ann", method="hand", reason="test", at=LATER)
+    first, last = dt.date(2026, 3, 1), dt.date(2026, 3, 5)
+    moments = np.array([DAYS.start_s(first + dt.timedelta(days=n)) for n in range(1, 7)])
+    meters = [TWO, SUPPLY, 77, ONE]
+    with store.database.read() as connection:
+        reader = Reader(connection, DAYS)
+        values, known = reader.table(meters, ENERGY, 86_400, (first, last), moments)
+        series = reader.series(meters, [ENERGY], 86_400, (first, last))
+    told = [
+        [value if there else None for value, there in zip(*row, strict=True)]
+        for row in zip(values.tolist(), known.tolist(), strict=True)
+    ]
+    assert told == [on_grid(series.get((each, ENERGY), EMPTY), moments) for each in meters]
+    assert sum(each is not None for row in told for each in row) == 9
+    assert told[2] == [None] * 6
+
+
+def test_energy_day_by_day_is_that_of_each_span(store):
+    fill(store, 2, 3, 4)
+    edges = [dt.date(2026, 3, day) for day in range(1, 7)]
+    with store.database.read() as connection:
+        spans = Spans(connection, DAYS, edges)
+        used, known = spans.daily()
+        spans_of = [spans.energies(each, each) for each in edges[:-1]]
+    for day, energies in enumerate(spans_of):
+        for row, each in enumerate(energies):
+            (kwh, _), *_ = each.parts or ((None, None),)
+            assert (Decimal(int(used[row, day])) / 10**6 if known[row, day] else None) == kwh
+    assert known.any()
+    assert not known.all()

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.headend.slow_vectors import encode
 
 from kwhub.domain.errors import DecodeError, LocalError
 from kwhub.domain.readings import CURVE_INTERVAL_S, DAY_INTERVAL_S, Quality
 from kwhub.headend.store.columns import Columns, concatenate
 from kwhub.headend.store.days import Days
 from kwhub.headend.store.schema import MICRO, day_number, from_micro, to_micro
-from kwhub.headend.store.vectors import EMPTY, Packed, Series, decode, encode, merge
+from kwhub.headend.store.vectors import EMPTY, Packed, Series, decode, merge
 
 START = 1_772_294_400  # 2026-03-01 00:00 Shanghai
 

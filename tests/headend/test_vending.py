@@ -5,7 +5,7 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.sim.prepay_site import CUSTOMER, METER, OTHER_METER, Site, draw
+from tests.sim.prepay_site import CUSTOMER, KEYS, METER, OTHER_METER, Site, draw
 
 from kwhub.domain.errors import ConfigError, LocalError, Refusal
 from kwhub.headend.vending_crypto import CountingMaster, read_roots
@@ -26,8 +26,8 @@ from kwhub.prepay.vending import (
     check_sale,
     head_room,
 )
+from kwhub.sim.prepay_core import Core
 
-ROOTS = {1: bytes(range(16)), 2: bytes(range(16, 32))}  # those of the site's meters
 SERIAL = b"MEDIUM01"
 NUMBER = CUSTOMER.hex()
 
@@ -35,10 +35,12 @@ NUMBER = CUSTOMER.hex()
 class Counter:
     """A counter with one customer, one meter and one medium."""
 
+    core = Core
+
     def __init__(self, folder, limits=None):
         self.at = datetime(2026, 3, 1, 8, tzinfo=UTC)
         self.folder, self.limits = folder, limits
-        self.site = Site()
+        self.site = Site(core=self.core)
         self.memory = RamMemory(MEDIUM_BYTES)
         self.boots = 0
         self.open()
@@ -53,7 +55,12 @@ class Counter:
         self.boots += 1
         self.store = VendingStore(self.folder / "sales.sqlite", self.limits)
         self.crypto = CountingMaster(
-            self.folder / "book.sqlite", ROOTS, draw("c"), self.now, lambda: self.store.head
+            self.folder / "book.sqlite",
+            KEYS,
+            draw("c"),
+            self.now,
+            lambda: self.store.head,
+            self.store.check_signing,
         )
         self.desk = Desk(self.store, self.crypto, self.now)
         self.medium = MediumElement(self.memory, draw("m", self.boots))

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, async_playwright, expect
+from tests.headend.web_events import reported
 from tests.headend.web_live import live
-from tests.headend.web_world import address
+from tests.headend.web_world import address, way_in
 
+from kwhub.headend.app import HeadEnd
 from kwhub.headend.web.app import create_app, serve
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -45,9 +47,18 @@ DRAWN = """canvas => {
 @asynccontextmanager
 async def browser_page(folder: Path, **options: object) -> AsyncIterator[Page]:
     """A page in Chromium on the live head-end; any complaint of the browser fails the test."""
+    async with live(folder) as headend:
+        reported(headend)
+        async with visiting(headend, **options) as page:
+            yield page
+
+
+@asynccontextmanager
+async def visiting(headend: HeadEnd, **options: object) -> AsyncIterator[Page]:
+    """A page in Chromium, signed in on a head-end; any complaint of the browser fails the test."""
     complaints: list[str] = []
     told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    async with live(folder) as headend, asyncio.TaskGroup() as tasks:
+    async with asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(
             serve(create_app(headend), "127.0.0.1", 0, ready=told.set_result)
         )
@@ -71,6 +82,7 @@ async def browser_page(folder: Path, **options: object) -> AsyncIterator[Page]:
                     else complaints.append(f"{failed.url}: {failed.failure}")
                 ),
             )
+            await page.goto(way_in(headend))
             yield page
             await browser.close()
         serving.cancel()
@@ -86,12 +98,12 @@ async def drawn(page: Page, chart: str) -> int:
 
 async def test_from_the_areas_to_a_meter_and_a_reading_now(tmp_path):
     async with browser_page(tmp_path, locale="en-GB") as page:
-        await page.goto("/?day=2026-03-03")
+        await page.goto("/areas?day=2026-03-03")
         await expect(page.locator("h1")).to_have_text("Areas")
         await page.locator("#areas tbody").first.get_by_role("link", name="Willow Lane").click()
         assert await drawn(page, "figure[data-chart*=trend]") > 1000
 
-        await page.get_by_role("searchbox").press_sequentially("flat 2")
+        await page.locator("#main").get_by_role("searchbox").press_sequentially("flat 2")
         await expect(page.locator("#meters tbody tr")).to_have_count(11)
         await page.wait_for_url("**search=flat%202**")
         await page.get_by_role("link", name=address(2), exact=True).click()
@@ -117,23 +129,45 @@ async def test_the_curve_changes_in_place_and_in_chinese(tmp_path):
         await page.locator("a.language").click()
         await expect(page.locator("html")).to_have_attribute("lang", "zh-Hans")
         await expect(page.get_by_role("button", name="立即召测")).to_be_visible()
-        await page.get_by_label("显示").select_option("voltage")
+        await page.locator("#curve select[name=measure]").select_option("voltage")
         await page.wait_for_url("**measure=voltage**")
         assert await drawn(page, "#curve figure[data-chart*=voltage]") > 1000
         await page.get_by_role("link", name="往前").click()
         await page.wait_for_url("**day=2026-03-03**")
         await page.go_back()
         await expect(page.locator("#curve input[type=date]")).to_have_value("2026-03-04")
-        await page.goto("/")
+        await page.goto("/areas")
         await expect(page.locator("h1")).to_have_text("台区")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_a_phone_needs_no_sideways_scrolling(tmp_path, scheme):
-    size = {"width": 390, "height": 844}
-    async with browser_page(tmp_path, viewport=size, color_scheme=scheme) as page:
-        for path in ("/", "/areas/1", "/meters/1"):
-            await page.goto(path)
-            await page.wait_for_load_state("networkidle")
-            wide = await page.evaluate("document.documentElement.scrollWidth")
-            assert wide <= size["width"], path
+async def test_shortcuts_the_tree_and_the_microscope(tmp_path):
+    async with browser_page(tmp_path, locale="en-GB") as page:
+        await page.goto("/areas")
+        await expect(page.locator("#live-state")).to_have_text("live")
+        await page.locator(".tree summary").first.click()
+        await expect(page.locator(".tree")).to_contain_text("Pole 9")
+        await page.keyboard.press("/")
+        await expect(page.locator("#find")).to_be_focused()
+        await page.locator("h1").click()
+        await page.keyboard.press("?")
+        await expect(page.locator("#help")).to_be_visible()
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("[")
+        await expect(page.locator("#tree")).to_be_hidden()
+        await page.keyboard.press("g")
+        await page.keyboard.press("t")
+        await page.wait_for_url("**/terminals")
+        await expect(page.locator("#tree")).to_be_hidden()  # remembered
+        await page.get_by_role("link", name="4101-02082").click()
+        frames = page.locator("#frames li")
+        await expect(frames.first).to_be_visible()
+        before = await frames.count()
+        order = await page.context.new_page()
+        await order.goto("/meters/2")
+        await order.get_by_role("button", name="Read now").click()
+        await expect(order.locator("#order [data-state=done]")).to_be_visible(timeout=15_000)
+        await order.close()
+        await expect(frames).not_to_have_count(before, timeout=10_000)  # told live
+        assert await frames.count() > before
+        await frames.first.locator("summary").click()
+        await expect(frames.first.locator("tr[data-part]").first).to_contain_text("start")

@@ -8,7 +8,16 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 from tests.headend.web_live import SILENT, alone, live
-from tests.headend.web_world import BASE, ENERGY, NOW, address, client, filled
+from tests.headend.web_world import (
+    BASE,
+    ENERGY,
+    NOW,
+    address,
+    client,
+    filled,
+    form_token,
+    way_in,
+)
 
 from kwhub.headend.web.app import create_app
 from kwhub.runtime.clock import LoopClock
@@ -30,6 +39,8 @@ async def reader(folder) -> AsyncIterator[httpx.AsyncClient]:
     async with live(folder) as headend:
         way = httpx.ASGITransport(create_app(headend))  # type: ignore[arg-type]
         async with httpx.AsyncClient(transport=way, base_url=BASE, headers=headers) as made:
+            await made.get(way_in(headend))
+            made.headers["X-CSRF-Token"] = form_token(headend, made)
             yield made
 
 
@@ -49,7 +60,7 @@ async def test_read_now_shows_the_value_with_both_frames_explained(tmp_path):
         assert placed.status_code == 200
         done = await card(pages, placed.text)
         text = words(done)
-        assert re.search(r"Order 1 done 2026-03-04 12:40:\d\d · took \d+\.\d s · web", text), text
+        assert re.search(r"Order 1 done 2026-03-04 12:40:\d\d · took \d+\.\d s · admin", text), text
         assert re.search(r"1-0:1\.8\.0 · 00010000 [\d,]+\.\d\d kWh", text), text
         assert "Request, as sent to the meter" in text
         assert text.count(address(2)) == 2  # decoded out of the request and out of the answer

@@ -1,19 +1,26 @@
 """A head-end with a real store full of readings, for the tests of pages and API."""
 
+import atexit
 import datetime as dt
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from litestar import Litestar
 from litestar.testing import TestClient
+from tests.headend.whole import empty_store
 from tests.headend.world import DAYS
 
 from kwhub.domain.readings import CURVE_INTERVAL_S, DAY_INTERVAL_S, Register
 from kwhub.headend.app import HeadEnd
-from kwhub.headend.config import Area, Config, Meter, Service, Terminal
+from kwhub.headend.config import Access, Area, Config, Meter, Service, Terminal
+from kwhub.headend.people.rights import Role
+from kwhub.headend.people.user_rows import Grant
 from kwhub.headend.quality.expect import Duty, owed
 from kwhub.headend.store.columns import Columns
 from kwhub.headend.store.journal import Batch
@@ -32,7 +39,10 @@ __all__ = [
     "address",
     "client",
     "filled",
+    "form_token",
     "settings",
+    "signed_in",
+    "way_in",
 ]
 
 BASE = "http://127.0.0.1:8080"
@@ -44,6 +54,9 @@ HOLE = range(40, 44)
 
 LOSSY = Decimal("1.05")
 """How much the supply meter measures for each kWh that is sold."""
+
+ACCESS = Access(password_work=10, requests_burst=1_000_000)
+"""Cheap passwords; and no limit that a clock that stands still could reach."""
 
 METERS = 54
 MICRO = 1_000_000
@@ -92,7 +105,7 @@ def settings(path: Path) -> Config:
         Area(code="TQ-31", name="Willow Lane", name_zh="柳林路台区", terminal=terminals),
         Area(code="TQ-32", name="<Harbour & East>"),
     )
-    return Config(headend=Service(store=str(path), uplink=""), area=areas)
+    return Config(headend=Service(store=str(path), uplink=""), access=ACCESS, area=areas)
 
 
 def rows(meter: int) -> Iterator[tuple[int, str, int, int, int | None]]:
@@ -119,19 +132,64 @@ def energy(meter: int, quarter: int) -> int:
 
 
 def filled(path: Path, clock: Clock | None = None) -> HeadEnd:
-    """A head-end whose store has three days of readings, half packed and half in the journal."""
-    headend = HeadEnd(settings(path), clock or StandingClock())
+    """A head-end whose store has three days of readings, half packed and half in the journal.
+
+    A store that is there already is opened as it is.
+    """
+    if not path.exists():
+        shutil.copy(_template(), path)
+    return HeadEnd(settings(path), clock or StandingClock())
+
+
+@cache
+def _template() -> Path:
+    """The store, made once for each process."""
+    path = Path(tempfile.mkdtemp(prefix="kwhub-filled-")) / "headend.sqlite"
+    atexit.register(shutil.rmtree, path.parent, ignore_errors=True)
+    path.write_bytes(empty_store())
+    headend = HeadEnd(settings(path), StandingClock())
     for number in range(1, METERS + 1):
         columns = Columns.from_rows(rows(number))
         headend.store.append([Batch(1, NOW, "gdw1376:0D", columns)])
         if number == METERS // 2:
             headend.store.pack()
-    return headend
+    headend.store.close()
+    return path
 
 
 @contextmanager
-def client(headend: Any, **headers: str) -> Iterator[TestClient[Litestar]]:
-    """A test client that speaks to the pages of a head-end as a browser on this machine would."""
+def client(
+    headend: Any, *, role: Any = Role.ADMIN, **headers: str
+) -> Iterator[TestClient[Litestar]]:
+    """A test client that speaks to the pages of a head-end as a browser on this machine would.
+
+    It is signed in as somebody with a role everywhere; with ``None`` nobody knows it.
+    """
     with TestClient(create_app(headend), base_url=BASE, raise_server_exceptions=False) as made:
+        if role is not None:
+            signed_in(headend, made, role)
         made.headers.update(headers)
         yield made
+
+
+def signed_in(headend: Any, browser: Any, role: Role = Role.ADMIN, organisation: int = 0) -> None:
+    """Sign a test client in; from then on it sends the token of its forms."""
+    answer = browser.get(way_in(headend, role, organisation), follow_redirects=False)
+    assert answer.status_code == 303, answer.text
+    browser.headers["X-CSRF-Token"] = form_token(headend, browser)
+
+
+def way_in(headend: Any, role: Role = Role.ADMIN, organisation: int = 0) -> str:
+    """The path of a one-time link, as ``kwhub demo`` makes it, of somebody with a role (0: everywhere)."""
+    name = f"{role.value}{organisation or ''}"
+    staff = headend.people.staff
+    if name not in {each.name for each in staff.users()}:
+        staff.add(name, "", [Grant(role.value, organisation)])
+    return f"/link/{headend.people.link(name)}"
+
+
+def form_token(headend: Any, browser: Any) -> str:
+    """What the forms of a browser that is signed in send along."""
+    token: str = headend.people.identify(browser.cookies["kwhub_session"], "").csrf
+    assert token
+    return token

@@ -5,19 +5,19 @@ each names the end of the sales ledger at that moment. So a sale that was remove
 and a signature that nobody has sold stand out (``kwhub.prepay.vending.reconcile``).
 """
 
-import hmac
 import json
 import sqlite3
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from kwhub.domain.errors import ConfigError, LocalError, Refusal
-from kwhub.prepay.keys import MasterKeys, factor_of
+from kwhub.prepay.keys import KeySource, MasterKeys
 from kwhub.prepay.master import Login, Recharge, SoftwareMaster
-from kwhub.prepay.medium_load import NOTHING, Load, MediumMaster
+from kwhub.prepay.medium_load import NOTHING, Load
 from kwhub.prepay.vending import GENESIS, Entry, Signature, first_bad, linked
 
 __all__ = ["CountingMaster", "read_roots"]
@@ -37,7 +37,6 @@ WHERE json_extract(content, '$.meter') = ? AND json_extract(content, '$.count') 
 """
 _LAST: Final = "SELECT number, digest FROM book ORDER BY number DESC LIMIT 1"
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
-_LABEL = b"kwhub book of signatures"
 
 
 def read_roots(path: Path) -> dict[int, bytes]:
@@ -70,27 +69,36 @@ class CountingMaster(SoftwareMaster):
 
     Args:
         path: of the book.
-        roots: root keys by version.
+        keys: where the keys of meters come from.
         draw: random bytes.
         now: the present moment, UTC.
         head: where the sales ledger ends.
+        check: asked for meter, number and amount before each signature, while nothing can be cancelled;
+            raises Refusal. None: everything is signed.
     """
 
     def __init__(
         self,
         path: Path | str,
-        roots: dict[int, bytes],
+        keys: KeySource,
         draw: Callable[[int], bytes],
         now: Callable[[], datetime],
         head: Callable[[], str],
+        check: Callable[[str, int, int], None] | None = None,
     ) -> None:
-        super().__init__(MasterKeys(roots), draw)
-        self._key = hmac.digest(roots[min(roots)], _LABEL, "sha256")
+        super().__init__(keys, draw)
+        self._check = check
+        self._key = keys.book_key()
         self._now, self._head = now, head
         self._book = sqlite3.connect(path, isolation_level=None)
         self._book.execute("PRAGMA synchronous = EXTRA")
         self._book.execute(_SCHEMA)
         self._book.execute(_INDEX)
+
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """Of the keys that meters may have, the newest first."""
+        return tuple(reversed(self._keys.versions))
 
     def close(self) -> None:
         """Let go of the book."""
@@ -108,19 +116,27 @@ class CountingMaster(SoftwareMaster):
         self._write(login.factor[2:].hex(), count, amount)
         return super().recharge(login, nonce, amount, count, customer)
 
-    def sign_load(self, meter: str, serial: bytes, challenge: bytes, load: Load) -> bytes:
-        """Sign a load for a medium, ``MediumMaster.sign``. Raises as ``recharge``."""
-        given = MediumMaster(self).sign(factor_of(meter), serial, challenge, load)
-        if load.kind != NOTHING:
-            self._write(meter, load.count, load.amount)
+    def sign_load(self, factor: bytes, serial: bytes, challenge: bytes, load: bytes) -> bytes:
+        """Sign a load for a medium; see ``MasterCrypto``. Raises as ``recharge``."""
+        given, taken = super().sign_load(factor, serial, challenge, load), Load.from_bytes(load)
+        if taken.kind != NOTHING:
+            self._write(factor[2:].hex(), taken.count, taken.amount)
         return given
 
     def _write(self, meter: str, count: int, amount: int) -> None:
         """Idempotent, so that whoever lost an answer may ask again."""
-        self._book.execute("BEGIN IMMEDIATE")
-        try:
+        with self.held():
+            if self._check is not None:
+                self._check(meter, count, amount)
             if not self._holds(meter, count, amount):
                 self._append(meter, count, amount)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Nothing is signed meanwhile by anybody who has this book: whoever cancels asks and cancels within."""
+        self._book.execute("BEGIN IMMEDIATE")
+        try:
+            yield
             self._book.execute("COMMIT")
         except BaseException:
             if self._book.in_transaction:

@@ -12,16 +12,16 @@ from kwhub.domain.errors import Refusal
 from kwhub.headend.vending_crypto import CountingMaster
 from kwhub.headend.vending_store import VendingStore
 from kwhub.prepay.keys import factor_of
-from kwhub.prepay.medium_element import MediumElement
+from kwhub.prepay.medium_interface import Medium
 from kwhub.prepay.medium_load import (
     NEVER,
     NOTHING,
     OPENS,
     RECHARGES,
     Load,
-    MediumMaster,
     parameters_for,
 )
+from kwhub.prepay.medium_master import MediumMaster
 from kwhub.prepay.run_information import RunInformation
 from kwhub.prepay.vending import (
     COUNT_MAX,
@@ -59,19 +59,20 @@ class Desk:
     ) -> None:
         self.store, self.crypto, self._now = store, crypto, now
 
-    def issue(self, medium: MediumElement, meter: str, serial: bytes) -> None:
+    def issue(self, medium: Medium, meter: str, serial: bytes) -> None:
         """Pair a blank medium with a meter and its customer, and let it read. Raises as its parts."""
         customer = bytes.fromhex(self.store.customer_of(meter).number)
         number = bytes.fromhex(meter)
-        pair = self.crypto.pair_key(factor_of(meter), serial)
-        medium.issue(serial, pair, number, customer)
+        public = medium.begin_issue()
+        sealed = self.crypto.seal_pair(factor_of(meter), serial, customer, public)
+        medium.issue(serial, sealed, number, customer)
         if medium.load is None:
             nonce = _nonce(serial.hex())
             self._put(medium, Load(NOTHING, 0, 0, nonce, parameters_for(number, customer)))
 
     def sell(
         self,
-        medium: MediumElement,
+        medium: Medium,
         amount: int,
         operator: str,
         payment: str,
@@ -96,20 +97,19 @@ class Desk:
         kind = OPENS if purchase.count == 1 else RECHARGES
         parameters = parameters_for(medium.meter, bytes.fromhex(purchase.customer))
         load = Load(kind, amount, purchase.count, _nonce(payment), parameters, until)
+        if purchase.state is State.ISSUED:  # once more: what was read before shows nothing
+            self.store.issued(purchase, self._now())
         self._put(medium, load)
         return self.store.issued(purchase, self._now())
 
-    def _put(self, medium: MediumElement, load: Load) -> None:
-        meter, challenge = medium.meter.hex(), medium.challenge()
-        given = self.crypto.sign_load(meter, medium.serial, challenge, load)
-        receipt = medium.take(load.to_bytes(), given)
-        taken = MediumMaster(self.crypto).has_taken(
-            factor_of(meter), medium.serial, challenge, load, receipt
-        )
-        if not taken:
+    def _put(self, medium: Medium, load: Load) -> None:
+        factor, serial, challenge = bytes(2) + medium.meter, medium.serial, medium.challenge()
+        counter = MediumMaster(self.crypto)
+        receipt = medium.take(load.to_bytes(), counter.sign(factor, serial, challenge, load))
+        if not counter.has_taken(factor, serial, challenge, load, receipt):
             raise Refusal(("the medium has not signed for its load",))
 
-    def collect(self, medium: MediumElement) -> Collected:
+    def collect(self, medium: Medium) -> Collected:
         """Take the usage that a medium has brought back.
 
         Raises:
@@ -118,19 +118,24 @@ class Desk:
         usage, load, meter = medium.usage, medium.load, medium.meter.hex()
         if usage is None or load is None:
             raise Refusal(("the medium was not at its meter since it was loaded",))
-        nonce = _nonce(self.store.payment_of(meter, load.count) or medium.serial.hex())
+        payment = self.store.payment_of(meter, load.count)
+        nonce = _nonce(payment or medium.serial.hex())
         factor = factor_of(meter)
         if not MediumMaster(self.crypto).is_genuine(factor, medium.serial, nonce, usage):
             raise Refusal(("the meter has not signed this usage",))
         told = RunInformation.from_bytes(usage.run_information)
-        confirmed = self.store.saw_count(meter, told.count, self._now())
+        left = told.money - told.overdraft
+        confirmed = self.store.saw_count(
+            meter, told.count, self._now(), money=left, source=payment or ""
+        )
         return Collected(told, confirmed, head_room(told.count, COUNT_MAX))
 
     def cancel(self, payment: str) -> Purchase:
         """Take back what is not in the meter. Raises as ``VendingStore.cancel``."""
         purchase = self.store.purchase(payment)
-        signed = self.crypto.has_signed(purchase.meter, purchase.count)
-        return self.store.cancel(payment, self._now(), is_signed=signed)
+        with self.crypto.held():
+            signed = self.crypto.has_signed(purchase.meter, purchase.count)
+            return self.store.cancel(payment, self._now(), is_signed=signed)
 
     def reconcile(self, payments: Mapping[str, int] | None = None) -> list[Finding]:
         """Check every chain, then compare the books; empty when all is well.
@@ -144,10 +149,21 @@ class Desk:
             if row is not None
         ]
         heads = [entry.digest for entry in self.store.ledger]
+        purchases, misfits = self.store.purchases, self.store.misfits
         found = reconcile(
-            self.store.purchases, self.crypto.signatures, self.store.counts, payments, heads
+            purchases,
+            self.crypto.signatures,
+            self.store.counts,
+            payments,
+            heads,
+            self.store.baselines,
         )
-        return broken + found
+        strange = [
+            Finding("meter-does-not-fit", each.meter, each.count, "the meter has another purchase")
+            for each in purchases
+            if each.payment in misfits and each.state is State.ISSUED
+        ]
+        return broken + found + strange
 
 
 def _nonce(reference: str) -> bytes:

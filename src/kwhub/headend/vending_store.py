@@ -5,66 +5,31 @@ refuses a second amount for a number, and every change or removal of a ledger en
 """
 
 import json
-import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from kwhub.domain.errors import LocalError, Refusal
+from kwhub.headend.vending_ledger import LINE, Ledger
 from kwhub.prepay.vending import (
-    GENESIS,
-    Entry,
     Limits,
     Purchase,
     State,
     Totals,
     check_sale,
     first_bad,
-    linked,
+    fits,
 )
 
 __all__ = ["Customer", "VendingStore"]
-
-_SCHEMA: Final = """
-BEGIN;
-CREATE TABLE IF NOT EXISTS customer (
-    number TEXT PRIMARY KEY, meter TEXT NOT NULL UNIQUE, name TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS price (
-    tariff TEXT NOT NULL, since TEXT NOT NULL, price INTEGER NOT NULL CHECK (price >= 0),
-    PRIMARY KEY (tariff, since)) STRICT;
-CREATE TABLE IF NOT EXISTS purchase (
-    id INTEGER PRIMARY KEY, meter TEXT NOT NULL, count INTEGER NOT NULL, amount INTEGER NOT NULL,
-    customer TEXT NOT NULL REFERENCES customer, operator TEXT NOT NULL, payment TEXT NOT NULL,
-    state TEXT NOT NULL, signed INTEGER NOT NULL DEFAULT 0, at TEXT NOT NULL,
-    CHECK (amount > 0 AND count > 0)) STRICT;
-CREATE UNIQUE INDEX IF NOT EXISTS one_number ON purchase (meter, count)
-    WHERE state <> 'cancelled' OR signed;
-CREATE UNIQUE INDEX IF NOT EXISTS one_payment ON purchase (payment);
-CREATE TRIGGER IF NOT EXISTS one_amount BEFORE UPDATE OF meter, count, amount, customer ON purchase
-    BEGIN SELECT RAISE(ABORT, 'a number has one amount'); END;
-CREATE TRIGGER IF NOT EXISTS purchases_stay BEFORE DELETE ON purchase
-    BEGIN SELECT RAISE(ABORT, 'a purchase stays'); END;
-CREATE TABLE IF NOT EXISTS meter_count (
-    meter TEXT PRIMARY KEY, count INTEGER NOT NULL, at TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS ledger (
-    number INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, content TEXT NOT NULL,
-    previous TEXT NOT NULL, digest TEXT NOT NULL) STRICT;
-CREATE INDEX IF NOT EXISTS by_payment ON ledger (kind, json_extract(content, '$.payment'));
-CREATE INDEX IF NOT EXISTS by_day ON purchase (substr(at, 1, 10));
-CREATE TRIGGER IF NOT EXISTS entries_stay BEFORE DELETE ON ledger
-    BEGIN SELECT RAISE(ABORT, 'a ledger entry stays'); END;
-CREATE TRIGGER IF NOT EXISTS entries_stay_so BEFORE UPDATE ON ledger
-    BEGIN SELECT RAISE(ABORT, 'a ledger entry stays as it is'); END;
-COMMIT;
-"""
 
 _COLUMNS = "meter, count, amount, customer, operator, payment, state, signed"
 _PAID_BEFORE = (
     "SELECT 1 FROM ledger WHERE kind = 'purchase' AND json_extract(content, '$.payment') = ?"
 )
+_OPEN = "meter = ? AND state IN ('reserved', 'issued')"
 _DIGITS = 12
 
 
@@ -77,7 +42,7 @@ class Customer:
     name: str
 
 
-class VendingStore:
+class VendingStore(Ledger):
     """The books of one counter.
 
     Args:
@@ -87,36 +52,7 @@ class VendingStore:
 
     def __init__(self, path: Path | str, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
-        self._base = sqlite3.connect(path, isolation_level=None)
-        self._base.execute("PRAGMA synchronous = EXTRA")
-        self._base.execute("PRAGMA foreign_keys = ON")
-        self._base.executescript(_SCHEMA)
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._base.close()
-
-    def _run(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        return self._base.execute(statement, values).fetchall()
-
-    @contextmanager
-    def _change(self) -> Iterator[None]:
-        self._run("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._run("COMMIT")
-        except BaseException:
-            if self._base.in_transaction:
-                self._base.rollback()
-            raise
-
-    def _log(self, at: datetime, kind: str, content: Mapping[str, Any]) -> None:
-        last = self._run("SELECT number, digest FROM ledger ORDER BY number DESC LIMIT 1")
-        number, previous = last[0] if last else (0, GENESIS)
-        text = json.dumps(content, ensure_ascii=False, sort_keys=True)
-        entry = linked(number + 1, at.isoformat(), kind, text, previous)
-        row = (entry.number, entry.at, entry.kind, entry.content, entry.previous, entry.digest)
-        self._run("INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?)", *row)
+        super().__init__(path)
 
     # Customers and prices
 
@@ -180,13 +116,14 @@ class VendingStore:
             if self._run(_PAID_BEFORE, payment):
                 raise Refusal((f"payment {payment} was cancelled: it buys nothing any more",))
             customer = self.customer_of(meter)
-            of_meter = self._select("meter = ?", meter)
             totals = self._totals(customer.number, operator, at)
-            present = self.counts.get(meter, 0)
-            count = check_sale(self.limits, totals, amount, of_meter, present)
+            present = self.count_of(meter)
+            open_ones = self._select(_OPEN, meter)
+            same = self._select("meter = ? AND count = ?", meter, present + 1)
+            count = check_sale(self.limits, totals, amount, [*open_ones, *same], present)
             row = (meter, count, amount, customer.number, operator, payment)
             purchase = Purchase(*row, State.RESERVED)
-            bound = [each for each in of_meter if each.count == count and each.signed]
+            bound = [each for each in same if each.signed]
             if bound:
                 purchase = Purchase(*row, State.RESERVED, signed=True)
                 self._run(
@@ -219,18 +156,39 @@ class VendingStore:
             Refusal: it is in the meter, or the meter was not read since it was issued.
         """
         purchase = self.purchase(payment)
-        if is_signed or purchase.signed:
-            seen = self._run("SELECT count, at FROM meter_count WHERE meter = ?", purchase.meter)
-            issued_at = self._run("SELECT at FROM purchase WHERE payment = ?", payment)[0][0]
-            if not seen or seen[0][1] <= issued_at:
-                raise Refusal(("the meter was not read since: collect its usage first",))
-            if seen[0][0] >= purchase.count:
-                raise Refusal(("the meter has it",))
+        is_in = self.count_of(purchase.meter) >= purchase.count and payment not in self.misfits
         wanted = (State.RESERVED, State.ISSUED)
+        if purchase.state in wanted and (is_signed or purchase.signed):
+            if is_in:
+                raise Refusal(("the meter has it",))
+            if not self._was_read_after(purchase):
+                raise Refusal(("the meter was not read since: collect its usage first",))
+        if purchase.state is State.CONFIRMED:
+            raise Refusal(("the meter has it",))
         return self._move(purchase, wanted, State.CANCELLED, at, signed=is_signed)
 
-    def saw_count(self, meter: str, count: int, at: datetime) -> list[Purchase]:
-        """The meter's element has signed its count; confirm what that covers.
+    def saw_count(
+        self,
+        meter: str,
+        count: int,
+        at: datetime,
+        *,
+        money: int | None = None,
+        source: str = LINE,
+        confirms: bool = True,
+    ) -> list[Purchase]:
+        """The meter's element has signed its count; confirm the purchase that this shows to be in.
+
+        A purchase is confirmed by its own number and a balance that fits its amount; what does not fit is written down,
+        see ``misfits``. A usage that a medium has told before the last sale shows nothing.
+
+        Args:
+            meter: 12 digits.
+            count: its last purchase number.
+            at: now.
+            money: hundredths that it has left, below zero when owed; nothing is confirmed without.
+            source: ``LINE``, or the payment whose load the meter has signed its usage for; empty for none.
+            confirms: whether the meter agreed to the purchase.
 
         Returns:
             What is confirmed now.
@@ -239,16 +197,92 @@ class VendingStore:
             Refusal: it was higher before: an old usage.
         """
         with self._change():
-            before = self.counts.get(meter, 0)
+            before, is_first = self.count_of(meter), not self.was_read(meter)
             if count < before:
                 raise Refusal((f"the meter had {before} already: this usage is old",))
+            sold = self._select("meter = ?", meter)
+            is_fresh = source == LINE or not sold or source == sold[-1].payment
+            if not (is_fresh or is_first or count > before):
+                return []
+            start = self._money_before(meter, count, is_first=is_first)
+            told = {"meter": meter, "count": count, "source": source}
+            self._log(at, "count", told | ({"first": True} if is_first and not sold else {}))
             values = (meter, count, at.isoformat())
             self._run("INSERT OR REPLACE INTO meter_count VALUES (?, ?, ?)", *values)
-            self._log(at, "count", {"meter": meter, "count": count})
-            confirmed = self._select("meter = ? AND state = 'issued' AND count <= ?", meter, count)
-            for purchase in confirmed:
+            if money is not None:
+                row = (meter, at.isoformat(), money, count)
+                self._run("INSERT OR REPLACE INTO balance VALUES (?, ?, ?, ?)", *row)
+            covered = [x for x in sold if x.state is State.ISSUED and x.count <= count]
+            good = [x for x in covered if confirms and fits(x, count, money, start)]
+            self._settle(covered, good, told | {"money": money}, at)
+        return [self.purchase(each.payment) for each in good]
+
+    def _settle(
+        self,
+        covered: Sequence[Purchase],
+        good: Collection[Purchase],
+        told: Mapping[str, Any],
+        at: datetime,
+    ) -> None:
+        for purchase in covered:
+            if purchase in good:
                 self._set_state(purchase, State.CONFIRMED, at)
-        return [self.purchase(each.payment) for each in confirmed]
+            elif purchase.payment not in self.misfits:
+                self._log(at, "misfit", {**told, "payment": purchase.payment})
+
+    def _money_before(self, meter: str, count: int, *, is_first: bool) -> int | None:
+        """What the meter had left at the number before; None when that was never told."""
+        query = (
+            "SELECT money FROM balance WHERE meter = ? AND count = ? ORDER BY rowid DESC LIMIT 1"
+        )
+        told = self._run(query, meter, count - 1)
+        if told:
+            return max(0, int(told[0][0]))
+        return 0 if is_first else None
+
+    def _was_read_after(self, purchase: Purchase) -> bool:
+        """By the order of the ledger: by the line, or by a usage that was signed for this very load."""
+        last = self._run(
+            "SELECT max(number) FROM ledger WHERE kind = 'purchase' "
+            "AND json_extract(content, '$.payment') = ?",
+            purchase.payment,
+        )[0][0]
+        return bool(
+            self._run(
+                "SELECT 1 FROM ledger WHERE kind = 'count' AND json_extract(content, '$.meter') = ? "
+                "AND number > ? AND json_extract(content, '$.source') IN (?, ?)",
+                *(purchase.meter, last or 0, LINE, purchase.payment),
+            )
+        )
+
+    @property
+    def misfits(self) -> set[str]:
+        """Payments whose purchase is not what the meter has under that number, or so it seems."""
+        rows = self._run(
+            "SELECT json_extract(content, '$.payment') FROM ledger WHERE kind = 'misfit'"
+        )
+        return {str(payment) for (payment,) in rows}
+
+    @property
+    def baselines(self) -> dict[str, int]:
+        """Purchase numbers of meters that were read before anything was sold for them."""
+        rows = self._run(
+            "SELECT json_extract(content, '$.meter'), json_extract(content, '$.count') FROM ledger "
+            "WHERE kind = 'count' AND json_extract(content, '$.first')"
+        )
+        return dict(rows)
+
+    def check_signing(self, meter: str, count: int, amount: int) -> None:
+        """Say whether a number may be signed now. Raises Refusal: it is sold no more, or for another amount."""
+        found = self._select("meter = ? AND count = ?", meter, count)
+        if found and found[-1].state is State.CANCELLED:
+            raise Refusal((f"purchase {count} of meter {meter} is cancelled",))
+        if found and found[-1].amount != amount:
+            raise Refusal((f"number {count} was sold for another amount",))
+
+    def was_read(self, meter: str) -> bool:
+        """Whether the meter's purchase number was ever told."""
+        return bool(self._run("SELECT 1 FROM meter_count WHERE meter = ?", meter))
 
     def purchase(self, payment: str) -> Purchase:
         """By its payment. Raises Refusal when there is none."""
@@ -268,22 +302,21 @@ class VendingStore:
         return self._select("1 = 1")
 
     @property
+    def pending(self) -> list[Purchase]:
+        """What was reserved or issued and is not confirmed."""
+        return self._select("state IN ('reserved', 'issued')")
+
+    @property
     def counts(self) -> dict[str, int]:
         """The last signed purchase number of each meter."""
         return dict(self._run("SELECT meter, count FROM meter_count"))
 
+    def count_of(self, meter: str) -> int:
+        """The last signed purchase number of a meter; 0 before the first."""
+        found = self._run("SELECT count FROM meter_count WHERE meter = ?", meter)
+        return int(found[0][0]) if found else 0
+
     # The ledger
-
-    @property
-    def ledger(self) -> list[Entry]:
-        """All entries in order."""
-        return [Entry(*row) for row in self._run("SELECT * FROM ledger ORDER BY number")]
-
-    @property
-    def head(self) -> str:
-        """Hash of the last entry."""
-        entries = self._run("SELECT digest FROM ledger ORDER BY number DESC LIMIT 1")
-        return str(entries[0][0]) if entries else GENESIS
 
     def verify(self) -> str | None:
         """Name the first bad row; None when ledger and purchases agree."""
@@ -337,7 +370,7 @@ class VendingStore:
             present = self.purchase(purchase.payment)
             if present.state not in wanted:
                 raise Refusal((f"the purchase is {present.state}",))
-            if present.state is not state:
+            if present.state is not state or state is State.ISSUED:  # what was read before is old
                 self._set_state(present, state, at, signed=signed)
         return self.purchase(purchase.payment)
 

@@ -3,17 +3,26 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
-from litestar import Request, Router, get, post
+from litestar import Router, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import ValidationException
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from kwhub.catalog.registers import parse_register
 from kwhub.domain.errors import KwhubError
 from kwhub.domain.readings import CURVE_INTERVAL_S, DAY_INTERVAL_S, HOUR_INTERVAL_S, Register
-from kwhub.headend.api.once import KEY_CHARACTERS_MAX, Once
+from kwhub.headend.api import (
+    archive,
+    archive_files,
+    devices,
+    money,
+    people,
+    quality,
+    tasks,
+    vending,
+)
 from kwhub.headend.api.paging import ITEMS_DEFAULT, ITEMS_MAX, cursor_of, position_of
 from kwhub.headend.api.shapes import Area, AreaMeter, Items, Meter, Ordered, Point, ReadNow
 from kwhub.headend.api.site import (
@@ -24,6 +33,9 @@ from kwhub.headend.api.site import (
     Site,
     readable,
 )
+from kwhub.headend.api.tasks import Key, placed
+from kwhub.headend.people.caller import Caller
+from kwhub.headend.people.rights import Right, needs
 from kwhub.headend.store.views import MeterDetail
 
 __all__ = [
@@ -45,9 +57,6 @@ SPAN_DAYS_MAX = 366
 
 Limit: TypeAlias = Annotated[int, QueryParameter(ge=1, le=ITEMS_MAX)]
 Search: TypeAlias = Annotated[str, QueryParameter(max_length=SEARCH_MAX)]
-Key: TypeAlias = Annotated[
-    str, HeaderParameter(name="Idempotency-Key", max_length=KEY_CHARACTERS_MAX, required=False)
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +69,10 @@ class _Span:
     interval_s: int
 
 
-@get("/areas", sync_to_thread=True)
+@get("/areas", sync_to_thread=True, opt=needs(Right.SEE))
 def areas(
     site: NamedDependency[Site],
+    caller: NamedDependency[Caller],
     day: FromQuery[date | None] = None,
     limit: Limit = ITEMS_DEFAULT,
     cursor: FromQuery[str | None] = None,
@@ -70,12 +80,12 @@ def areas(
     """Areas with read rate and line loss of a local day (today when none is given)."""
     chosen = site.day(day)
     at = position_of(cursor)
-    rows = site.queries.areas(chosen)
+    rows = [row for row in site.queries.areas(chosen) if caller.sees_area(row.id)]
     part = [Area.of(row, chosen) for row in rows[at : at + limit]]
     return Items(part, cursor_of(at + limit) if at + limit < len(rows) else None)
 
 
-@get("/areas/{area_id:int}/meters", sync_to_thread=True)
+@get("/areas/{area_id:int}/meters", sync_to_thread=True, opt=needs(Right.SEE))
 def area_meters(
     site: NamedDependency[Site],
     area_id: FromPath[int],
@@ -94,13 +104,13 @@ def area_meters(
     return Items([AreaMeter.of(row) for row in page.items], cursor_of(following) if more else None)
 
 
-@get("/meters/{meter_id:int}", sync_to_thread=True)
+@get("/meters/{meter_id:int}", sync_to_thread=True, opt=needs(Right.SEE))
 def meter(site: NamedDependency[Site], meter_id: FromPath[int]) -> Meter:
     """A meter, its place, and the latest value of each of its registers."""
     return Meter.of(site.meter(meter_id), site.queries.latest(meter_id))
 
 
-@get("/meters/{meter_id:int}/readings", sync_to_thread=True)
+@get("/meters/{meter_id:int}/readings", sync_to_thread=True, opt=needs(Right.SEE))
 def readings(
     site: NamedDependency[Site],
     meter_id: FromPath[int],
@@ -121,7 +131,7 @@ def readings(
     return Items(points, cursor_of(stop) if stop < len(pairs) else None)
 
 
-@get("/meters/{meter_id:int}/orders", sync_to_thread=True)
+@get("/meters/{meter_id:int}/orders", sync_to_thread=True, opt=needs(Right.SEE))
 def meter_orders(
     site: NamedDependency[Site],
     meter_id: FromPath[int],
@@ -136,27 +146,22 @@ def meter_orders(
     return Items([Ordered.of(row) for row in rows[:limit]], following)
 
 
-@post("/meters/{meter_id:int}/orders", status_code=202)
+@post("/meters/{meter_id:int}/orders", status_code=202, opt=needs(Right.ORDER))
 async def read_now(
-    request: Request[Any, Any, Any],
     site: NamedDependency[Site],
-    once: NamedDependency[Once],
+    caller: NamedDependency[Caller],
     meter_id: FromPath[int],
     data: JSONBody[ReadNow],
     key: Key = "",
 ) -> Ordered:
     """Read registers from the meter itself, now; ask for the order until it is final."""
     asked = asked_registers(site.meter(meter_id), data.registers)
-    client = request.client.host if request.client else "local"
-    order_id = await once.run(
-        key,
-        (meter_id, asked),
-        lambda: site.orders.read_now(meter_id, asked, by=f"api {client}"),
-    )
+    order = site.orders.read_now(meter_id, asked, by=caller.name, key=key)
+    order_id = await placed(order)
     return Ordered.of(site.order(order_id))
 
 
-@get("/orders/{order_id:int}", sync_to_thread=True)
+@get("/orders/{order_id:int}", sync_to_thread=True, opt=needs(Right.SEE))
 def order(site: NamedDependency[Site], order_id: FromPath[int]) -> Ordered:
     """An order and how far it has come."""
     return Ordered.of(site.order(order_id))
@@ -207,9 +212,25 @@ def _span(
 
 
 def api_router() -> Router:
-    """All routes; ``site`` and ``once`` come from the application."""
+    """All routes; ``site`` comes from the application."""
     return Router(
         "/api/v1",
-        route_handlers=[areas, area_meters, meter, readings, meter_orders, read_now, order],
+        route_handlers=[
+            areas,
+            area_meters,
+            meter,
+            readings,
+            meter_orders,
+            read_now,
+            order,
+            *archive.ROUTES,
+            *archive_files.FILE_ROUTES,
+            *devices.ROUTES,
+            *money.ROUTES,
+            *vending.ROUTES,
+            *people.ROUTES,
+            *tasks.ROUTES,
+            *quality.ROUTES,
+        ],
         dependencies={"span": Provide(_span, sync_to_thread=False)},
     )

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from kwhub.headend.store.views import AreaSummary, LatestRow, MeterDetail, MeterRow, Order
@@ -221,14 +222,25 @@ class Ordered(Struct):
     """An order and how far it has come."""
 
     id: int
-    meter_id: int
+    meter_id: int | None
+    terminal_id: int | None
+    task_id: int | None
     kind: str
+    order: dict[str, Any]
     state: str
     final: bool
     detail: str
+    result: dict[str, Any]
     created_at: datetime
+    sent_at: datetime | None
+    next_at: datetime | None
+    deadline_at: datetime | None
     finished_at: datetime | None
     by: str
+    approved_by: str
+    tries: int
+    progress: int
+    total: int
     items: list[OrderedItem]
 
     @classmethod
@@ -249,12 +261,23 @@ class Ordered(Struct):
         return cls(
             id=row.id,
             meter_id=row.meter_id,
+            terminal_id=row.terminal_id,
+            task_id=row.task_id,
             kind=row.kind,
+            order=msgspec.json.decode(row.wanted or "{}"),
             state=row.state.value,
             final=row.state.final,
             detail=row.detail,
+            result=msgspec.json.decode(row.result or "{}"),
             created_at=row.created_at,
+            sent_at=row.sent_at,
+            next_at=None if row.state.final else row.next_at,
+            deadline_at=row.deadline_at,
             finished_at=row.finished_at,
             by=row.by,
+            approved_by=row.approved_by,
+            tries=row.tries,
+            progress=row.progress,
+            total=row.total,
             items=items,
         )

@@ -9,10 +9,22 @@ from zoneinfo import ZoneInfo
 from litestar.exceptions import NotFoundException, ValidationException
 
 from kwhub.domain.readings import Register
+from kwhub.headend.archive.desk import ArchiveDesk
+from kwhub.headend.archive.jobs import Imports
+from kwhub.headend.billing.desk import Billing
 from kwhub.headend.config import Config
-from kwhub.headend.orders import Orders
+from kwhub.headend.front.lookout import Lookout
+from kwhub.headend.identity.service import DeviceService
+from kwhub.headend.live import Broadcaster
+from kwhub.headend.orders.desk import Orders
+from kwhub.headend.people.people import People
 from kwhub.headend.store.queries import Queries
+from kwhub.headend.store.store import Store
 from kwhub.headend.store.views import AreaSummary, MeterDetail, Order
+from kwhub.headend.tasks.desk import Tasks
+from kwhub.headend.validation.desk import QualityDesk
+from kwhub.headend.validation.ledger import Ledger
+from kwhub.headend.vending_service import VendingService
 from kwhub.runtime.clock import Clock
 
 __all__ = [
@@ -51,6 +63,18 @@ class Serves(Protocol):
     clock: Clock
     queries: Queries
     orders: Orders
+    tasks: Tasks
+    archive: ArchiveDesk
+    imports: Imports
+    live: Broadcaster
+    lookout: Lookout
+    people: People
+    store: Store
+    quality: QualityDesk
+    ledger: Ledger
+    billing: Billing
+    vending: VendingService | None
+    devices: DeviceService | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +83,43 @@ class Site:
 
     queries: Queries
     orders: Orders
+    tasks: Tasks
+    archive: ArchiveDesk
+    imports: Imports
     clock: Clock
     zone: ZoneInfo
+    config: Config
+    live: Broadcaster
+    lookout: Lookout
+    people: People
+    store: Store
+    quality: QualityDesk
+    ledger: Ledger
+    billing: Billing
+    vending: VendingService | None
+    devices: DeviceService | None
 
     @classmethod
     def of(cls, headend: Serves) -> "Site":
         """Take what is needed from a head-end."""
         return cls(
-            headend.queries, headend.orders, headend.clock, ZoneInfo(headend.config.headend.zone)
+            headend.queries,
+            headend.orders,
+            headend.tasks,
+            headend.archive,
+            headend.imports,
+            headend.clock,
+            ZoneInfo(headend.config.headend.zone),
+            headend.config,
+            headend.live,
+            headend.lookout,
+            headend.people,
+            headend.store,
+            headend.quality,
+            headend.ledger,
+            headend.billing,
+            headend.vending,
+            headend.devices,
         )
 
     def now(self) -> datetime:

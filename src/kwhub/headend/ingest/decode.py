@@ -8,18 +8,22 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import numpy as np
+
 from kwhub.catalog.names import from_gdw_curve, from_gdw_day_freeze
 from kwhub.catalog.registers import TARIFFS_MAX, describe
 from kwhub.domain.errors import DecodeError, KwhubError
 from kwhub.domain.readings import DAY_INTERVAL_S, Register
+from kwhub.headend.ingest.bulk import Shape, read_curves, runs
+from kwhub.headend.ingest.moments import moments_of
 from kwhub.headend.store.archive import KnownTerminal
-from kwhub.headend.store.columns import Columns
+from kwhub.headend.store.columns import Columns, concatenate
 from kwhub.headend.store.days import Days
 from kwhub.headend.store.event_rows import Happening
 from kwhub.headend.store.journal import Batch, Stray
 from kwhub.headend.store.schema import to_micro
 from kwhub.headend.store.unplaced import Unplaced
-from kwhub.protocols.gdw1376 import afn_0e
+from kwhub.protocols.gdw1376 import afn_0d, afn_0e
 from kwhub.protocols.gdw1376.afn_0d import CurveUnit, DayFreezeUnit
 from kwhub.protocols.gdw1376.event_records import read_records
 from kwhub.protocols.gdw1376.register_curves import RegisterUnit
@@ -49,6 +53,7 @@ class _Sink:
     days: Days
     received_at: datetime
     rows: list[tuple[int, str, int, int, int | None]] = field(default_factory=list)
+    parts: list[Columns] = field(default_factory=list)  #: what came before ``rows``
     strays: list[Stray] = field(default_factory=list)
     unplaced: list[Unplaced] = field(default_factory=list)
     happenings: list[Happening] = field(default_factory=list)
@@ -68,6 +73,52 @@ class _Sink:
             )
         if reason:
             self.strays.append(Stray(point, self.afn, function, reason, unit.to_bytes()))
+
+    def take_typed(self, unit: Unit) -> None:
+        """Turn every value of a unit into rows."""
+        for typed in read_unit(self.afn, unit, up=True):
+            self.take(unit, typed)
+
+    def take_curves(self, units: Sequence[Unit]) -> None:
+        """Take the units of a frame: plain curves many at once, one by one where one of them is not as it seems."""
+        for shape, alike in runs(units):
+            if shape is not None and self.take_bulk(shape, alike):
+                continue
+            for unit in alike:
+                if shape is None or len(alike) == 1 or not self.take_bulk(shape, [unit]):
+                    self.take_typed(unit)
+
+    def take_bulk(self, shape: Shape, units: Sequence[Unit]) -> bool:
+        """Take units with one plain curve each, all of known points; False leaves them to others."""
+        meters = [self.terminal.points.get(unit.points[0]) for unit in units]
+        ids = [meter.id for meter in meters if meter is not None]
+        curves = read_curves(shape, units, self.days) if len(ids) == len(units) else None
+        if curves is None or int(curves.at[:, -1].max()) > self._latest_s:
+            return False
+        self._close_rows()
+        count = curves.at.size
+        self.parts.append(
+            Columns(
+                (curves.register,),
+                np.repeat(np.array(ids, "<i4"), shape.count),
+                np.zeros(count, "<u2"),
+                np.full(count, shape.interval_s, "<i4"),
+                curves.at.ravel(),
+                curves.value.ravel(),
+                curves.quality.ravel(),
+            )
+        )
+        return True
+
+    def columns(self) -> Columns:
+        """Everything in the order in which it came."""
+        self._close_rows()
+        return self.parts[0] if len(self.parts) == 1 else concatenate(self.parts)
+
+    def _close_rows(self) -> None:
+        if self.rows:
+            self.parts.append(Columns.from_rows(self.rows))
+            self.rows = []
 
     def take_events(self, unit: Unit) -> None:
         """Keep the event records of a unit of AFN 0E, or the unit as a stray with the reason."""
@@ -129,7 +180,7 @@ class _Sink:
     def _series(
         self, meter_id: int, register: Register, unit: CurveUnit | RegisterUnit, part: int
     ) -> str:
-        moments = _moments(unit, self.days)
+        moments = moments_of(unit.start, len(unit.values), unit.interval_s, self.days)
         if moments and moments[-1] > self._latest_s:
             return "from_the_future"
         self.rows += [
@@ -167,32 +218,23 @@ def decode(
         received_at: aware.
     """
     sink = _Sink(terminal, afn, days, received_at)
+    if afn == afn_0d.AFN:
+        sink.take_curves(tuple(units))
+        units = ()
     for unit in units:
         if afn == afn_0e.AFN:
             sink.take_events(unit)
-            continue
-        for typed in read_unit(afn, unit, up=True):
-            sink.take(unit, typed)
+        else:
+            sink.take_typed(unit)
     return Batch(
         terminal.id,
         received_at,
         SOURCE,
-        Columns.from_rows(sink.rows),
+        sink.columns(),
         tuple(sink.strays),
         tuple(sink.unplaced),
         tuple(sink.happenings),
     )
-
-
-def _moments(unit: CurveUnit | RegisterUnit, days: Days) -> Sequence[int]:
-    """Seconds since 1970 of every value, from the wall time of the first."""
-    count, step = len(unit.values), unit.interval_s
-    first = days.utc_s(unit.start)
-    span = step * (count - 1)
-    if count <= 1 or days.utc_s(unit.start + timedelta(seconds=span)) - first == span:
-        return range(first, first + step * count, step)
-    # The clocks change in between.
-    return [days.utc_s(unit.start + timedelta(seconds=step * number)) for number in range(count)]
 
 
 def _micro(value: Decimal | None, part: int) -> int | None:

@@ -4,12 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+import structlog
 from sqlalchemy import Connection, Table, select, update
 
 from kwhub.headend.config import Area, Config, Terminal
 from kwhub.headend.store import schema
 
-__all__ = ["Archive", "KnownMeter", "KnownTerminal", "synchronise"]
+__all__ = ["DESK", "FILE", "Archive", "KnownMeter", "KnownTerminal", "synchronise"]
+
+FILE, DESK = "file", "desk"
+"""Who made a row of the archive, or changed it last: the settings' file, or a person at the desk."""
+
+_log = structlog.get_logger("kwhub.headend")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +78,18 @@ def synchronise(connection: Connection, config: Config) -> None:
     """Make the archive say what the settings say.
 
     Areas are recognised by code, terminals by region and number, meters by address. What the
-    settings do not name any more becomes inactive; nothing is deleted, because readings hang on it.
+    settings named once and do not name any more becomes inactive; nothing is deleted, because
+    readings hang on it. What was made or changed at the desk is the desk's: the settings neither
+    change it nor take it away, and a place that the desk has given to another meter stays so.
     """
-    for table in (schema.terminal, schema.meter):
-        connection.execute(update(table).values(active=False))
+    for table in (schema.area, schema.terminal, schema.meter):
+        connection.execute(update(table).where(table.c.origin == FILE).values(active=False))
     for area in config.area:
         area_id = _put(
             connection,
             schema.area,
             {"code": area.code},
-            {"name": area.name, "name_zh": area.name_zh or area.name},
+            {"name": area.name, "name_zh": area.name_zh or area.name, "active": True},
         )
         _terminals(connection, area, area_id)
 
@@ -94,7 +102,21 @@ def _terminals(connection: Connection, area: Area, area_id: int) -> None:
 
 
 def _meters(connection: Connection, terminal: Terminal, terminal_id: int) -> None:
+    table = schema.meter
+    query = select(table.c.point, table.c.address).where(
+        table.c.terminal_id == terminal_id, table.c.active, table.c.origin == DESK
+    )
+    taken = {row.point: row.address for row in connection.execute(query)}
     for meter in terminal.meter:
+        if taken.get(meter.point, meter.address) != meter.address:
+            _log.warning(
+                "place_is_the_desks",
+                terminal=f"{terminal.region}-{terminal.terminal:05}",
+                point=meter.point,
+                meter=meter.address,
+                instead=taken[meter.point],
+            )
+            continue
         values = {
             "terminal_id": terminal_id,
             "point": meter.point,
@@ -103,6 +125,8 @@ def _meters(connection: Connection, terminal: Terminal, terminal_id: int) -> Non
             "kind": meter.kind,
             "phases": meter.phases,
             "ratio": str(meter.factor),
+            "ct": str(meter.factor),
+            "pt": "1",
             "baud": meter.baud,
             "protocol": meter.protocol,
             "curve_minutes": meter.curve_minutes,
@@ -117,12 +141,13 @@ def _meters(connection: Connection, terminal: Terminal, terminal_id: int) -> Non
 def _put(
     connection: Connection, table: Table, key: Mapping[str, object], values: Mapping[str, object]
 ) -> int:
-    """Insert or update the row with a natural key; its id."""
+    """Insert the row with a natural key, or update it where it is the settings' own; its id."""
     where = [table.c[name] == value for name, value in key.items()]
-    found: int | None = connection.execute(select(table.c.id).where(*where)).scalar()
+    found = connection.execute(select(table.c.id, table.c.origin).where(*where)).one_or_none()
     if found is None:
-        inserted = connection.execute(table.insert().values(**key, **values))
-        (found,) = inserted.inserted_primary_key or (None,)
-        return int(found or 0)
-    connection.execute(update(table).where(table.c.id == found).values(**values))
-    return found
+        inserted = connection.execute(table.insert().values(**key, **values, origin=FILE))
+        (made,) = inserted.inserted_primary_key or (None,)
+        return int(made or 0)
+    if found.origin == FILE:
+        connection.execute(update(table).where(table.c.id == found.id).values(**values))
+    return int(found.id)

@@ -1,9 +1,10 @@
 """Rows of the archive and of what hangs on it, for queries."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, exists, func, or_, select
@@ -14,6 +15,7 @@ from kwhub.headend.quality.expect import Duty
 from kwhub.headend.store import schema
 from kwhub.headend.store.days import Days
 from kwhub.headend.store.figures import on_grid
+from kwhub.headend.store.many import among, tuples
 from kwhub.headend.store.read import Reader
 from kwhub.headend.store.schema import from_micro
 from kwhub.headend.store.vectors import EMPTY, Packed, decode
@@ -63,51 +65,76 @@ def terminal_name(region: str, number: int) -> str:
     return f"{region}-{number:05}"
 
 
+_OF_METER = (
+    *("id", "address", "name", "point", "kind", "phases", "ratio", "protocol"),
+    *("curve_minutes", "hourly", "day_freeze", "tariffs"),
+)
+_OF_TERMINAL = ("area_id", "region", "number")
+
+
+def _meter(row: Sequence[Any]) -> ArchiveMeter:
+    """A plain tuple, for areas have thousands of them."""
+    number, address, name, point, kind, phases, ratio, protocol, *duties = row[:12]
+    curve_minutes, hourly, day_freeze, tariffs = duties
+    area_id, region, terminal = row[12:]
+    return ArchiveMeter(
+        number,
+        area_id,
+        address,
+        name,
+        point,
+        terminal_name(region, terminal),
+        kind,
+        phases,
+        _factor(ratio),
+        _duty(phases, curve_minutes, bool(hourly), bool(day_freeze), tariffs, protocol),
+    )
+
+
+_factor = lru_cache(Decimal)
+"""A ratio from its text; few differ."""
+
+
+@lru_cache
+def _duty(
+    phases: int,
+    curve_minutes: int,
+    hourly: bool,  # noqa: FBT001
+    day_freeze: bool,  # noqa: FBT001
+    tariffs: int,
+    protocol: str,
+) -> Duty:
+    has_records = protocol != "dlt645-1997"
+    return Duty(phases, curve_minutes, hourly, day_freeze, tariffs, has_records)
+
+
 def meters(
     connection: Connection,
     *,
     area_id: int | None = None,
+    areas: Collection[int] | None = None,
     meter_id: int | None = None,
     search: str = "",
 ) -> list[ArchiveMeter]:
-    """Active meters by address; of one area, of one number, or with a text in address or name."""
+    """Active meters by address; of one or some areas, of one number, or with a text in address or name."""
     meter, terminal = schema.meter, schema.terminal
     query = (
-        select(meter, terminal.c.area_id, terminal.c.region, terminal.c.number)
+        select(*(meter.c[name] for name in _OF_METER), *(terminal.c[name] for name in _OF_TERMINAL))
         .join(terminal, meter.c.terminal_id == terminal.c.id)
         .where(meter.c.active)
         .order_by(meter.c.address)
     )
     if area_id is not None:
         query = query.where(terminal.c.area_id == area_id)
+    if areas is not None:
+        query = query.where(among(connection, terminal.c.area_id, sorted(areas)))
     if meter_id is not None:
         query = query.where(meter.c.id == meter_id)
     if text := search.strip():
         # autoescape: a percent sign in the text is a percent sign
         columns = (meter.c.address, meter.c.name)
         query = query.where(or_(*(each.icontains(text, autoescape=True) for each in columns)))
-    return [
-        ArchiveMeter(
-            row.id,
-            row.area_id,
-            row.address,
-            row.name,
-            row.point,
-            terminal_name(row.region, row.number),
-            row.kind,
-            row.phases,
-            Decimal(row.ratio),
-            Duty(
-                row.phases,
-                row.curve_minutes,
-                row.hourly,
-                row.day_freeze,
-                row.tariffs,
-                has_records=row.protocol != "dlt645-1997",
-            ),
-        )
-        for row in connection.execute(query)
-    ]
+    return [_meter(row) for row in tuples(connection, query)]
 
 
 def meter_detail(connection: Connection, meter_id: int) -> MeterDetail | None:

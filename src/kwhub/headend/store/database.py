@@ -10,8 +10,9 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, make_url
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
@@ -23,17 +24,35 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from kwhub.domain.errors import ConfigError, KwhubError
 
-__all__ = ["Database", "StoreError", "StoreFull", "migrate", "upsert"]
+__all__ = [
+    "BINARY",
+    "INSERTS",
+    "Database",
+    "StoreError",
+    "StoreFull",
+    "migrate",
+    "or_update",
+    "upsert",
+]
 
 BUSY_TIMEOUT_S = 30
 """How long SQLite waits for another writer before it gives up, in seconds."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+HEAD = "head"
+NEWEST = max(path.name for path in (_MIGRATIONS / "versions").glob("r*.py"))[1:5]
+"""The newest revision of the tables: the files of the revisions begin with its number."""
+
 _WRITES = "kwhub_writes"
+
+BINARY = MappingProxyType({"kwhub_binary": True})
+"""Option of a query that reads blobs."""
+
 _MISTAKES = (IntegrityError, ProgrammingError)
 """Errors of the one who asks; all others are the database's own, a damaged file among them."""
 
-_INSERTS = MappingProxyType({"sqlite": sqlite.insert, "postgresql": postgresql.insert})
+INSERTS = MappingProxyType({"sqlite": sqlite.insert, "postgresql": postgresql.insert})
+"""How each database inserts, by the name of its dialect."""
 
 
 class StoreError(KwhubError):
@@ -51,7 +70,7 @@ class Database:
         engine: for tests and for statements that need nothing but a connection.
     """
 
-    def __init__(self, address: str, *, power_safe: bool = True, revision: str = "head") -> None:
+    def __init__(self, address: str, *, power_safe: bool = True, revision: str = HEAD) -> None:
         """Open ``address`` and bring its tables up to date.
 
         Args:
@@ -106,13 +125,23 @@ class Database:
 
 
 def migrate(connection: Connection, revision: str) -> None:
-    """Bring the tables to a revision, in one transaction."""
+    """Bring the tables to a revision, in one transaction; nearly always they are there already."""
+    if revision == HEAD and _revision(connection) == NEWEST:
+        return
     config = AlembicConfig()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection.execution_options(**{_WRITES: True})
     with connection.begin():
         command.upgrade(config, revision)
+
+
+def _revision(connection: Connection) -> str:
+    """Of the tables as they are; empty when there are none."""
+    with connection.begin():
+        if not inspect(connection).has_table("alembic_version"):
+            return ""
+        return str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar())
 
 
 def upsert(
@@ -136,23 +165,27 @@ def upsert(
     """
     if not rows:
         return
-    statement: Any = _INSERTS[connection.dialect.name](table)
+    statement = INSERTS[connection.dialect.name](table)
+    names = [name for name in rows[0] if name not in keep]
+    connection.execute(or_update(statement, table, names, add=add, newer=newer), rows)
+
+
+def or_update(statement: Any, table: Table, names: Sequence[str], *, add: str, newer: str) -> Any:
+    """An insert that replaces the columns ``names`` of a row that is there already; see ``upsert``."""
     keys = [column.name for column in table.primary_key]
     new = statement.excluded
     changed = {
         name: new[name] + table.c[name] if name == add else new[name]
-        for name in rows[0]
-        if name not in keys and name not in keep
+        for name in names
+        if name not in keys
     }
     where = new[newer] > table.c[newer] if newer else None
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=keys, set_=changed, where=where), rows
-    )
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed, where=where)
 
 
 def _engine(address: str, *, power_safe: bool) -> Engine:
     url = URL.create("sqlite", database=address) if "://" not in address else _parsed(address)
-    if url.get_backend_name() not in _INSERTS:
+    if url.get_backend_name() not in INSERTS:
         raise ConfigError(
             "must be the path of a file, or begin with sqlite:// or postgresql+psycopg://",
             key="store",
@@ -164,6 +197,8 @@ def _engine(address: str, *, power_safe: bool) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", partial(_prepare_sqlite, power_safe))
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "before_cursor_execute", _choose_binary)
     return engine
 
 
@@ -192,6 +227,19 @@ def _prepare_sqlite(
         "foreign_keys=ON",
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _choose_binary(
+    _connection: Connection,
+    cursor: Any,
+    _statement: str,
+    _parameters: Any,
+    context: ExecutionContext | None,
+    _many: bool,  # noqa: FBT001  the event's own shape
+) -> None:
+    """Where blobs are read, they come as they are and not as hexadecimal digits."""
+    if context is not None and BINARY.keys() <= context.execution_options.keys():
+        cursor.format = 1  # of psycopg: binary
 
 
 def _begin_sqlite(connection: Connection) -> None:

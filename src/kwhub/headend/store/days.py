@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -13,6 +14,9 @@ from kwhub.headend.store.schema import day_number, local_date
 __all__ = ["Days"]
 
 _DAY_S = 86_400
+
+_STARTS_CACHED = 4_096
+"""Days whose beginning is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +56,32 @@ class Days:
             interval: spacing of the series of each moment, seconds.
         """
         moments = at - (interval == DAY_INTERVAL_S)
-        near = np.unique(moments // _DAY_S)  # UTC days; a zone moves them by one at most
-        candidates = np.unique(np.concatenate((near - 1, near, near + 1)))
-        starts = np.array([self.start_s(local_date(int(each))) for each in candidates], "<i8")
+        if not len(moments):
+            return np.empty(0, "<i8")
+        # A zone moves the days of UTC by one at most.
+        candidates = np.arange(moments.min() // _DAY_S - 1, moments.max() // _DAY_S + 2)
+        if len(candidates) > len(moments):
+            near = np.unique(moments // _DAY_S)
+            candidates = np.unique(np.concatenate((near - 1, near, near + 1)))
+        starts = self.starts_s(candidates)
         numbers: Ints = candidates[np.searchsorted(starts, moments, side="right") - 1]
         return numbers
 
     def number_start_s(self, number: int) -> int:
         """Seconds since 1970 at which the day with a number begins."""
-        return self.start_s(local_date(number))
+        return _start_s(self.zone, number)
+
+    def starts_s(self, numbers: Ints) -> Ints:
+        """The same of many days."""
+        different, places = np.unique(numbers, return_inverse=True)
+        starts = [_start_s(self.zone, each) for each in different.tolist()]
+        return np.array(starts, "<i8")[places]
 
     def number(self, day: date) -> int:
         """See ``schema.day_number``."""
         return day_number(day)
+
+
+@lru_cache(maxsize=_STARTS_CACHED)
+def _start_s(zone: ZoneInfo, number: int) -> int:
+    return int(datetime.combine(local_date(number), time.min, zone).timestamp())

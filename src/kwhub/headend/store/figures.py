@@ -9,6 +9,7 @@ import numpy as np
 from kwhub.domain.readings import DAY_INTERVAL_S, Quality
 from kwhub.headend.analysis.consumption import DayEnergy, day_energy, difference
 from kwhub.headend.quality.expect import ENERGY, Duty, Moments, due, intervals, owed
+from kwhub.headend.store.dated import Piece
 from kwhub.headend.store.days import Days
 from kwhub.headend.store.read import Reader, SeriesKey
 from kwhub.headend.store.vectors import EMPTY, Series
@@ -26,6 +27,7 @@ class MeterFigures:
     expected: int
     got: int
     energy: DayEnergy
+    pieces: tuple[Piece, ...] = ()  #: of the energy of a day that is over, by ratio
 
 
 def day_figures(
@@ -47,6 +49,7 @@ def day_figures(
         interval: reader.series(meters, registers, interval, (first - one_day, last + one_day))
         for interval, registers in intervals(meters.values()).items()
     }
+    dated = reader.dated(meters)
     found = {}
     for number in range((last - first).days + 1):
         day = first + number * one_day
@@ -55,21 +58,30 @@ def day_figures(
         for meter_id, duty in meters.items():
             expected, got = _counts(meter_id, duty, series, moments)
             curve, freeze = (
-                series.get(each, {}).get((meter_id, ENERGY), EMPTY)
+                dated.continued(
+                    meter_id, ENERGY, series.get(each, {}).get((meter_id, ENERGY), EMPTY)
+                )
                 for each in (duty.energy_interval_s, DAY_INTERVAL_S)
             )
             over = now.timestamp() >= limits[1]
             energy = _energy(curve, freeze, limits, duty.energy_interval_s, over=over)
-            found[meter_id, day] = MeterFigures(expected, got, energy)
+            pieces: tuple[Piece, ...] = ()
+            if energy.micro is not None and energy.start is not None:
+                values = (energy.start, energy.start + energy.micro)
+                pieces = dated.pieces(meter_id, ENERGY, limits, values)
+            found[meter_id, day] = MeterFigures(expected, got, energy, pieces)
     return found
 
 
 def on_grid(series: Series, moments: Moments) -> list[int | None]:
     """The values at some moments, None where there is none."""
-    return [
-        int(series.value[place]) if there else None
-        for place, there in zip(*_places(series, moments), strict=True)
-    ]
+    if not len(series):
+        return [None] * len(moments)
+    places, there = _places(series, moments)
+    values: list[int | None] = series.value[places].tolist()
+    if np.all(there):
+        return values
+    return [value if known else None for value, known in zip(values, there, strict=True)]
 
 
 def energy_so_far(curves: Iterable[Series], start_s: int) -> tuple[int | None, list[int | None]]:
@@ -100,8 +112,11 @@ def _counts(
         expected += len(at)
         found = series[one.interval_s].get((meter_id, one.register))
         if found is not None:
-            _, there = _places(found, at)
-            got += int(np.count_nonzero(there))
+            places, there = _places(found, at)
+            measured = found.quality[places] >= Quality.SUBSTITUTED if len(found) else there
+            got += int(
+                np.count_nonzero(np.logical_and(there, measured))
+            )  # an estimate did not come
     return expected, got
 
 

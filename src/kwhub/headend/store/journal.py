@@ -8,11 +8,11 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from kwhub.headend.store import event_rows, schema, unplaced
 from kwhub.headend.store.columns import Columns
-from kwhub.headend.store.database import upsert
+from kwhub.headend.store.database import BINARY, upsert
 from kwhub.headend.store.event_rows import Happening
 from kwhub.headend.store.unplaced import Unplaced
 
-__all__ = ["Batch", "Entry", "Stray", "append", "entries", "see"]
+__all__ = ["Batch", "Entry", "Stray", "append", "entries", "oldest", "see"]
 
 SAMPLE_BYTES_MAX = 512
 """Bytes kept of the newest sample of data without a place."""
@@ -92,24 +92,40 @@ def see(connection: Connection, seen: Mapping[int, datetime]) -> None:
         )
 
 
+def oldest(connection: Connection, batches_max: int, readings_max: int) -> list[Entry]:
+    """The oldest batches: at most so many, with at most so many readings, but at least one."""
+    table = schema.journal
+    query = select(table.c.sequence, table.c["count"]).order_by(table.c.sequence)
+    numbers: list[int] = []
+    readings = 0
+    for sequence, count in connection.execute(query.limit(batches_max)):
+        readings += count
+        if numbers and readings > readings_max:
+            break
+        numbers.append(sequence)
+    return list(entries(connection, last=numbers[-1])) if numbers else []
+
+
 def entries(
     connection: Connection,
     *,
     span_s: tuple[int, int] | None = None,
-    limit: int | None = None,
+    last: int | None = None,
 ) -> Iterator[Entry]:
     """The batches that are not packed yet, oldest first.
 
     Args:
         connection: of any transaction.
         span_s: only batches with a moment from the first (inclusive) to the second (inclusive).
-        limit: at most so many.
+        last: only up to the one with this number.
     """
     table = schema.journal
     query = select(table).order_by(table.c.sequence)
     if span_s is not None:
         query = query.where(table.c.first_at <= span_s[1], table.c.last_at >= span_s[0])
-    for row in connection.execute(query.limit(limit)):
+    if last is not None:
+        query = query.where(table.c.sequence <= last)
+    for row in connection.execute(query, execution_options=dict(BINARY)):
         columns = Columns.from_bytes(row.columns)
         yield Entry(row.sequence, row.received_at, row.source, columns)
 

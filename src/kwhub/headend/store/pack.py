@@ -5,36 +5,38 @@ vectors, a crash at any point leaves every reading in exactly one of the two pla
 merging is idempotent, a batch that a terminal sends again changes nothing.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, TypeAlias
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, delete, select, text
+from sqlalchemy import Connection, delete, text
 
-from kwhub.domain.readings import Quality
+from kwhub.domain.readings import DAY_INTERVAL_S, Quality
 from kwhub.headend.store import schema
+from kwhub.headend.store.bundles import Merged, decode_all, encode_all, merge_all
 from kwhub.headend.store.columns import Columns, Ints, concatenate
 from kwhub.headend.store.database import upsert
 from kwhub.headend.store.days import Days
-from kwhub.headend.store.journal import Entry, entries
-from kwhub.headend.store.vectors import EMPTY, Packed, Series, decode, encode, merge
+from kwhub.headend.store.journal import Entry, oldest
+from kwhub.headend.store.many import upsert_columns
+from kwhub.headend.store.schema_quality import to_check
+from kwhub.headend.store.stored import stored_days
+from kwhub.headend.store.vectors import Packed, Series
 
 __all__ = ["Packing", "pack"]
 
 BATCHES_MAX = 2_000
 """Journal rows that one transaction packs, so that others get to write in between."""
 
+READINGS_MAX = 1_000_000
+"""And readings in them, but for a single row that has more."""
+
 PARAMETERS_MAX = 500
 """Values in one IN list."""
 
-Key: TypeAlias = tuple[int, int, str, int]
-"""Meter, interval, register, day: everything of a day vector's key but the version."""
-
 CONFLICT = "conflict"
 REPEATED = "repeated"
+
+_DAY_BITS, _DAY_ZERO = 32, 1 << 31  # a meter and a day as one integer
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,150 +49,208 @@ class Packing:
     conflicts: int = 0  #: readings kept beside a different measurement
 
 
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """The series of a day that readings are about to join, in the order of their keys.
+
+    Attributes:
+        meter: number of the meter of each group.
+        interval: spacing in seconds.
+        register: code.
+        day: number of the day.
+        start_s: beginning of the day, seconds since 1970.
+        of: the group of each reading.
+    """
+
+    meter: Ints
+    interval: Ints
+    register: list[str]
+    day: Ints
+    start_s: Ints
+    of: Ints
+
+    def __len__(self) -> int:
+        return len(self.meter)
+
+
 @dataclass(slots=True)
 class _Work:
-    """Rows to be written at the end."""
+    """Rows to be written at the end.
 
-    vectors: list[dict[str, Any]] = field(default_factory=list)
-    latest: dict[tuple[int, str, int], dict[str, Any]] = field(default_factory=dict)
-    tallies: Counter[tuple[int, str]] = field(default_factory=Counter)
+    Attributes:
+        places: number of the group and version of each vector.
+        vectors: the vectors.
+        repeated: by group, readings that changed nothing.
+        conflicts: by group, readings kept beside a measurement.
+        touched: meter and day of every series that changed, as often as one did.
+    """
+
+    places: list[tuple[int, int]] = field(default_factory=list)
+    vectors: list[Packed] = field(default_factory=list)
+    repeated: Ints = field(default_factory=lambda: np.zeros(0, "<i8"))
+    conflicts: Ints = field(default_factory=lambda: np.zeros(0, "<i8"))
+    touched: list[tuple[Ints, Ints]] = field(default_factory=list)
 
 
 def pack(connection: Connection, days: Days, *, batches_max: int = BATCHES_MAX) -> Packing:
     """Pack the oldest batches of the journal. The caller's transaction makes it all or nothing."""
     if connection.dialect.name == "postgresql":  # one packer at a time; readers go on
         connection.execute(text("LOCK TABLE day_vector IN SHARE ROW EXCLUSIVE MODE"))
-    found = list(entries(connection, limit=batches_max))
+    found = oldest(connection, batches_max, READINGS_MAX)
     if not found:
         return Packing()
     columns = concatenate([entry.columns for entry in found])
-    entry_of = np.repeat(np.arange(len(found)), [len(entry.columns) for entry in found])
-    groups = list(_groups(columns, days.numbers(columns.at, columns.interval)))
-    stored = _stored(connection, [key for key, _ in groups])
-    work = _Work()
-    for key, rows in groups:
-        _merge_day(key, columns.take(rows), stored.get(key, {}), days, work)
-        _note_latest(key, columns.take(rows), found, entry_of[rows], work)
-    _write(connection, work)
+    groups = _groups(columns, days)
+    work = _merge(connection, columns, groups)
+    _write_vectors(connection, groups, work)
+    _write_latest(connection, columns, groups, found)
+    _write_tallies(connection, groups, work)
     # By number, one by one: a lower number may still be committed by another writer.
-    connection.execute(
-        delete(schema.journal).where(schema.journal.c.sequence == bindparam("number")),
-        [{"number": entry.sequence} for entry in found],
-    )
-    kinds: Counter[str] = Counter()
-    for (_, kind), count in work.tallies.items():
-        kinds[kind] += count
-    return Packing(len(found), len(columns), kinds[REPEATED], kinds[CONFLICT])
+    numbers = [entry.sequence for entry in found]
+    table = schema.journal
+    for at in range(0, len(numbers), PARAMETERS_MAX):
+        some = numbers[at : at + PARAMETERS_MAX]
+        connection.execute(delete(table).where(table.c.sequence.in_(some)))
+    return Packing(len(found), len(columns), int(work.repeated.sum()), int(work.conflicts.sum()))
 
 
-def _groups(columns: Columns, day: Ints) -> Iterator[tuple[Key, Ints]]:
-    """The rows of each day vector, in the order of their arrival."""
-    keys = (columns.meter, columns.interval, columns.register, day)
-    order = np.lexsort(keys[::-1])  # stable
-    new = np.zeros(len(order), bool)
-    new[0] = True
+def _groups(columns: Columns, days: Days) -> _Groups:
+    """Find out which series of which day every reading belongs to."""
+    names = sorted(columns.registers)
+    places = np.array([names.index(each) for each in columns.registers], "<i8")
+    day = days.numbers(columns.at, columns.interval)
+    keys = (columns.meter, columns.interval, places[columns.register], day)
+    # Readings of a series mostly stand together: only the first of each run is sorted.
+    begins = np.zeros(len(columns), bool)
+    begins[0] = True
     for key in keys:
-        new[1:] |= key[order[1:]] != key[order[:-1]]
-    starts = np.flatnonzero(new)
-    for rows in np.split(order, starts[1:]):
-        one = rows[0]
-        yield (
-            (
-                int(columns.meter[one]),
-                int(columns.interval[one]),
-                columns.registers[columns.register[one]],
-                int(day[one]),
-            ),
-            rows,
-        )
+        begins[1:] |= key[1:] != key[:-1]
+    runs = np.flatnonzero(begins)
+    heads = [key[runs] for key in keys]
+    order = np.lexsort(heads[::-1])
+    new = np.zeros(len(runs), bool)
+    new[0] = True
+    for head in heads:
+        new[1:] |= head[order[1:]] != head[order[:-1]]
+    of_run = np.empty(len(runs), "<i8")
+    of_run[order] = np.cumsum(new) - 1
+    meter, interval, register, number = (head[order[new]] for head in heads)
+    return _Groups(
+        meter,
+        interval,
+        [names[each] for each in register.tolist()],
+        number,
+        days.starts_s(number),
+        np.repeat(of_run, np.diff(np.append(runs, len(columns)))),
+    )
 
 
-def _stored(connection: Connection, keys: Sequence[Key]) -> dict[Key, dict[int, Packed]]:
-    """Every version of the day vectors that readings are about to join."""
-    table = schema.day_vector
-    wanted = set(keys)
-    meters = sorted({key[0] for key in keys})
-    days = [key[3] for key in keys]
-    found: dict[Key, dict[int, Packed]] = {}
-    for start in range(0, len(meters), PARAMETERS_MAX):
-        query = select(table).where(
-            table.c.meter_id.in_(meters[start : start + PARAMETERS_MAX]),
-            table.c.interval_s.in_(sorted({key[1] for key in keys})),
-            table.c.register.in_(sorted({key[2] for key in keys})),
-            table.c.day.between(min(days), max(days)),
-        )
-        for row in connection.execute(query):
-            key = (row.meter_id, row.interval_s, row.register, row.day)
-            if key in wanted:
-                packed = Packed(row.scale, row.moments, row.present, row.vector)
-                found.setdefault(key, {})[row.version] = packed
-    return found
-
-
-def _merge_day(key: Key, new: Columns, stored: dict[int, Packed], days: Days, work: _Work) -> None:
+def _merge(connection: Connection, columns: Columns, groups: _Groups) -> _Work:
     """Merge into version 0 what agrees with it, into version 1 what does not, and so on."""
-    start_s = days.number_start_s(key[3])
-    left = Series(new.at, new.value, new.quality)
+    stored = stored_days(connection, groups.meter, groups.interval, groups.register, groups.day)
+    nothing = np.zeros(len(groups), "<i8")
+    work = _Work(repeated=nothing, conflicts=nothing.copy())
+    left, of = Series(columns.at, columns.value, columns.quality), groups.of
     version = 0
     while len(left):
-        old = decode(stored[version], start_s) if version in stored else EMPTY
-        merged, other, unchanged = merge(old, left)
-        added = len(left) - len(other) - unchanged
-        if added:
-            work.vectors.append(_row(key, version, encode(merged, start_s)))
-        work.tallies[key[3], REPEATED] += unchanged
-        work.tallies[key[3], CONFLICT] += added if version else 0
-        left = other
+        numbers, packed = stored.get(version, ([], []))
+        old_groups = np.array(numbers, "<i8")
+        old = decode_all(packed, groups.start_s[old_groups])
+        merged = merge_all(old, old_groups, left, of, groups.start_s)
+        _note(work, groups, merged, (left, of), version)
+        rows = merged.other
+        left, of = Series(left.at[rows], left.value[rows], left.quality[rows]), of[rows]
         version += 1
+    return work
 
 
-def _row(key: Key, version: int, packed: Packed) -> dict[str, Any]:
-    meter_id, interval_s, register, day = key
-    return {
-        "meter_id": meter_id,
-        "interval_s": interval_s,
-        "register": register,
-        "day": day,
-        "version": version,
-        "scale": packed.scale,
-        "moments": packed.count,
-        "present": packed.present,
-        "vector": packed.raw,
-    }
-
-
-def _note_latest(
-    key: Key, new: Columns, found: Sequence[Entry], entry_of: Ints, work: _Work
+def _note(
+    work: _Work, groups: _Groups, merged: Merged, new: tuple[Series, Ints], version: int
 ) -> None:
-    """Remember the newest value of the group if it is the newest of its series."""
-    present = np.flatnonzero(new.quality != Quality.NULL)
-    if not len(present):
+    """Note what is to be written of one version."""
+    left, of = new
+    size = len(groups)
+    other = np.bincount(of[merged.other], minlength=size)
+    work.repeated += np.bincount(of, minlength=size) - merged.added - other
+    if version:
+        work.conflicts += merged.added
+    changed = merged.groups
+    work.vectors += encode_all(merged.bundle, groups.start_s[changed])
+    work.places += [(group, version) for group in changed.tolist()]
+    work.touched.append((groups.meter[changed], groups.day[changed]))
+    # The first value of a day ends the day before.
+    ends = np.bincount(of[left.at == groups.start_s[of]], minlength=size)[changed] > 0
+    before = changed[ends & (groups.interval[changed] != DAY_INTERVAL_S)]
+    work.touched.append((groups.meter[before], groups.day[before] - 1))
+
+
+def _write_vectors(connection: Connection, groups: _Groups, work: _Work) -> None:
+    where = [group for group, _ in work.places]
+    rows = {
+        "meter_id": groups.meter[where].tolist(),
+        "interval_s": groups.interval[where].tolist(),
+        "register": [groups.register[each] for each in where],
+        "day": groups.day[where].tolist(),
+        "version": [version for _, version in work.places],
+        "scale": [each.scale for each in work.vectors],
+        "moments": [each.count for each in work.vectors],
+        "present": [each.present for each in work.vectors],
+        "vector": [each.raw for each in work.vectors],
+    }
+    upsert_columns(connection, schema.day_vector, rows)
+
+
+def _write_latest(
+    connection: Connection, columns: Columns, groups: _Groups, found: list[Entry]
+) -> None:
+    """Remember the newest value of every series; of equals the first to arrive."""
+    present = np.flatnonzero(columns.quality != Quality.NULL)
+    # The groups of a series follow one another in the order of their days.
+    of = groups.of[present]
+    place = columns.at[present] - groups.start_s[of]
+    newest = np.full(len(groups), -1, "<i8")
+    np.maximum.at(newest, of, place)
+    first = np.full(len(groups), len(columns), "<i8")
+    wins = place == newest[of]
+    np.minimum.at(first, of[wins], present[wins])
+    known = np.flatnonzero(newest >= 0)
+    if not len(known):
         return
-    newest = present[np.argmax(new.at[present])]  # of equals the first to arrive
-    meter_id, interval_s, register, _ = key
-    captured_at = int(new.at[newest])
-    before = work.latest.get((meter_id, register, interval_s))
-    if before is None or captured_at > before["captured_at"]:
-        entry = found[entry_of[newest]]
-        received_at: datetime = entry.received_at
-        work.latest[meter_id, register, interval_s] = {
-            "meter_id": meter_id,
-            "register": register,
-            "interval_s": interval_s,
-            "value": int(new.value[newest]),
-            "quality": int(new.quality[newest]),
-            "captured_at": captured_at,
-            "received_at": received_at,
-            "source": entry.source,
-        }
+    series = np.zeros(len(known), bool)  # the last group of its series
+    series[-1] = True
+    registers = np.array(groups.register)
+    for key in (groups.meter, groups.interval, registers):
+        series[:-1] |= key[known[1:]] != key[known[:-1]]
+    known = known[series]
+    rows = first[known]
+    lengths = [len(entry.columns) for entry in found]
+    origins = np.repeat(np.arange(len(found)), lengths)[rows].tolist()
+    latest = {
+        "meter_id": groups.meter[known].tolist(),
+        "register": registers[known].tolist(),
+        "interval_s": groups.interval[known].tolist(),
+        "value": columns.value[rows].tolist(),
+        "quality": columns.quality[rows].tolist(),
+        "captured_at": columns.at[rows].tolist(),
+        "received_at": [found[each].received_at for each in origins],
+        "source": [found[each].source for each in origins],
+    }
+    upsert_columns(connection, schema.latest, latest, newer="captured_at")
 
 
-def _write(connection: Connection, work: _Work) -> None:
-    upsert(connection, schema.day_vector, work.vectors)
-    upsert(connection, schema.latest, list(work.latest.values()), newer="captured_at")
+def _write_tallies(connection: Connection, groups: _Groups, work: _Work) -> None:
+    """Count repeats and conflicts by day, and note the days that are to be validated."""
     tallies = [
-        {"day": day, "kind": kind, "count": count}
-        for (day, kind), count in work.tallies.items()
-        if count
+        {"day": int(day), "kind": kind, "count": int(count[groups.day == day].sum())}
+        for kind, count in ((REPEATED, work.repeated), (CONFLICT, work.conflicts))
+        for day in np.unique(groups.day[count > 0])
     ]
     upsert(connection, schema.tally, tallies, add="count")
+    pairs = [meter.astype("<i8") << _DAY_BITS | day + _DAY_ZERO for meter, day in work.touched]
+    touched, counts = np.unique(np.concatenate(pairs), return_counts=True)
+    to_be_checked = {
+        "meter_id": (touched >> _DAY_BITS).tolist(),
+        "day": ((touched & (1 << _DAY_BITS) - 1) - _DAY_ZERO).tolist(),
+        "count": counts.tolist(),
+    }
+    upsert_columns(connection, to_check, to_be_checked, add="count")

@@ -1,26 +1,30 @@
 """Every question that pages and API ask of the store, answered from day vectors and journal as one."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from itertools import pairwise
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Row, select
+from sqlalchemy import Connection, Row, select
 
 from kwhub.catalog.registers import describe
 from kwhub.domain.errors import LocalError
-from kwhub.domain.readings import CURVE_INTERVAL_S, DAY_INTERVAL_S, INSTANT, Quality, Register
-from kwhub.headend.analysis.consumption import steps
-from kwhub.headend.analysis.loss import Contribution, Loss, line_loss
+from kwhub.domain.readings import CURVE_INTERVAL_S, DAY_INTERVAL_S, INSTANT, Register
+from kwhub.headend.analysis.consumption import differences, steps
+from kwhub.headend.analysis.loss import Loss
 from kwhub.headend.quality.expect import ENERGY, Moments
 from kwhub.headend.store import archive_rows, schema
+from kwhub.headend.store.answers import drawn, kwh, latest_row, meter_row
+from kwhub.headend.store.bundles import table_of
 from kwhub.headend.store.database import Database
 from kwhub.headend.store.days import Days
 from kwhub.headend.store.doubles import stored_twice
-from kwhub.headend.store.figures import MeterFigures, day_figures, energy_so_far, on_grid
-from kwhub.headend.store.read import Latest, Reader
+from kwhub.headend.store.figures import MeterFigures, day_figures, on_grid
+from kwhub.headend.store.losses import loss_of_day, loss_so_far
+from kwhub.headend.store.read import Reader
 from kwhub.headend.store.schema import from_micro
 from kwhub.headend.store.vectors import EMPTY, Series
 from kwhub.headend.store.views import (
@@ -29,10 +33,10 @@ from kwhub.headend.store.views import (
     ConflictRow,
     CurveData,
     DayConsumption,
+    Drawn,
     IntervalConsumption,
     LatestRow,
     MeterDetail,
-    MeterRow,
     MissingMeter,
     Page,
     SessionRow,
@@ -66,16 +70,25 @@ class Queries:
         self._days = days
         self._now = now
 
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A snapshot for questions that a part of the head-end asks by itself. Raises StoreError."""
+        return self._database.read()
+
     def areas(self, day: date) -> list[AreaSummary]:
         """Every area on one day, by code. Of a day that is not over, the figures so far."""
         with self._database.read() as connection:
             reader = Reader(connection, self._days)
-            areas = connection.execute(select(schema.area).order_by(schema.area.c.code)).all()
+            table = schema.area
+            areas = connection.execute(
+                select(table).where(table.c.active).order_by(table.c.code)
+            ).all()
             meters = archive_rows.meters(connection)
             figures = self._figures(reader, meters, (day, day))
+            by_area: dict[int, list[archive_rows.ArchiveMeter]] = {}
+            for meter in meters:
+                by_area.setdefault(meter.area_id, []).append(meter)
             return [
-                self._area(reader, area, [m for m in meters if m.area_id == area.id], figures, day)
-                for area in areas
+                self._area(reader, area, by_area.get(area.id, []), figures, day) for area in areas
             ]
 
     def area_days(self, area_id: int, first: date, last: date) -> list[AreaSummary]:
@@ -116,7 +129,7 @@ class Queries:
             figures = self._figures(reader, found, (day, day))
             latest = reader.latest([meter.id for meter in found])
         rows = [
-            _meter_row(meter, figures[meter.id, day], latest.get(meter.id, [])) for meter in found
+            meter_row(meter, figures[meter.id, day], latest.get(meter.id, [])) for meter in found
         ]
         key = attrgetter(sort)
         known = [row for row in rows if key(row) is not None]
@@ -133,7 +146,7 @@ class Queries:
         """The newest value of every series of a meter, by register and interval."""
         with self._database.read() as connection:
             found = Reader(connection, self._days).latest([meter_id]).get(meter_id, [])
-        return [_latest_row(one) for one in found]
+        return [latest_row(one) for one in found]
 
     def curve(
         self,
@@ -152,30 +165,44 @@ class Queries:
             LocalError: an unknown register, or too many points.
         """
         info = describe(register)
-        series = self._series(meter_id, register, start, end, interval_s)
-        limits = (_seconds(start), _seconds(end))
-        moments = (
-            series.between(*limits).at if interval_s == INSTANT else self._grid(limits, interval_s)
-        )
+        series, moments = self._on_grid(meter_id, register, start, end, interval_s)
         values = [
             None if value is None else from_micro(value, info.decimals)
             for value in on_grid(series, moments)
         ]
-        times = [datetime.fromtimestamp(int(at), UTC) for at in moments]
+        times = [datetime.fromtimestamp(at, UTC) for at in moments.tolist()]
         return CurveData(register, info.unit, interval_s, times, values)
+
+    def drawn(
+        self,
+        meter_id: int,
+        register: Register,
+        start: datetime,
+        end: datetime,
+        interval_s: int = CURVE_INTERVAL_S,
+    ) -> Drawn:
+        """The same for a chart. Raises LocalError as ``curve`` does."""
+        series, moments = self._on_grid(meter_id, register, start, end, interval_s)
+        values, known = table_of([series], moments)
+        return drawn(moments, values[0], known[0])
 
     def interval_consumption(
         self, meter_id: int, start: datetime, end: datetime
     ) -> list[IntervalConsumption]:
         """Energy of every quarter hour from ``start`` to ``end``; None where an end of it is missing."""
-        series = self._series(meter_id, ENERGY, start, end, CURVE_INTERVAL_S)
-        limits = (_seconds(start), _seconds(end) + 1)
-        moments = self._grid(limits, CURVE_INTERVAL_S)
+        series, moments = self._continued(meter_id, start, end)
         used = steps(on_grid(series, moments))
         return [
-            IntervalConsumption(datetime.fromtimestamp(int(at), UTC), _kwh(micro))
+            IntervalConsumption(datetime.fromtimestamp(int(at), UTC), kwh(micro))
             for at, micro in zip(moments[:-1], used, strict=True)
         ]
+
+    def drawn_consumption(self, meter_id: int, start: datetime, end: datetime) -> Drawn:
+        """Energy of every quarter hour in kWh, for a chart; see ``interval_consumption``."""
+        series, moments = self._continued(meter_id, start, end)
+        values, known = table_of([series], moments)
+        used, found = differences(values[0], known[0])
+        return drawn(moments[:-1], used, found)
 
     def daily(self, meter_id: int, first: date, last: date) -> list[DayConsumption]:
         """Energy of every day from ``first`` to ``last``, both inclusive."""
@@ -185,7 +212,7 @@ class Queries:
         return [
             DayConsumption(
                 day,
-                _kwh(one.energy.micro),
+                kwh(one.energy.micro),
                 complete=one.got == one.expected and self._over(day),
                 source=one.energy.source,
                 reconciles=one.energy.reconciles,
@@ -278,26 +305,9 @@ class Queries:
     ) -> tuple[datetime | None, Loss]:
         """Loss of a day that is over, or up to the newest moment that every meter has reached."""
         start_s, stop_s = self._days.span_s(day, day)
-        energies = [one.energy.micro for one in figures]
-        until: int | None = stop_s
-        if not self._over(day):
-            found = {
-                interval_s: reader.series(
-                    [meter.id for meter in meters], [ENERGY], interval_s, (day, day)
-                )
-                for interval_s in {meter.duty.energy_interval_s for meter in meters}
-            }
-            curves = [
-                found[meter.duty.energy_interval_s].get((meter.id, ENERGY), EMPTY)
-                for meter in meters
-            ]
-            until, energies = energy_so_far(curves, start_s)
-        loss = line_loss(
-            [
-                Contribution(meter.id, meter.kind == "supply", meter.ratio, _kwh(micro))
-                for meter, micro in zip(meters, energies, strict=True)
-            ]
-        )
+        if self._over(day):
+            return datetime.fromtimestamp(stop_s, UTC), loss_of_day(meters, figures)
+        until, loss = loss_so_far(reader, meters, self._days.number(day), start_s)
         return None if until is None else datetime.fromtimestamp(until, UTC), loss
 
     def _over(self, day: date) -> bool:
@@ -313,6 +323,24 @@ class Queries:
             found = reader.series([meter_id], [register], interval_s, span)
         return found.get((meter_id, register), EMPTY)
 
+    def _on_grid(
+        self, meter_id: int, register: str, start: datetime, end: datetime, interval_s: int
+    ) -> tuple[Series, Moments]:
+        """A series and the moments at which it is looked at."""
+        series = self._series(meter_id, register, start, end, interval_s)
+        limits = (_seconds(start), _seconds(end))
+        if interval_s == INSTANT:
+            return series, series.between(*limits).at
+        return series, self._grid(limits, interval_s)
+
+    def _continued(self, meter_id: int, start: datetime, end: datetime) -> tuple[Series, Moments]:
+        """Energy as if one meter had counted, and the ends of every quarter hour."""
+        series = self._series(meter_id, ENERGY, start, end, CURVE_INTERVAL_S)
+        with self._database.read() as connection:
+            dated = Reader(connection, self._days).dated([meter_id])
+        moments = self._grid((_seconds(start), _seconds(end) + 1), CURVE_INTERVAL_S)
+        return dated.continued(meter_id, ENERGY, series), moments
+
     def _grid(self, limits: tuple[int, int], interval_s: int) -> Moments:
         """Moments of a series from the first limit (inclusive) to the second (exclusive)."""
         start_s, stop_s = limits
@@ -321,57 +349,19 @@ class Queries:
         if interval_s == DAY_INTERVAL_S:
             first = self._days.of(datetime.fromtimestamp(start_s, UTC))
             count = (stop_s - start_s) // DAY_INTERVAL_S + 2
-            midnights = [self._days.start_s(first + timedelta(days=n)) for n in range(count)]
-            return np.array([at for at in midnights if start_s <= at < stop_s], "<i8")
+            midnights = self._days.starts_s(self._days.number(first) + np.arange(count))
+            return midnights[(midnights >= start_s) & (midnights < stop_s)]
         first, last = (self._days.of(datetime.fromtimestamp(at, UTC)) for at in limits)
         # From each midnight on: a zone may be half an hour away from the hours of UTC.
+        starts = self._days.starts_s(self._days.number(first) + np.arange((last - first).days + 2))
+        if not (np.diff(starts) % interval_s).any():
+            starts = starts[[0, -1]]  # every day has whole intervals
         found = [
-            np.arange(*self._days.span_s(day, day), interval_s, dtype="<i8")
-            for day in (first + timedelta(days=n) for n in range((last - first).days + 1))
+            np.arange(begin, end, interval_s, dtype="<i8")
+            for begin, end in pairwise(starts.tolist())
         ]
         moments = np.concatenate(found)
         return moments[(moments >= start_s) & (moments < stop_s)]
-
-
-def _meter_row(
-    meter: archive_rows.ArchiveMeter, figures: MeterFigures, latest: Sequence[Latest]
-) -> MeterRow:
-    energies = [one for one in latest if one.register == ENERGY]
-    newest = max(energies, key=lambda one: one.captured_at, default=None)
-    return MeterRow(
-        id=meter.id,
-        address=meter.address,
-        name=meter.name,
-        point=meter.point,
-        terminal=meter.terminal,
-        kind=meter.kind,
-        phases=meter.phases,
-        expected=figures.expected,
-        got=figures.got,
-        last_energy=_kwh(newest.value) if newest else None,
-        last_energy_at=datetime.fromtimestamp(newest.captured_at, UTC) if newest else None,
-        day_kwh=_kwh(figures.energy.micro),
-    )
-
-
-def _latest_row(one: Latest) -> LatestRow:
-    info = describe(Register(one.register))
-    return LatestRow(
-        register=Register(one.register),
-        name_en=info.name_en,
-        name_zh=info.name_zh,
-        value=from_micro(one.value, info.decimals) if one.quality != Quality.NULL else None,
-        unit=info.unit,
-        captured_at=datetime.fromtimestamp(one.captured_at, UTC),
-        received_at=one.received_at,
-        interval_s=one.interval_s,
-        quality=one.quality,
-        source=one.source,
-    )
-
-
-def _kwh(micro: int | None) -> Decimal | None:
-    return None if micro is None else from_micro(micro, describe(ENERGY).decimals)
 
 
 def _seconds(moment: datetime) -> int:

@@ -25,6 +25,9 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
+    text,
+    true,
 )
 
 from kwhub.domain.errors import LocalError
@@ -136,6 +139,12 @@ area = Table(
     Column("code", String(64), nullable=False, unique=True),
     Column("name", String(200), nullable=False),
     Column("name_zh", String(200), nullable=False),
+    Column("organisation_id", ForeignKey("organisation.id"), index=True),
+    Column("feeder", String(100), nullable=False, server_default=""),
+    Column("transformer", String(100), nullable=False, server_default=""),
+    Column("rated_kva", String(32), nullable=False, server_default=""),  # a decimal in text
+    Column("active", Boolean, nullable=False, server_default=true()),
+    Column("origin", String(8), nullable=False, server_default="file"),  # or desk
 )
 
 terminal = Table(
@@ -148,6 +157,9 @@ terminal = Table(
     Column("name", String(200), nullable=False),
     Column("active", Boolean, nullable=False),
     Column("last_seen_at", Moment),
+    Column("maker", String(100), nullable=False, server_default=""),
+    Column("serial", String(64), nullable=False, server_default=""),
+    Column("origin", String(8), nullable=False, server_default="file"),
     UniqueConstraint("region", "number"),
 )
 
@@ -172,6 +184,23 @@ meter = Table(
     Column(
         "active", Boolean, nullable=False
     ),  # still in the archive; its readings stay in any case
+    Column("ct", String(32), nullable=False, server_default=""),  # empty: the whole ratio
+    Column("pt", String(32), nullable=False, server_default="1"),
+    Column("medium", String(16), nullable=False, server_default="electricity"),
+    Column("maker", String(100), nullable=False, server_default=""),
+    Column("model", String(100), nullable=False, server_default=""),
+    Column("current_max", String(32), nullable=False, server_default=""),  # A, a decimal in text
+    Column("voltage", String(32), nullable=False, server_default="220"),  # V of a phase, nominal
+    Column("parent_id", ForeignKey("meter.id")),  # the meter that also counts this one's energy
+    Column("origin", String(8), nullable=False, server_default="file"),
+    Index(
+        "uq_meter_place",
+        "terminal_id",
+        "point",
+        unique=True,
+        sqlite_where=text("active"),
+        postgresql_where=text("active"),
+    ),
 )
 
 journal = Table(
@@ -282,15 +311,32 @@ orders = Table(
     "orders",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("meter_id", ForeignKey("meter.id"), nullable=False),
+    Column("meter_id", ForeignKey("meter.id")),  # null: the terminal itself is meant
     Column("kind", String(32), nullable=False),
     Column("state", String(16), nullable=False),
     Column("detail", Text, nullable=False),
     Column("ordered_by", String(100), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("finished_at", Moment),
+    Column("terminal_id", ForeignKey("terminal.id")),
+    Column("task_id", ForeignKey("task.id")),
+    Column("wanted", Text, nullable=False, server_default=""),  # JSON: what exactly is ordered
+    Column("result", Text, nullable=False, server_default=""),  # JSON: what came of it
+    Column("approved_by", String(100), nullable=False, server_default=""),
+    Column("once_key", String(400)),  # who ordered and an Idempotency-Key
+    Column("patient", Boolean, nullable=False, server_default=false()),  # waits for the terminal
+    Column("tries", SmallInteger, nullable=False, server_default="0"),
+    Column("tries_max", SmallInteger, nullable=False, server_default="1"),
+    Column("next_at", Moment),
+    Column("deadline_at", Moment),
+    Column("sent_at", Moment),  # for the first time
+    Column("progress", Integer, nullable=False, server_default="0"),  # parts that are over
+    Column("total", Integer, nullable=False, server_default="0"),  # of so many
     Index(None, "meter_id", "id"),
     Index(None, "state"),
+    Index(None, "terminal_id", "state"),
+    Index(None, "task_id", "state"),
+    Index("uq_orders_once_key", "once_key", unique=True),
 )
 
 order_item = Table(
@@ -316,5 +362,6 @@ audit = Table(
     Column("action", String(64), nullable=False),
     Column("subject", String(200), nullable=False),
     Column("detail", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),  # chains it to the row before: people.trail
     sqlite_autoincrement=True,
 )

@@ -6,10 +6,13 @@ from sqlalchemy import Connection, delete, update
 
 from kwhub.headend.store import schema
 
-__all__ = ["SESSIONS_KEPT", "begin", "end", "interrupt"]
+__all__ = ["FORGET_EVERY", "SESSIONS_KEPT", "begin", "end", "interrupt"]
 
 SESSIONS_KEPT = 10_000
 """Rows that are kept, so that strangers who knock without end do not fill the disk."""
+
+FORGET_EVERY = 100
+"""Rows between two looks at what is too old."""
 
 INTERRUPTED = "the head-end stopped"
 
@@ -39,9 +42,12 @@ def begin(  # noqa: PLR0913  one column each
     )
     key = inserted.inserted_primary_key
     session_id = int(key[0]) if key else 0
-    connection.execute(
-        delete(table).where(table.c.id <= session_id - SESSIONS_KEPT, table.c.ended_at.is_not(None))
-    )
+    if session_id % FORGET_EVERY == 0:  # of those that are open, all are looked at each time
+        connection.execute(
+            delete(table).where(
+                table.c.id <= session_id - SESSIONS_KEPT, table.c.ended_at.is_not(None)
+            )
+        )
     return session_id
 
 

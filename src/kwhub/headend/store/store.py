@@ -20,7 +20,7 @@ class Store:
     """Readings of a head-end. Every method may be called from any thread.
 
     Attributes:
-        archive: who may send what, as the settings name it.
+        archive: who may send what; a copy in memory, see ``reload``.
         waiting: readings in the journal that are not packed yet.
     """
 
@@ -29,12 +29,18 @@ class Store:
         self.database = database
         self.days = days
         self._counting = threading.Lock()
+        self._reloading = threading.Lock()
         with database.write() as connection:
             synchronise(connection, config)
             self.archive = Archive(connection)
             self.waiting: int = connection.execute(
                 select(func.coalesce(func.sum(schema.journal.c.count), 0))
             ).scalar_one()
+
+    def reload(self) -> None:
+        """Take a fresh copy of the archive; who looks something up sees all of it or nothing. Raises StoreError."""
+        with self._reloading, self.database.read() as connection:
+            self.archive = Archive(connection)
 
     def append(self, batches: Sequence[journal.Batch]) -> None:
         """Write batches to the journal; durable on return. Raises StoreError: nothing was written."""

@@ -12,20 +12,31 @@ import struct
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kwhub.domain.errors import DecodeError
 from kwhub.domain.readings import Quality
 from kwhub.headend.store.columns import Ints
 from kwhub.headend.store.schema import MICRO_DIGITS
 
-__all__ = ["EMPTY", "Packed", "Series", "decode", "encode", "merge"]
+__all__ = [
+    "EMPTY",
+    "LISTED_MOMENTS",
+    "LISTED_QUALITIES",
+    "WIDTHS",
+    "WIDTH_BITS",
+    "Packed",
+    "Series",
+    "decode",
+    "merge",
+]
 
 _HEAD = struct.Struct("<BIq")
 _SPACING = struct.Struct("<I")
-_LISTED_MOMENTS = 4
-_LISTED_QUALITIES = 8
-_WIDTHS = ("i1", "<i2", "<i4", "<i8")
+WIDTH_BITS, LISTED_MOMENTS, LISTED_QUALITIES = 3, 4, 8
+"""The flags."""
+
+WIDTHS = ("i1", "<i2", "<i4", "<i8")
+"""Steps from value to value, by bits 0-1 of the flags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,35 +74,13 @@ class Packed:
 EMPTY = Series(np.empty(0, "<i8"), np.empty(0, "<i8"), np.empty(0, "u1"))
 
 
-def encode(series: Series, day_start_s: int) -> Packed:
-    """Pack a series that has at least one moment."""
-    absent = series.quality == Quality.NULL
-    values = _carried(series.value, absent) if absent.any() else series.value
-    scale, values = _shrunk(values)
-    steps, width = _narrowed(np.diff(values))
-    gaps = np.diff(series.at)
-    regular = len(gaps) == 0 or bool((gaps == gaps[0]).all())
-    listed = bool((series.quality != Quality.ACTUAL).any())
-    flags = width | (0 if regular else _LISTED_MOMENTS) | (_LISTED_QUALITIES if listed else 0)
-    spacing = int(gaps[0]) if len(gaps) else 0
-    raw = b"".join(
-        (
-            _HEAD.pack(flags, int(series.at[0]) - day_start_s, int(values[0])),
-            _SPACING.pack(spacing) if regular else gaps.astype("<u4").tobytes(),
-            steps.tobytes(),
-            series.quality.astype("u1").tobytes() if listed else b"",
-        )
-    )
-    return Packed(scale, len(series), series.present, raw)
-
-
 def decode(packed: Packed, day_start_s: int) -> Series:
     """Unpack. Raises DecodeError when the blob is damaged."""
     try:
         flags, offset, first = _HEAD.unpack_from(packed.raw)
         place = _HEAD.size
         steps = packed.count - 1
-        if flags & _LISTED_MOMENTS:
+        if flags & LISTED_MOMENTS:
             gaps = np.frombuffer(packed.raw, "<u4", steps, place)
             at = day_start_s + offset + _summed(gaps)
             place += gaps.nbytes
@@ -99,12 +88,12 @@ def decode(packed: Packed, day_start_s: int) -> Series:
             (spacing,) = _SPACING.unpack_from(packed.raw, place)
             at = day_start_s + offset + spacing * np.arange(packed.count, dtype="<i8")
             place += _SPACING.size
-        deltas: Ints = np.frombuffer(packed.raw, _WIDTHS[flags & 3], steps, place)
+        deltas: Ints = np.frombuffer(packed.raw, WIDTHS[flags & WIDTH_BITS], steps, place)
         place += deltas.nbytes
         value = (first + _summed(deltas)) * 10 ** (MICRO_DIGITS - packed.scale)
         quality = (
             np.frombuffer(packed.raw, "u1", packed.count, place)
-            if flags & _LISTED_QUALITIES
+            if flags & LISTED_QUALITIES
             else np.full(packed.count, Quality.ACTUAL, "u1")
         )
     except (struct.error, ValueError) as error:
@@ -126,6 +115,8 @@ def merge(old: Series, new: Series) -> tuple[Series, Series, int]:
         what is to be stored; the readings that differ from it, in the order of their arrival; how
         many readings changed nothing.
     """
+    if not len(old) and bool((new.at[1:] > new.at[:-1]).all()):  # as nearly every day arrives
+        return new, EMPTY, 0
     at = np.concatenate((old.at, new.at))
     value = np.concatenate((old.value, new.value))
     quality = np.concatenate((old.quality, new.quality))
@@ -141,33 +132,6 @@ def merge(old: Series, new: Series) -> tuple[Series, Series, int]:
     changed = np.count_nonzero(kept >= len(old)) + len(other)
     merged = Series(at[kept], value[kept], quality[kept])
     return merged, Series(at[other], value[other], quality[other]), len(new) - int(changed)
-
-
-def _carried(values: Ints, absent: NDArray[np.bool_]) -> Ints:
-    """Values where absent ones repeat the one before (the first present one at the beginning)."""
-    if absent.all():
-        return np.zeros_like(values)
-    places = np.where(absent, 0, np.arange(len(values)))
-    places = np.maximum.accumulate(places)
-    places[: int(np.argmin(absent))] = int(np.argmin(absent))
-    return values[places]
-
-
-def _shrunk(values: Ints) -> tuple[int, Ints]:
-    """The fewest decimals that keep every value exact, and the integers at that scale."""
-    scale = MICRO_DIGITS
-    while scale and not (values % 10).any():
-        values = values // 10
-        scale -= 1
-    return scale, values
-
-
-def _narrowed(steps: Ints) -> tuple[Ints, int]:
-    """The steps in the narrowest integers that hold them all, and that width."""
-    low, high = (int(steps.min()), int(steps.max())) if len(steps) else (0, 0)
-    fits = (-(1 << 8 * 2**n - 1) <= low and high < 1 << 8 * 2**n - 1 for n in range(3))
-    width = next((n for n, fit in enumerate(fits) if fit), 3)
-    return steps.astype(_WIDTHS[width]), width
 
 
 def _summed(steps: Ints) -> Ints:

@@ -18,6 +18,7 @@ __all__ = [
     "ConflictRow",
     "CurveData",
     "DayConsumption",
+    "Drawn",
     "IntervalConsumption",
     "LatestRow",
     "MeterDetail",
@@ -142,6 +143,14 @@ class CurveData:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """A series on a regular grid as charts want it, holes as None; what is exact stands in ``CurveData``."""
+
+    times: list[int]  #: seconds since 1970
+    values: list[float | None]
+
+
+@dataclass(frozen=True, slots=True)
 class IntervalConsumption:
     """Energy between ``start`` (inclusive) and ``start`` plus the interval (exclusive)."""
 
@@ -231,20 +240,23 @@ class UnknownRow:
 
 
 class OrderState(StrEnum):
-    """How far an order, or one item of it, has come. Everything but NEW and SENT is final."""
+    """How far an order has come. Everything but UNAPPROVED, NEW and SENT is final."""
 
-    NEW = "new"  #: written down, with its audit row; nothing was sent yet
+    UNAPPROVED = "unapproved"  #: written down, and waits for a second person
+    NEW = "new"  #: written down, with its audit row; nothing was sent yet, or it is tried again
     SENT = "sent"
-    DONE = "done"  #: at least one value came back
+    DONE = "done"  #: at least one value came back, or the device shows what was ordered
     REFUSED = "refused"  #: the meter or the terminal understood and said no
     NO_ANSWER = "no_answer"
     FAILED = "failed"  #: an answer that makes no sense, or the head-end stopped meanwhile
     OFFLINE = "offline"  #: the terminal was not connected
+    CANCELLED = "cancelled"  #: a person took it back before it was sent
+    EXPIRED = "expired"  #: its deadline came before it could be sent
 
     @property
     def final(self) -> bool:
         """Whether nothing more will happen."""
-        return self not in {OrderState.NEW, OrderState.SENT}
+        return self not in {OrderState.UNAPPROVED, OrderState.NEW, OrderState.SENT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,14 +274,27 @@ class OrderItem:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Something that was asked of a meter."""
+    """Something that was asked of a meter, or of a terminal."""
 
     id: int
-    meter_id: int
-    kind: str  #: read_now
+    meter_id: int | None  #: None: the terminal itself
+    kind: str  #: read_now, relay ...; see `kwhub.headend.orders.wanted`
     state: OrderState
     detail: str  #: the reason in words, or what came of it
     created_at: datetime
     finished_at: datetime | None
     by: str  #: who ordered it
     items: list[OrderItem]
+    terminal_id: int | None = None
+    task_id: int | None = None
+    wanted: str = ""  #: JSON: what exactly is ordered
+    result: str = ""  #: JSON: what came of it
+    approved_by: str = ""
+    patient: bool = False  #: waits for its terminal until the deadline
+    tries: int = 0
+    tries_max: int = 1
+    next_at: datetime | None = None
+    deadline_at: datetime | None = None
+    sent_at: datetime | None = None  #: for the first time
+    progress: int = 0  #: parts that are over
+    total: int = 0  #: of so many

@@ -8,16 +8,49 @@ from litestar.datastructures import CacheControlHeader
 from litestar.di import NamedDependency, Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.static_files import create_static_files_router
 from litestar.template.config import TemplateConfig
 
 import kwhub
-from kwhub.headend.api.once import Once
 from kwhub.headend.api.routes import api_router
 from kwhub.headend.api.site import Serves, Site
-from kwhub.headend.web import areas, lists, meters, orders
+from kwhub.headend.people.caller import Caller
+from kwhub.headend.people.rights import Right, needs
+from kwhub.headend.web import (
+    alarms,
+    analysis,
+    analysis_area,
+    archive,
+    archive_files,
+    areas,
+    around,
+    compare,
+    dashboard,
+    devices,
+    fleet,
+    lists,
+    meters,
+    money,
+    money_files,
+    money_tariffs,
+    orders,
+    quality,
+    quality_around,
+    quality_findings,
+    quality_holes,
+    quality_rules,
+    sign_in,
+    sign_in_own,
+    sign_in_staff,
+    tasks,
+    terminals,
+    vending,
+)
+from kwhub.headend.web.entrance import Entrance, caller_of, every_route_has_a_right, gate
 from kwhub.headend.web.guard import Guard, secure
+from kwhub.headend.web.kept import Kept
 from kwhub.headend.web.page import HERE, Page, environment
 from kwhub.headend.web.problems import explained
 from kwhub.headend.web.serving import serve
@@ -34,21 +67,29 @@ def create_app(headend: Serves, *, hosts: Collection[str] = ()) -> Litestar:
     Args:
         headend: whose readings are shown and through whom orders go.
         hosts: names under which the pages are reached, besides addresses and ``localhost``.
+
+    Raises:
+        ConfigError: a route does not say which right it needs.
     """
     site = Site.of(headend)
-    once = Once()
+    kept = Kept(site.clock)
 
     def page(request: Request[Any, Any, Any]) -> Page:
         return Page.of(request, site)
 
-    return Litestar(
+    def caller(request: Request[Any, Any, Any]) -> Caller:
+        return caller_of(request)
+
+    app = Litestar(
         route_handlers=[_pages(), api_router(), _static(), healthy, description],
         dependencies={
             "site": Provide(lambda: site, sync_to_thread=False),
-            "once": Provide(lambda: once, sync_to_thread=False),
+            "kept": Provide(lambda: kept, sync_to_thread=False),
             "page": Provide(page, sync_to_thread=False),
+            "caller": Provide(caller, sync_to_thread=False),
         },
-        middleware=[Guard(hosts)],
+        middleware=[Guard(hosts), Entrance(site)],
+        guards=[gate(site)],
         before_send=[secure],
         exception_handlers=explained(site),
         template_config=TemplateConfig(
@@ -58,16 +99,19 @@ def create_app(headend: Serves, *, hosts: Collection[str] = ()) -> Litestar:
         request_max_body_size=BODY_BYTES_MAX,
         logging_config=None,
     )
+    every_route_has_a_right(app)
+    app.state.live = site.live
+    return app
 
 
-@get("/healthz", include_in_schema=False, sync_to_thread=True)
+@get("/healthz", include_in_schema=False, sync_to_thread=True, opt=needs(Right.OPEN))
 def healthy(site: NamedDependency[Site]) -> dict[str, str]:
     """Whether the pages and the store behind them answer."""
     site.queries.terminals()
     return {"status": "ok"}
 
 
-@get("/openapi.json", include_in_schema=False, sync_to_thread=False)
+@get("/openapi.json", include_in_schema=False, sync_to_thread=False, opt=needs(Right.OPEN))
 def description(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """The description of the API (OpenAPI 3.1)."""
     return request.app.openapi_schema.to_schema()
@@ -78,6 +122,7 @@ def _pages() -> Router:
         "/",
         route_handlers=[
             areas.areas_page,
+            areas.areas_file,
             areas.area_page,
             areas.area_trend,
             lists.area_csv,
@@ -90,6 +135,30 @@ def _pages() -> Router:
             orders.meter_orders,
             orders.order_page,
             orders.order_card,
+            *sign_in.ROUTES,
+            *sign_in_own.ROUTES,
+            *sign_in_staff.ROUTES,
+            *around.ROUTES,
+            *dashboard.ROUTES,
+            *fleet.ROUTES,
+            *compare.ROUTES,
+            *terminals.ROUTES,
+            *alarms.ROUTES,
+            *tasks.ROUTES,
+            *devices.ROUTES,
+            *archive_files.ROUTES,
+            *archive.ROUTES,
+            *money.ROUTES,
+            *money_files.ROUTES,
+            *money_tariffs.ROUTES,
+            *vending.ROUTES,
+            *analysis.ROUTES,
+            *analysis_area.ROUTES,
+            *quality.ROUTES,
+            *quality_findings.ROUTES,
+            *quality_holes.ROUTES,
+            *quality_around.ROUTES,
+            *quality_rules.ROUTES,
         ],
         dependencies={
             "listed": Provide(lists.listed_meters, sync_to_thread=True),
@@ -104,6 +173,7 @@ def _static() -> Router:
         "/static",
         [HERE / "static"],
         cache_control=CacheControlHeader(max_age=STATIC_SECONDS, public=True),
+        opt=needs(Right.OPEN),
     )
 
 
@@ -113,7 +183,13 @@ def _openapi() -> OpenAPIConfig:
         title="kwhub head-end",
         version=kwhub.__version__,
         description="Areas, meters, readings and orders. Decimals are strings; moments are RFC 3339.",
-        path="/openapi",
+        openapi_router=Router(
+            "/openapi", route_handlers=[], include_in_schema=False, opt=needs(Right.OPEN)
+        ),
         render_plugins=[JsonRenderPlugin(path="/openapi.json")],
         use_handler_docstrings=True,
+        components=Components(
+            security_schemes={"key": SecurityScheme(type="http", scheme="bearer")}
+        ),
+        security=[{"key": []}],
     )

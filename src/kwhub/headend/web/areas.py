@@ -2,20 +2,38 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import partial
 
-from litestar import get
+from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from litestar.response import Template
 
 from kwhub.headend.api.site import Site
+from kwhub.headend.people.rights import Right, needs
 from kwhub.headend.store.views import AreaSummary, TerminalRow
 from kwhub.headend.web.charts import Chart, Scale, Series
 from kwhub.headend.web.lists import MeterList
 from kwhub.headend.web.page import Page
+from kwhub.headend.web.sheets import local, table_file
 from kwhub.headend.web.shown import Sign, loss_sign, rate_sign
 
-__all__ = ["TREND_DAYS", "AreaLine", "Fleet", "area_page", "area_trend", "areas_page"]
+__all__ = [
+    "COLUMNS",
+    "TREND_DAYS",
+    "AreaLine",
+    "Fleet",
+    "area_page",
+    "area_trend",
+    "areas_file",
+    "areas_page",
+]
+
+COLUMNS = (
+    *("code", "name", "day", "meters", "expected", "got", "supply_kwh", "sold_kwh", "loss_kwh"),
+    *("loss_percent", "until"),
+)
+"""Columns of the file; their names never change."""
 
 TREND_DAYS = 14
 MISSING_SHOWN = 8
@@ -76,12 +94,14 @@ class Fleet:
         )
 
 
-@get("/", sync_to_thread=True)
+@get("/areas", sync_to_thread=True, opt=needs(Right.SEE))
 def areas_page(page: NamedDependency[Page], day: FromQuery[date | None] = None) -> Template:
     """All areas on one day; only the figures when the page in the browser renews itself."""
     days = page.days(day)
-    terminals = page.site.queries.terminals()
-    lines = [AreaLine.of(each, terminals) for each in page.site.queries.areas(days.day)]
+    sees = page.caller.sees_area
+    terminals = [each for each in page.site.queries.terminals() if sees(each.area_id)]
+    rows = [each for each in page.site.queries.areas(days.day) if sees(each.id)]
+    lines = [AreaLine.of(each, terminals) for each in rows]
     template = "areas_table.html" if page.swaps == "areas" else "areas.html"
     names = {each.area.id: page.t.either(each.area.name, each.area.name_zh) for each in lines}
     context = {
@@ -94,7 +114,28 @@ def areas_page(page: NamedDependency[Page], day: FromQuery[date | None] = None) 
     return page.show(template, context)
 
 
-@get("/areas/{area_id:int}", sync_to_thread=True)
+@get(["/areas.csv", "/areas.xlsx"], opt=needs(Right.SEE))
+async def areas_file(
+    page: NamedDependency[Page], day: FromQuery[date | None] = None
+) -> Response[str] | Response[bytes]:
+    """All areas on one day as a file; column names never change."""
+    return await page.site.people.offload(partial(_areas_file, page, page.days(day).day))
+
+
+def _areas_file(page: Page, day: date) -> Response[str] | Response[bytes]:
+    rows = (
+        (
+            *(each.code, page.t.either(each.name, each.name_zh), day, each.meters),
+            *(each.expected, each.got, each.supply_kwh, each.sold_kwh),
+            *(each.loss_kwh, each.loss_percent, local(each.until, page.site.zone)),
+        )
+        for each in page.site.queries.areas(day)
+        if page.caller.sees_area(each.id)
+    )
+    return table_file(page.request, f"areas-{day}", COLUMNS, rows)
+
+
+@get("/areas/{area_id:int}", sync_to_thread=True, opt=needs(Right.SEE))
 def area_page(
     page: NamedDependency[Page], listed: NamedDependency[MeterList], area_id: FromPath[int]
 ) -> Template:
@@ -115,7 +156,7 @@ def area_page(
     return page.show("area.html", context)
 
 
-@get("/areas/{area_id:int}/trend.json", sync_to_thread=True)
+@get("/areas/{area_id:int}/trend.json", sync_to_thread=True, opt=needs(Right.SEE))
 def area_trend(
     page: NamedDependency[Page], area_id: FromPath[int], day: FromQuery[date | None] = None
 ) -> Chart:

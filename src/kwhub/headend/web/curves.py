@@ -22,15 +22,22 @@ __all__ = [
     "SPANS",
     "CurveChoice",
     "Measure",
+    "chart_of",
     "curve_chart",
+    "curve_lines",
     "curve_rows",
     "daily_chart",
     "daily_rows",
+    "fitted",
 ]
 
-SPANS = (1, 7, 31)
+SPANS = (1, 7, 31, 92, 366)
 """Days that a curve may cover."""
 
+AGAINST_DAYS_MAX = 7
+"""Longest span that can be drawn beside the week before it."""
+
+WEEK = timedelta(days=7)
 DAILY_DAYS = 31
 DAILY_DAYS_MIN = 7
 HALF_DAY_S = 43_200
@@ -82,8 +89,24 @@ class CurveChoice:
     days: int
     last: date
     today: date
+    against: bool = False  #: beside the same days a week before
     measures: Sequence[str] = tuple(MEASURES)
     spans: Sequence[int] = SPANS
+
+    @property
+    def base(self) -> str:
+        """Address of the page without what is chosen."""
+        return f"/meters/{self.meter_id}"
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Numbers of the meters that the address names beside the path."""
+        return ()
+
+    @property
+    def may_go_against(self) -> bool:
+        """Whether the span is short enough to be drawn beside the week before."""
+        return self.days <= AGAINST_DAYS_MAX
 
     @property
     def first(self) -> date:
@@ -117,20 +140,47 @@ class CurveChoice:
         """Address of the values as a file."""
         return self._href(self.last, "/curve.csv")
 
+    @property
+    def xlsx(self) -> str:
+        """The same as a workbook."""
+        return self._href(self.last, "/curve.xlsx")
+
     def _href(self, last: date, path: str = "") -> str:
-        asked = query(measure=self.measure, days=self.days, day=last)
-        return f"/meters/{self.meter_id}{path}{asked}"
+        against = 1 if self.against else None
+        asked = query(measure=self.measure, days=self.days, day=last, against=against)
+        also = "".join(f"&meter={each}" for each in self.numbers)
+        return f"{self.base}{path}{asked}{also}"
 
 
 def curve_chart(site: Site, t: Texts, meter: MeterDetail, choice: CurveChoice) -> Chart:
     """The chosen curve of a meter, holes as holes."""
+    times, lines = curve_lines(site, t, meter, choice, timedelta(0))
+    if choice.against and choice.may_go_against:
+        _, before = curve_lines(site, t, meter, choice, WEEK)
+        lines += [
+            (t("measure.week_before", of=label), fitted(values, len(times)))
+            for label, values in before
+        ]
+    return chart_of(site, t, choice, times, lines)
+
+
+def curve_lines(
+    site: Site, t: Texts, meter: MeterDetail, choice: CurveChoice, back: timedelta
+) -> tuple[list[int], Lines]:
+    """The lines of a meter, from so much earlier, one for each phase that it has."""
+    measure = MEASURES[choice.measure]
+    span = day_bounds(choice.first - back, choice.last - back, site.zone)
+    if measure.registers:
+        return _registers(site, t, meter, measure, span)
+    return _consumption(site, t, meter, choice.measure, span)
+
+
+def chart_of(
+    site: Site, t: Texts, choice: CurveChoice, times: Sequence[int], lines: Lines
+) -> Chart:
+    """A chart of some lines; one alone is drawn as steps where its values belong to whole intervals."""
     measure = MEASURES[choice.measure]
     begin, end = day_bounds(choice.first, choice.last, site.zone)
-    if measure.registers:
-        times, lines = _registers(site, t, meter, measure, (begin, end))
-    else:
-        times, lines = _consumption(site, t, meter, choice.measure, (begin, end))
-    shape = "line" if measure.registers else "step"
     series = [
         Series(
             label=label,
@@ -139,21 +189,29 @@ def curve_chart(site: Site, t: Texts, meter: MeterDetail, choice: CurveChoice) -
             colour=index + 1,
             scale="y",
             values=values,
-            shape=shape,
+            shape="line" if measure.registers or len(lines) > 1 else "step",
             points=points_alone(values),
         )
         for index, (label, values) in enumerate(lines)
     ]
-    scale = Scale(measure.unit, min=0.0 if measure.from_zero else None)
     return Chart(
         zone=site.zone.key,
         time=t("chart.time"),
-        times=[int(each.timestamp()) for each in times],
+        times=list(times),
         begin=int(begin.timestamp()),
         end=int(end.timestamp()),
         series=series,
-        scales={"y": scale},
+        scales={"y": Scale(measure.unit, min=0.0 if measure.from_zero else None)},
     )
+
+
+def fitted(values: Sequence[float | None], length: int) -> list[float | None]:
+    """As many values as there are times: a day on which the clock changes has more or fewer.
+
+    >>> fitted([1.0, 2.0], 3), fitted([1.0, 2.0], 1)
+    ([1.0, 2.0, None], [1.0])
+    """
+    return [*values[:length], *([None] * (length - len(values)))]
 
 
 def curve_rows(site: Site, meter: MeterDetail, choice: CurveChoice) -> Iterator[Sequence[object]]:
@@ -206,25 +264,25 @@ def daily_chart(site: Site, t: Texts, meter_id: int) -> Chart:
 
 def _registers(
     site: Site, t: Texts, meter: MeterDetail, measure: Measure, span: Span
-) -> tuple[list[datetime], Lines]:
+) -> tuple[list[int], Lines]:
     """Curves of registers as the meter gave them, one line for each phase that it has."""
-    times: list[datetime] = []
+    times: list[int] = []
     lines: Lines = []
     for code, label in measure.registers[: meter.phases]:
-        curve = site.queries.curve(meter.id, Register(code), *span, measure.interval_s)
+        curve = site.queries.drawn(meter.id, Register(code), *span, measure.interval_s)
         times = curve.times
-        lines.append((label or t("measure.total"), [_drawn(each) for each in curve.values]))
+        lines.append((label or t("measure.total"), curve.values))
     return times, lines
 
 
 def _consumption(
     site: Site, t: Texts, meter: MeterDetail, code: str, span: Span
-) -> tuple[list[datetime], Lines]:
+) -> tuple[list[int], Lines]:
     """Energy of each quarter of an hour, or its mean power."""
     factor = QUARTERS_PER_HOUR if code == "kw" else 1
-    rows = site.queries.interval_consumption(meter.id, *span)
-    values = [_drawn(None if each.kwh is None else each.kwh * factor) for each in rows]
-    return [each.start for each in rows], [
+    used = site.queries.drawn_consumption(meter.id, *span)
+    values = [None if each is None else each * factor for each in used.values]
+    return used.times, [
         (t("measure.mean_power" if code == "kw" else "measure.consumption"), values)
     ]
 

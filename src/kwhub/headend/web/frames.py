@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from kwhub.catalog.decoding import explain
 from kwhub.headend.web.language import Texts
-from kwhub.protocols.dlt645.explain import explain
 
 __all__ = ["FramePart", "frame_parts"]
 
@@ -20,7 +20,7 @@ class FramePart:
 
 
 def frame_parts(raw: bytes, t: Texts) -> list[FramePart]:
-    """The parts of a DL/T 645 frame, in order; an empty list for no bytes."""
+    """The parts of a frame of any protocol, in order; an empty list for no bytes."""
     if not raw:
         return []
     parts = []

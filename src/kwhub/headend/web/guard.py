@@ -42,6 +42,8 @@ class Guard(ASGIMiddleware):
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Pass the request on or raise ClientException or PermissionDeniedException."""
         headers = Headers.from_scope(scope)
+        if "\0" in scope["path"] or b"%00" in scope.get("query_string", b""):
+            raise ClientException("no text has the character 0 in it")
         if not host_allowed(headers.get("host", ""), self._hosts):
             raise ClientException("", status_code=HTTPStatus.MISDIRECTED_REQUEST)
         if scope.get("method") not in _SAFE_METHODS and not same_site(headers):

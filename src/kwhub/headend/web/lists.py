@@ -3,23 +3,24 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, TypeAlias
+from functools import partial
 
 from litestar import Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery
 
 from kwhub.headend.api.site import SEARCH_MAX, Site
+from kwhub.headend.people.rights import Right, needs
 from kwhub.headend.store.views import MeterRow
 from kwhub.headend.web.page import Page, query
-from kwhub.headend.web.sheets import local, sheet
+from kwhub.headend.web.sheets import local, table_file
 from kwhub.headend.web.shown import Sign, rate_sign
+from kwhub.headend.web.tables import Column, PageNumber, Search
 
 __all__ = [
     "CSV_COLUMNS",
     "METERS_PER_PAGE",
     "SORTS",
-    "Column",
     "MeterLine",
     "MeterList",
     "area_csv",
@@ -63,9 +64,6 @@ _COLUMNS = (*SORTS[:6], "rate", *SORTS[6:])
 _NUMERIC = {"point", "phases", "rate", "got", "last_energy", "day_kwh"}
 _DESCENDING_FIRST = {"last_energy", "last_energy_at", "day_kwh"}
 
-Search: TypeAlias = Annotated[str, QueryParameter(max_length=SEARCH_MAX)]
-PageNumber: TypeAlias = Annotated[int, QueryParameter(name="page", ge=1, le=1_000_000)]
-
 
 @dataclass(frozen=True, slots=True)
 class MeterLine:
@@ -87,16 +85,6 @@ class MeterLine:
     def rate_sign(self) -> Sign:
         """How good the read rate is."""
         return rate_sign(self.rate)
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """The head of a column: its text, where a click on it leads, and how it is sorted now."""
-
-    text: str
-    numeric: bool
-    href: str
-    order: str  #: ascending, descending or empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +127,11 @@ class MeterList:
         return self._href(path="/meters.csv")
 
     @property
+    def xlsx(self) -> str:
+        """The same as a workbook."""
+        return self._href(path="/meters.xlsx")
+
+    @property
     def columns(self) -> list[Column]:
         """The heads of the table."""
         return [self._column(name) for name in _COLUMNS]
@@ -164,14 +157,18 @@ class MeterList:
         )
 
 
-@get("/areas/{area_id:int}/meters.csv", sync_to_thread=True)
-def area_csv(
-    page: NamedDependency[Page],
-    listed: NamedDependency[MeterList],
-    area_id: FromPath[int],
-    bom: FromQuery[bool] = False,  # noqa: FBT002 - a parameter of the request
-) -> Response[str]:
-    """Every meter of the list as CSV (RFC 4180), whatever page is shown; column names never change."""
+@get(
+    ["/areas/{area_id:int}/meters.csv", "/areas/{area_id:int}/meters.xlsx"],
+    opt=needs(Right.SEE),
+)
+async def area_csv(
+    page: NamedDependency[Page], listed: NamedDependency[MeterList], area_id: FromPath[int]
+) -> Response[str] | Response[bytes]:
+    """Every meter of the list as a file, whatever page is shown; column names never change."""
+    return await page.site.people.offload(partial(_area_file, page, listed, area_id))
+
+
+def _area_file(page: Page, listed: MeterList, area_id: int) -> Response[str] | Response[bytes]:
     area = page.site.area(area_id, listed.day)
     rows = (
         (
@@ -190,7 +187,7 @@ def area_csv(
         )
         for each in _all_meters(page.site, listed)
     )
-    return sheet(f"meters-{area.code}-{listed.day}.csv", CSV_COLUMNS, rows, bom=bom)
+    return table_file(page.request, f"meters-{area.code}-{listed.day}", CSV_COLUMNS, rows)
 
 
 def listed_meters(  # noqa: PLR0913, PLR0917 - each is one parameter of the request

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Annotated, TypeAlias
 
 from litestar import Response, get
@@ -10,6 +11,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Template
 
 from kwhub.domain.readings import CURVE_INTERVAL_S, DAY_INTERVAL_S, HOUR_INTERVAL_S, INSTANT
+from kwhub.headend.people.rights import Right, needs
 from kwhub.headend.store.views import LatestRow, MeterDetail
 from kwhub.headend.web.charts import Chart
 from kwhub.headend.web.curves import (
@@ -25,11 +27,12 @@ from kwhub.headend.web.curves import (
 from kwhub.headend.web.language import Texts
 from kwhub.headend.web.orders import ORDERS_SHOWN, choices
 from kwhub.headend.web.page import Page
-from kwhub.headend.web.sheets import sheet
+from kwhub.headend.web.sheets import table_file
 from kwhub.headend.web.shown import capture, number
 
 __all__ = [
     "LatestLine",
+    "SpanDays",
     "curve_choice",
     "curve_csv",
     "latest_table",
@@ -80,6 +83,7 @@ def curve_choice(
     measure: FromQuery[str] = "kw",
     span_days: SpanDays = 1,
     day: FromQuery[date | None] = None,
+    against: FromQuery[str] = "",
 ) -> CurveChoice:
     """The curve that the address of a page asks for; what it cannot be falls back to the first."""
     days = page.days(day)
@@ -89,10 +93,11 @@ def curve_choice(
         days=span_days if span_days in SPANS else SPANS[0],
         last=days.day,
         today=days.today,
+        against=against == "1",
     )
 
 
-@get("/meters/{meter_id:int}", sync_to_thread=True)
+@get("/meters/{meter_id:int}", sync_to_thread=True, opt=needs(Right.SEE))
 def meter_page(
     page: NamedDependency[Page], curve: NamedDependency[CurveChoice], meter_id: FromPath[int]
 ) -> Template:
@@ -114,14 +119,14 @@ def meter_page(
     return page.show("meter.html", context)
 
 
-@get("/meters/{meter_id:int}/latest", sync_to_thread=True)
+@get("/meters/{meter_id:int}/latest", sync_to_thread=True, opt=needs(Right.SEE))
 def latest_table(page: NamedDependency[Page], meter_id: FromPath[int]) -> Template:
     """The table of latest registers alone, for the page that renews it."""
     meter = page.site.meter(meter_id)
     return page.show("latest.html", {"meter": meter, "latest": _latest(page, meter_id)})
 
 
-@get("/meters/{meter_id:int}/curve.json", sync_to_thread=True)
+@get("/meters/{meter_id:int}/curve.json", sync_to_thread=True, opt=needs(Right.SEE))
 def meter_curve(
     page: NamedDependency[Page], curve: NamedDependency[CurveChoice], meter_id: FromPath[int]
 ) -> Chart:
@@ -129,24 +134,28 @@ def meter_curve(
     return curve_chart(page.site, page.t, page.site.meter(meter_id), curve)
 
 
-@get("/meters/{meter_id:int}/curve.csv", sync_to_thread=True)
-def curve_csv(
-    page: NamedDependency[Page],
-    curve: NamedDependency[CurveChoice],
-    meter_id: FromPath[int],
-    bom: FromQuery[bool] = False,  # noqa: FBT002 - a parameter of the request
-) -> Response[str]:
+@get(
+    ["/meters/{meter_id:int}/curve.csv", "/meters/{meter_id:int}/curve.xlsx"],
+    opt=needs(Right.SEE),
+)
+async def curve_csv(
+    page: NamedDependency[Page], curve: NamedDependency[CurveChoice], meter_id: FromPath[int]
+) -> Response[str] | Response[bytes]:
     """The values of a curve as a file, holes as empty cells."""
-    meter = page.site.meter(meter_id)
-    name = f"{meter.address}-{curve.measure}-{curve.first}-{curve.last}.csv"
-    return sheet(name, CURVE_COLUMNS, curve_rows(page.site, meter, curve), bom=bom)
+    return await page.site.people.offload(partial(_curve_file, page, curve, meter_id))
 
 
-@get("/meters/{meter_id:int}/daily.json", sync_to_thread=True)
+@get("/meters/{meter_id:int}/daily.json", sync_to_thread=True, opt=needs(Right.SEE))
 def meter_daily(page: NamedDependency[Page], meter_id: FromPath[int]) -> Chart:
     """Daily consumption, to be drawn."""
     meter = page.site.meter(meter_id)
     return daily_chart(page.site, page.t, meter.id)
+
+
+def _curve_file(page: Page, curve: CurveChoice, meter_id: int) -> Response[str] | Response[bytes]:
+    meter = page.site.meter(meter_id)
+    name = f"{meter.address}-{curve.measure}-{curve.first}-{curve.last}"
+    return table_file(page.request, name, CURVE_COLUMNS, curve_rows(page.site, meter, curve))
 
 
 def _latest(page: Page, meter_id: int) -> list[LatestLine]:

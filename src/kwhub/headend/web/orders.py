@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.exceptions import ValidationException
@@ -14,6 +15,7 @@ from kwhub.catalog.registers import describe
 from kwhub.domain.readings import Register
 from kwhub.headend.api.routes import asked_registers
 from kwhub.headend.api.site import readable
+from kwhub.headend.people.rights import Right, needs
 from kwhub.headend.store.views import Order, OrderItem, OrderState
 from kwhub.headend.web.frames import FramePart, frame_parts
 from kwhub.headend.web.language import Texts
@@ -93,7 +95,7 @@ def choices(t: Texts, phases: int) -> list[Group]:
     ]
 
 
-@post("/meters/{meter_id:int}/orders", status_code=200)
+@post("/meters/{meter_id:int}/orders", status_code=200, opt=needs(Right.ORDER))
 async def place_order(
     page: NamedDependency[Page], meter_id: FromPath[int]
 ) -> Template | Redirect | Response[str]:
@@ -113,20 +115,21 @@ async def place_order(
     return Redirect(f"/orders/{order_id}", status_code=303)
 
 
-@get("/orders/{order_id:int}", sync_to_thread=True)
+@get("/orders/{order_id:int}", sync_to_thread=True, opt=needs(Right.SEE))
 def order_page(page: NamedDependency[Page], order_id: FromPath[int]) -> Template:
     """One order on a page of its own."""
     order = page.site.order(order_id)
-    return page.show("order.html", {**_card(page, order), "meter": page.site.meter(order.meter_id)})
+    meter = None if order.meter_id is None else page.site.meter(order.meter_id)
+    return page.show("order.html", {**_card(page, order), "meter": meter})
 
 
-@get("/orders/{order_id:int}/card", sync_to_thread=True)
+@get("/orders/{order_id:int}/card", sync_to_thread=True, opt=needs(Right.SEE))
 def order_card(page: NamedDependency[Page], order_id: FromPath[int]) -> Template:
     """How far an order has come; a card that is final asks no more."""
     return page.show("order_card.html", _card(page, page.site.order(order_id)))
 
 
-@get("/meters/{meter_id:int}/orders", sync_to_thread=True)
+@get("/meters/{meter_id:int}/orders", sync_to_thread=True, opt=needs(Right.SEE))
 def meter_orders(page: NamedDependency[Page], meter_id: FromPath[int]) -> Template:
     """The newest orders of a meter alone, for the page that renews them."""
     meter = page.site.meter(meter_id)
@@ -134,11 +137,19 @@ def meter_orders(page: NamedDependency[Page], meter_id: FromPath[int]) -> Templa
     return page.show("order_history.html", {"meter": meter, "orders": orders})
 
 
+def _relay_of(wanted: str) -> str:
+    """What an order asks a relay to do."""
+    return str(msgspec.json.decode(wanted).get("command", ""))
+
+
 def _card(page: Page, order: Order) -> dict[str, object]:
     """What the card of an order shows."""
     return {
         "order": order,
+        "relay_of": _relay_of,
         "running": not order.state.final,
+        "may_approve": Right.APPROVE in page.rights,
+        "may_cancel": Right.ORDER in page.rights,
         "took": _seconds(order),
         "items": [ItemLine.of(page.t, order, each) for each in order.items],
         "exchanges": _exchanges(page.t, order.items),

@@ -1,7 +1,7 @@
 """One request for a page: the reader's language, the chosen day, and the template that answers."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache, partial
@@ -16,10 +16,15 @@ from litestar.datastructures import Cookie
 from litestar.response import Template
 
 from kwhub.headend.api.site import Site
+from kwhub.headend.people.caller import Caller
+from kwhub.headend.people.rights import Right
+from kwhub.headend.web.entrance import caller_of
 from kwhub.headend.web.language import COOKIE, LANGUAGES, Texts, choose, texts
+from kwhub.headend.web.shell import THEME_COOKIE, THEMES, shell_of
 from kwhub.headend.web.shown import moment, number, percent
+from kwhub.headend.web.table_files import AS, AS_NAME, TABLE_NAME, TableFile
 
-__all__ = ["COOKIE_DAYS", "HERE", "Days", "Page", "environment", "query", "static"]
+__all__ = ["COOKIE_DAYS", "HERE", "Days", "Page", "environment", "query", "static", "words"]
 
 HERE = Path(str(files("kwhub.headend.web")))
 """The folder of templates, texts and static files."""
@@ -44,8 +49,13 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(static=static, number=number, percent=percent)
+    made.globals.update(static=static, number=number, percent=percent, words=words)
     return made
+
+
+def words(t: Texts, key: str) -> str:
+    """The text of a key that a macro has put together."""
+    return t(key)
 
 
 def query(**values: object) -> str:
@@ -110,7 +120,12 @@ class Page:
     @property
     def who(self) -> str:
         """Who gives an order, for the audit row."""
-        return f"web {self.request.client.host}" if self.request.client else "web"
+        return self.caller.name
+
+    @property
+    def caller(self) -> Caller:
+        """Who reads."""
+        return caller_of(self.request)
 
     def days(self, day: date | None) -> Days:
         """The chosen day, today when none is chosen or when it lies in the future.
@@ -128,34 +143,72 @@ class Page:
     def show(
         self, template: str, context: Mapping[str, object], *, status_code: int = 200
     ) -> Template:
-        """Answer with a template, and remember a language that was asked for."""
-        cookie = Cookie(
-            COOKIE,
-            path="/",
-            value=self.t.code,
-            max_age=COOKIE_DAYS * 86_400,
-            samesite="lax",
-            httponly=True,
-        )
-        return Template(
+        """Answer with a template, or with one table of it, and remember a language that was asked for."""
+        asked, plain = self.request.query_params, status_code == 200 and not self.swaps
+        as_file = plain and TABLE_NAME in asked and asked.get(AS_NAME) in AS
+        made = TableFile if as_file else Template
+        return made(
             template,
             context={**self._common(), **context},
-            cookies=[cookie] if self.asked_language else None,
+            cookies=self._asked(),
             headers={"Vary": "HX-Request, Accept-Language, Cookie", "Cache-Control": "no-cache"},
             status_code=status_code,
         )
 
-    def _common(self) -> dict[str, object]:
-        kept = [
-            (name, value)
-            for name, value in self.request.query_params.multi_items()
-            if name != "lang"
+    @property
+    def rights(self) -> Collection[Right]:
+        """What the reader may do."""
+        return self.caller.rights
+
+    @property
+    def scope(self) -> Collection[int] | None:
+        """The areas that the reader may see, None for all of them."""
+        return self.caller.scope()
+
+    def _asked(self) -> list[Cookie]:
+        """Cookies that remember what the address asks for."""
+        asked = {COOKIE: self.t.code} if self.asked_language else {}
+        theme = self.request.query_params.get("theme")
+        if theme in THEMES:
+            asked[THEME_COOKIE] = str(theme)
+        seconds = COOKIE_DAYS * 86_400
+        return [
+            Cookie(name, path="/", value=value, max_age=seconds, samesite="lax", httponly=True)
+            for name, value in asked.items()
         ]
-        href = f"{self.request.url.path}?{urlencode([*kept, ('lang', self.t.other)])}"
+
+    def _here(self, name: str, value: str) -> str:
+        """The address of this very page with one thing asked for."""
+        kept = [
+            (key, text)
+            for key, text in self.request.query_params.multi_items()
+            if key not in {"lang", "theme", TABLE_NAME, AS_NAME}
+        ]
+        return f"{self.request.url.path}?{urlencode([*kept, (name, value)])}"
+
+    def _table(self, name: str) -> dict[str, str]:
+        """The addresses of a table of this page as a file."""
+        csv, xlsx = (f"{self._here(TABLE_NAME, name)}&{AS_NAME}={each}" for each in AS)
+        return {"csv": csv, "xlsx": xlsx}
+
+    def _common(self) -> dict[str, object]:
+        site = self.site
         return {
             "t": self.t,
+            "reader": self.caller,
+            "shell": partial(
+                shell_of,
+                self.request,
+                site.queries,
+                site.archive.lists,
+                self.rights,
+                self.scope,
+            ),
+            "theme_href": partial(self._here, "theme"),
+            "table_of": self._table,
+            "zone": site.zone,
             "zone_name": self.site.zone.key,
             "moment": partial(moment, zone=self.site.zone),
-            "other_language_href": href,
+            "other_language_href": self._here("lang", self.t.other),
             "other_language_tag": texts(self.t.other).tag,
         }

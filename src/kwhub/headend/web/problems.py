@@ -3,20 +3,23 @@
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, TypeAlias
+from urllib.parse import urlencode
 
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
-from litestar.response import Template
+from litestar.response import Redirect, Template
 
 from kwhub.headend.api.problems import detail_of, problem
 from kwhub.headend.api.site import Site
 from kwhub.headend.store.database import StoreError
+from kwhub.headend.web.entrance import SAFE_METHODS
 from kwhub.headend.web.page import Page
 
 __all__ = ["explained"]
 
 API_PREFIX = "/api/"
+SIGN_IN = "/sign-in"
 
 Handler: TypeAlias = Callable[[Request[Any, Any, Any], Exception], Response[Any]]
 
@@ -30,7 +33,11 @@ def explained(site: Site) -> dict[int | type[Exception], Handler]:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
         if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return our_fault(request, error)
-        return _answer(site, request, error.status_code, detail_of(error))
+        answer = _to_sign_in(request) if error.status_code == HTTPStatus.UNAUTHORIZED else None
+        answer = answer or _answer(site, request, error.status_code, detail_of(error))
+        for name, value in (error.headers or {}).items():
+            answer.headers[name] = value
+        return answer
 
     def store_silent(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         _log.error("store_failed", path=request.url.path, error=str(error))
@@ -41,6 +48,20 @@ def explained(site: Site) -> dict[int | type[Exception], Handler]:
         return _answer(site, request, HTTPStatus.INTERNAL_SERVER_ERROR, "")
 
     return {HTTPException: wrong_request, StoreError: store_silent, Exception: our_fault}
+
+
+def _to_sign_in(request: Request[Any, Any, Any]) -> Response[Any] | None:
+    """Lead a reader whom nobody knows to the log-in, and from there back; None for a program."""
+    if request.url.path.startswith(API_PREFIX):
+        return None
+    back = request.url.path
+    if query := request.url.query:
+        back = f"{back}?{query}"
+    if request.headers.get("hx-request") == "true":
+        return Response("", status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": SIGN_IN})
+    if request.method not in SAFE_METHODS:
+        return Redirect(SIGN_IN, status_code=303)
+    return Redirect(f"{SIGN_IN}?{urlencode({'next': back})}", status_code=303)
 
 
 def _answer(

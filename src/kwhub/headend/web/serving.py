@@ -70,5 +70,6 @@ async def serve(
             await server.serve([listener])
         except asyncio.CancelledError:
             if server.started:
+                app.state.live.close()  # whoever listens would listen for ever
                 await server.shutdown([listener])
             raise

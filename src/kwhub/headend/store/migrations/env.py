@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from kwhub.headend.store.schema import metadata
+from kwhub.headend.store.tables import metadata
 
 __all__ = ["run"]
 

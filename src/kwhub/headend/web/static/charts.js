@@ -112,6 +112,20 @@ function loadAll() {
   document.querySelectorAll("figure[data-chart]").forEach(load);
 }
 
+// A chart with data-live is loaded anew when its topic is told, at most twice a minute.
+const RELOAD_MS = 30000;
+document.addEventListener("DOMContentLoaded", () => {
+  for (const figure of document.querySelectorAll("figure[data-live]")) {
+    let last = performance.now();
+    document.body.addEventListener(`live-${figure.dataset.live}`, () => {
+      if (performance.now() - last < RELOAD_MS) return;
+      last = performance.now();
+      delete figure.dataset.loading;
+      load(figure);
+    });
+  }
+});
+
 let waiting = 0;
 function redraw() {
   cancelAnimationFrame(waiting);
@@ -121,5 +135,6 @@ function redraw() {
 document.addEventListener("DOMContentLoaded", loadAll);
 document.addEventListener("htmx:afterSettle", loadAll);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+new MutationObserver(redraw).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
 let lastWidth = window.innerWidth;
 window.addEventListener("resize", () => { if (window.innerWidth !== lastWidth) { lastWidth = window.innerWidth; redraw(); } });

@@ -1,0 +1,1 @@
+"""Money: tariffs, statements that can be traced to readings, and balances."""

@@ -1,0 +1,223 @@
+"""Energy of a meter by period of the tariff, with the readings that it stands on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import msgspec
+import numpy as np
+from sqlalchemy import Connection
+
+from kwhub.domain.errors import KwhubError
+from kwhub.domain.readings import DAY_INTERVAL_S, Quality, Register
+from kwhub.headend.billing.tariffs import PERIOD_REGISTERS, Period, Tariff
+from kwhub.headend.quality.walk import rolled_over
+from kwhub.headend.store.archive_rows import ArchiveMeter
+from kwhub.headend.store.dated import Dated
+from kwhub.headend.store.days import Days
+from kwhub.headend.store.read import Reader
+from kwhub.headend.store.schema import MICRO_DIGITS
+from kwhub.headend.store.vectors import EMPTY, Series
+
+__all__ = ["Energies", "Trace", "Unbillable", "energies"]
+
+SUM_TOLERANCE = Decimal("0.05")
+"""How far the sum of the periods' registers may be from the total one: each is rounded to 0.01 kWh."""
+
+_DAY = timedelta(days=1)
+_MINUTES = 1_440
+
+
+class Unbillable(KwhubError):
+    """There is no right bill for a span; the words say what is missing and what to do."""
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """The readings behind one figure: this register, from this value to that one, times the ratio.
+
+    Attributes:
+        period: of the tariff.
+        register: OBIS code.
+        interval_s: of the series that the readings belong to.
+        start: moment of the first reading.
+        end: moment of the last one.
+        first: value there, kWh.
+        last: value there, kWh.
+        qualities: how the two came to be: actual, substituted, estimated.
+        steps: energy on the meter's side and the ratio that it was multiplied with, piece by piece: one
+            piece unless the meter was exchanged.
+        kwh: what it makes.
+    """
+
+    period: str
+    register: str
+    interval_s: int
+    start: datetime
+    end: datetime
+    first: Decimal
+    last: Decimal
+    qualities: tuple[str, str]
+    steps: tuple[tuple[Decimal, Decimal], ...]
+    kwh: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Energies:
+    """Energy by period, on the customer's side, and how it was found."""
+
+    kwh: Mapping[Period, Decimal]
+    traces: tuple[Trace, ...] = ()
+
+    @property
+    def total(self) -> Decimal:
+        """Energy of all periods."""
+        return sum(self.kwh.values(), Decimal(0))
+
+
+@dataclass(slots=True)
+class _Meter:
+    """One meter in one snapshot."""
+
+    reader: Reader
+    days: Days
+    row: ArchiveMeter
+    dated: Dated
+    kept: dict[tuple[Register, int, date, date], Series] = field(default_factory=dict)
+
+    def series(self, register: Register, interval_s: int, first: date, last: date) -> Series:
+        """A register as if the meter had never been exchanged and never rolled over."""
+        key = (register, interval_s, first, last)
+        if key not in self.kept:
+            span = (first - _DAY, last + _DAY)
+            found = self.reader.series([self.row.id], [register], interval_s, span)
+            series = found.get((self.row.id, str(register)), EMPTY)
+            self.kept[key] = _unrolled(self.dated.continued(self.row.id, register, series))
+        return self.kept[key]
+
+    def trace(self, period: Period, register: Register, first: date, last: date) -> Trace:
+        """What one register counted from the beginning of one day to the end of another.
+
+        Raises:
+            Unbillable: a reading at either end is missing.
+        """
+        series = self.series(register, DAY_INTERVAL_S, first, last)
+        limits = (self.days.start_s(first), self.days.start_s(last + _DAY))
+        (before, good_before), (after, good_after) = (
+            self._at(series, limit, register) for limit in limits
+        )
+        pieces = self.dated.pieces(self.row.id, register, limits, (before, after))
+        steps = tuple(
+            (_kwh(piece.micro), self.row.ratio if piece.ratio is None else piece.ratio)
+            for piece in pieces
+        )
+        if any(energy < 0 for energy, _ in steps):
+            raise Unbillable(
+                f"meter {self.row.address}: register {register} went down between {first} and {last}; "
+                "record the exchange of the meter, or substitute the wrong reading"
+            )
+        start, end = (datetime.fromtimestamp(limit, UTC) for limit in limits)
+        return Trace(
+            period.value,
+            str(register),
+            DAY_INTERVAL_S,
+            start,
+            end,
+            _kwh(before),
+            _kwh(after),
+            (good_before.name.lower(), good_after.name.lower()),
+            steps,
+            sum((energy * ratio for energy, ratio in steps), Decimal(0)),
+        )
+
+    def _at(self, series: Series, moment: int, register: Register) -> tuple[int, Quality]:
+        place = int(np.searchsorted(series.at, moment))
+        if place < len(series) and series.at[place] == moment:
+            return int(series.value[place]), Quality(int(series.quality[place]))
+        when = datetime.fromtimestamp(moment, self.days.zone)
+        raise Unbillable(
+            f"meter {self.row.address}: no reading of register {register} at {when:%Y-%m-%d %H:%M}; "
+            "read it again or estimate it"
+        )
+
+
+def energies(
+    connection: Connection,
+    days: Days,
+    meter: ArchiveMeter,
+    tariff: Tariff,
+    first: date,
+    last: date,
+) -> Energies:
+    """Energy of a meter from the beginning of ``first`` to the end of ``last``.
+
+    Without a schedule the meter's own registers of the periods are used; with one, its load curve is
+    divided by the schedule, and the register's difference confirms the sum.
+
+    Raises:
+        Unbillable: readings are missing, do not agree, or went down.
+    """
+    one = _Meter(Reader(connection, days), days, meter, Dated.load(connection, [meter.id]))
+    total = one.trace(Period.TOTAL, PERIOD_REGISTERS[Period.TOTAL], first, last)
+    if Period.TOTAL in tariff.prices:
+        return Energies({Period.TOTAL: total.kwh}, (total,))
+    if tariff.schedule:
+        kwh = _by_schedule(one, tariff, first, last)
+        traces: tuple[Trace, ...] = (total,)
+    else:
+        own = [one.trace(each, PERIOD_REGISTERS[each], first, last) for each in tariff.prices]
+        kwh = {period: trace.kwh for period, trace in zip(tariff.prices, own, strict=True)}
+        traces = (*own, total)
+    off = abs(sum(kwh.values(), Decimal(0)) - total.kwh)
+    if off > SUM_TOLERANCE * max((ratio for _, ratio in total.steps), default=Decimal(1)):
+        raise Unbillable(
+            f"meter {meter.address}: the periods sum to {off} kWh more or less than the total register "
+            f"from {first} to {last}; look at the findings of its sum check"
+        )
+    return Energies(kwh, traces)
+
+
+def _by_schedule(one: _Meter, tariff: Tariff, first: date, last: date) -> dict[Period, Decimal]:
+    register, spacing = PERIOD_REGISTERS[Period.TOTAL], one.row.duty.energy_interval_s
+    curve = one.series(register, spacing, first, last)
+    found = dict.fromkeys(tariff.prices, Decimal(0))
+    day = first
+    while day <= last:
+        start_s, stop_s = one.days.span_s(day, day)
+        grid = np.arange(start_s, stop_s + 1, spacing, dtype="<i8")
+        part = curve.between(start_s, stop_s + 1)
+        there = np.isin(grid, part.at)
+        if not there.all():
+            when = datetime.fromtimestamp(int(grid[np.argmin(there)]), one.days.zone)
+            raise Unbillable(
+                f"meter {one.row.address}: the load curve lacks {int((~there).sum())} values of {day}, "
+                f"the first at {when:%H:%M}; read them again or estimate them"
+            )
+        used = np.diff(part.value[np.isin(part.at, grid)])
+        for at, micro in zip(grid[:-1], used, strict=True):
+            ratio = one.dated.ratio(one.row.id, int(at))
+            wall = datetime.fromtimestamp(int(at), one.days.zone)
+            period = tariff.period_at((wall.hour * 60 + wall.minute) % _MINUTES)
+            found[period] += _kwh(int(micro)) * (one.row.ratio if ratio is None else ratio)
+        day += _DAY
+    return found
+
+
+def _unrolled(series: Series) -> Series:
+    """The present values of a register that never begins at nought again."""
+    kept = series.quality != Quality.NULL
+    series = Series(series.at[kept], series.value[kept], series.quality[kept])
+    falls = np.flatnonzero(np.diff(series.value) < 0)
+    value = series.value.copy()
+    for fall in falls:
+        used = rolled_over(int(series.value[fall]), int(series.value[fall + 1]))
+        if used is not None:
+            value[fall + 1 :] += used + int(series.value[fall]) - int(series.value[fall + 1])
+    return Series(series.at, value, series.quality)
+
+
+def _kwh(micro: int) -> Decimal:
+    """Energy with two decimals, or as many as it has."""
+    kwh = Decimal(micro).scaleb(-MICRO_DIGITS)
+    short = kwh.quantize(Decimal("0.01"))
+    return short if short == kwh else kwh.normalize()

@@ -1,0 +1,117 @@
+"""A statement on paper: one page of A4 as HTML and PDF, in English or Chinese, with the readings behind it."""
+
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, StrictUndefined
+
+from kwhub.catalog.registers import describe
+from kwhub.domain.readings import Register
+from kwhub.headend.billing.paper_words import WORDS
+from kwhub.headend.billing.statements import Draft, Issued
+
+__all__ = ["CSV_COLUMNS", "csv_rows", "html_of", "line_words", "pdf_of"]
+
+CSV_COLUMNS = (
+    *("statement", "account", "customer", "meter", "first_day", "last_day", "what", "period"),
+    *("register", "from", "to", "first_reading", "last_reading", "quantity", "price", "amount"),
+    "currency",
+)
+"""Columns of a statement as a file; their names never change."""
+
+
+def html_of(draft: Draft, zone: ZoneInfo, language: str, issued: Issued | None = None) -> str:
+    """A statement, or the draft of one, as a document that stands alone.
+
+    Args:
+        draft: what it says.
+        zone: of the site; moments are shown in it.
+        language: ``en`` or ``zh``.
+        issued: the statement; None for a draft, which says so.
+    """
+    words = WORDS[language]
+    made: str = _template().render(
+        w=words,
+        tag="zh-Hans" if language == "zh" else "en",
+        draft=draft,
+        issued=issued,
+        lines=[(line_words(line, language), line) for line in draft.lines],
+        traces=[(_register(each.register, language), each) for each in draft.traces],
+        moment=lambda when: f"{_local(when, zone):%Y-%m-%d %H:%M}",
+        number=_number,
+    )
+    return made
+
+
+def pdf_of(html: str) -> bytes:
+    """The document as PDF. Nothing is fetched from anywhere."""
+    from weasyprint import HTML  # noqa: PLC0415  slow to load, and seldom needed
+
+    made: bytes = HTML(string=html, url_fetcher=_nothing).write_pdf()
+    return made
+
+
+def csv_rows(draft: Draft, number: int | None) -> list[tuple[object, ...]]:
+    """Rows of CSV_COLUMNS: a row for each line, then a row for each reading behind them."""
+    own = draft.account
+    head = (number, own.number, own.customer, own.address, draft.first, draft.last)
+    rows: list[tuple[object, ...]] = [
+        (
+            *head,
+            line.kind.value,
+            None if line.period is None else line.period.value,
+            *(None, line.first, line.last, None, None),
+            *(line.quantity, line.price, line.amount, draft.currency),
+        )
+        for line in draft.lines
+    ]
+    rows += [
+        (
+            *(*head, "reading", each.period, each.register),
+            *(each.start.isoformat(), each.end.isoformat(), each.first, each.last, each.kwh),
+            *(None, None, None),
+        )
+        for each in draft.traces
+    ]
+    rows.append((*head, "total", *(None,) * 6, draft.kwh, None, draft.total, draft.currency))
+    return rows
+
+
+def line_words(line: Any, language: str) -> str:
+    """What a line is for, in words."""
+    words = WORDS[language]
+    if line.period is not None:
+        return words["energy"].format(period=words[f"period_{line.period.value}"])
+    if line.above_kwh is not None:
+        return words["tier"].format(above=_number(line.above_kwh))
+    return words["fee"]
+
+
+def _register(code: str, language: str) -> str:
+    info = describe(Register(code))
+    return info.name_zh if language == "zh" else info.name_en
+
+
+def _number(value: Decimal) -> str:
+    return f"{value:,f}"
+
+
+def _local(when: datetime, zone: ZoneInfo) -> datetime:
+    return when.astimezone(zone)
+
+
+def _nothing(url: str, *_args: object, **_named: object) -> dict[str, object]:
+    raise ValueError(f"a statement refers to nothing outside itself: {url}")
+
+
+@cache
+def _template() -> Any:
+    source = files("kwhub.headend.billing") / "paper.html"
+    made = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return made.from_string(source.read_text("utf-8"))

@@ -1,0 +1,101 @@
+"""Lists of devices, what they hold, and its recall."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, select, update
+
+from kwhub.headend.identity.records import (
+    Description,
+    Device,
+    DeviceState,
+    Exposure,
+    GenerationState,
+    GrantLeft,
+)
+from kwhub.headend.store.schema_devices import (
+    device,
+    device_generation,
+    device_grant,
+    device_order,
+    device_work,
+)
+
+__all__ = ["BEGUN", "OPEN", "devices", "exposure", "recall"]
+
+OPEN, BEGUN, RECALLED = "open", "begun", "recalled"
+
+_UNKNOWN = "recalled after it was begun: look at the meter, then order anew"
+
+
+def devices(connection: Connection) -> list[Device]:
+    """All of them by name."""
+    current = and_(
+        device_generation.c.device_id == device.c.id,
+        device_generation.c.state == GenerationState.CURRENT,
+    )
+    query = (
+        select(device, device_generation.c.number, device_generation.c.not_after)
+        .select_from(device.outerjoin(device_generation, current))
+        .order_by(device.c.name)
+    )
+    return [
+        Device(
+            row.name,
+            Description(row.model, row.serial, row.owner, row.area),
+            DeviceState(row.state),
+            row.reason,
+            row.number or 0,
+            row.not_after,
+            row.seen_at,
+            row.allocated_at,
+            row.wrong_secrets,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def recall(connection: Connection, device_id: int, now: datetime) -> tuple[int, ...]:
+    """Recall work, grants and orders of a device; returns the orders that were open or begun.
+
+    What a begun one has done at its meter is not known; no device can go on with it, that one with a new identity neither.
+    """
+    orders: list[int] = []
+    for state, outcome in ((OPEN, ""), (BEGUN, _UNKNOWN)):
+        orders += connection.scalars(
+            update(device_order)
+            .where(device_order.c.device_id == device_id, device_order.c.state == state)
+            .values(state=RECALLED, finished_at=now, outcome=outcome)
+            .returning(device_order.c.id)
+        )
+    works = select(device_work.c.id).where(device_work.c.device_id == device_id)
+    connection.execute(
+        update(device_grant)
+        .where(device_grant.c.work_id.in_(works), device_grant.c.state == OPEN)
+        .values(state=RECALLED)
+    )
+    connection.execute(
+        update(device_work)
+        .where(device_work.c.device_id == device_id, device_work.c.state == OPEN)
+        .values(state=RECALLED, finished_at=now)
+    )
+    return tuple(sorted(orders))
+
+
+def exposure(
+    connection: Connection, row: Row[Any], orders: tuple[int, ...], now: datetime
+) -> Exposure:
+    """What a device may hold now: grants that have not ended by themselves, recalled or not."""
+    query = (
+        select(device_grant)
+        .join(device_work, device_work.c.id == device_grant.c.work_id)
+        .where(device_work.c.device_id == row.id, device_grant.c.used < device_grant.c.uses)
+        .where(device_grant.c.not_after > now)
+        .order_by(device_grant.c.meter, device_grant.c.operation)
+    )
+    grants = tuple(
+        GrantLeft(each.meter, each.operation, each.uses - each.used, each.not_after)
+        for each in connection.execute(query)
+    )
+    until = max((each.not_after for each in grants), default=None)
+    return Exposure(row.name, DeviceState(row.state), grants, orders, until)

@@ -1,0 +1,236 @@
+"""Dangerous orders: made here for one meter, one operation and a deadline; a device only carries their frames.
+
+The whole conversation with the meter runs here. The device gets one frame at a time and brings back what the meter
+says to it: no password, key or session ever stands on it, and nothing that it has seen can be used again, because
+each order is begun once and what the meter obeys is sealed over a number that the meter has just drawn.
+
+Source: kwhub; the on-line relay between master station, hand-held and meter follows public descriptions of
+State Grid's safety units (single source).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import Connection, Row, select, update
+
+from kwhub.domain.errors import KwhubError, LocalError, NoAnswer, Refusal
+from kwhub.domain.machine import Conversation
+from kwhub.exchange.device_messages import Carried, Carry, Denied, Ended
+from kwhub.headend.identity.listing import BEGUN, OPEN
+from kwhub.headend.identity.records import Visitor
+from kwhub.headend.identity.registry import Registry
+from kwhub.headend.identity.work import working
+from kwhub.headend.store.schema_devices import device_order
+from kwhub.protocols.dlt645.session import Role, Session
+
+__all__ = ["ORDER_MINUTES", "FieldOrder", "FieldOrders", "Judge", "Make"]
+
+ORDER_MINUTES: Final = 240
+"""How long an order may be on its way to the meter unless said otherwise."""
+
+ATTEMPTS: Final = 3
+DONE, FAILED, EXPIRED = "done", "failed", "expired"
+
+_INTERRUPTED: Final = (
+    "interrupted: the head-end was started again; look at the meter, then order anew"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldOrder:
+    """What is to be done, once."""
+
+    id: int
+    meter: str
+    operation: str
+    detail: str
+    not_after: datetime
+
+
+Make: TypeAlias = Callable[[FieldOrder], Conversation[object]]
+"""Makes the conversation that carries an order out; it holds the keys. May raise KwhubError."""
+
+
+Judge: TypeAlias = Callable[[Connection, int, str], None]
+"""Looks at an order that was just written (its number, its operation); raises LocalError where it must not be."""
+
+
+def _lenient(connection: Connection, number: int, operation: str) -> None:
+    """Nothing is forbidden."""
+    del connection, number, operation
+
+
+class _Talk:
+    """One order under way: a conversation, and the frame that the meter has to answer."""
+
+    def __init__(self, order: FieldOrder, conversation: Conversation[object]) -> None:
+        self.order = order
+        self.step = 0
+        self.reply: Carried | Ended = self._advance(conversation, None)
+        self._conversation = conversation
+
+    def take(self, answer: bytes) -> Carried | Ended:
+        """What the meter said to the last frame; returns what comes next."""
+        self._session.receive(answer, 0.0)
+        event = self._final()
+        if getattr(event, "timed_out", False) and self._attempts_left:
+            self._attempts_left -= 1
+            self.reply = self._ask()
+        else:
+            self.reply = self._advance(self._conversation, event)
+        return self.reply
+
+    def _advance(self, conversation: Conversation[object], event: Any) -> Carried | Ended:
+        try:
+            self._request = conversation.send(event)
+        except StopIteration:
+            return Ended(self.order.id, obeyed=True, detail="")
+        except (Refusal, NoAnswer, KwhubError) as error:
+            return Ended(self.order.id, obeyed=False, detail=str(error))
+        repeatable = getattr(self._request, "repeatable", True)
+        self._attempts_left = ATTEMPTS - 1 if repeatable else 0
+        return self._ask()
+
+    def _ask(self) -> Carried:
+        self._session = Session(Role.MASTER, preamble=0)
+        self._session.send(self._request, 0.0)
+        self.step += 1
+        frame = self._session.outgoing(0.0)
+        return Carried(self.order.id, self.step, self.order.meter, frame)
+
+    def _final(self) -> Any:
+        """The event that ends the request; nothing more will come, so its time runs out."""
+        while True:
+            for event in self._session.events():
+                if event.final:
+                    return event
+            self._session.on_deadline(self._session.deadline() or 0.0)
+
+
+class FieldOrders:
+    """All orders that devices carry."""
+
+    def __init__(self, registry: Registry, make: Make, judge: Judge = _lenient) -> None:
+        """Take the register, who makes the conversations, and who may forbid an order."""
+        self._registry = registry
+        self._make = make
+        self._judge = judge
+        self._talks: dict[int, _Talk] = {}
+
+    def order(
+        self, name: str, order: tuple[str, str, str], by: str, minutes: int = ORDER_MINUTES
+    ) -> int:
+        """Order something at a meter, by way of a device.
+
+        Args:
+            name: of the device.
+            order: address of the meter, operation, and its detail as the maker understands it.
+            by: who orders it.
+            minutes: until when it must have been begun and done.
+
+        Returns:
+            The number of the order.
+
+        Raises:
+            LocalError: the device does not work, the deadline is none, or the order must not be: nothing is written.
+        """
+        if minutes < 1:
+            raise LocalError("an order has at least a minute")
+        meter, operation, detail = order
+        now = self._registry.now()
+        with self._registry.database.write() as connection:
+            made = connection.execute(
+                device_order.insert().values(
+                    device_id=working(connection, name),
+                    meter=meter,
+                    operation=operation,
+                    detail=detail,
+                    state=OPEN,
+                    ordered_by=by,
+                    created_at=now,
+                    not_after=now + timedelta(minutes=minutes),
+                    outcome="",
+                )
+            )
+            number = int(made.inserted_primary_key[0])  # type: ignore[index]
+            self._judge(connection, number, operation)
+            told = f"order {number}: {operation} at meter {meter}"
+            self._registry.record(connection, by, "device_order", name, told)
+        return number
+
+    def step(
+        self, connection: Connection, visitor: Visitor, carry: Carry
+    ) -> Carried | Ended | Denied:
+        """Go on with an order; a step that comes again gets the same answer again."""
+        row = connection.execute(
+            select(device_order).where(
+                device_order.c.id == carry.order, device_order.c.device_id == visitor.device_id
+            )
+        ).one_or_none()
+        if row is None:
+            return Denied("order")
+        if row.state in {DONE, FAILED}:
+            return Ended(row.id, obeyed=bool(row.obeyed), detail=row.outcome)
+        if row.state not in {OPEN, BEGUN}:
+            self._talks.pop(row.id, None)
+            return Denied("order", row.state)
+        now = self._registry.now()
+        if now >= row.not_after:
+            self._end(connection, visitor, row, EXPIRED, Ended(row.id, obeyed=False, detail=""))
+            return Denied("order", EXPIRED)
+        return self._go_on(connection, visitor, row, carry)
+
+    def _go_on(
+        self, connection: Connection, visitor: Visitor, row: Row[Any], carry: Carry
+    ) -> Carried | Ended | Denied:
+        talk = self._talks.get(row.id)
+        if row.state == OPEN:
+            if carry.step:
+                return Denied("order", "not begun")
+            reply = self._begin(connection, visitor, row)
+        elif talk is None:
+            reply = Ended(row.id, obeyed=False, detail=_INTERRUPTED)
+        elif carry.step == talk.step and carry.step:
+            reply = talk.take(carry.answer)
+        elif carry.step == talk.step - 1:
+            return talk.reply
+        else:
+            return Denied("order", f"step {carry.step} is not the next one")
+        if isinstance(reply, Ended):
+            self._end(connection, visitor, row, DONE if reply.obeyed else FAILED, reply)
+        return reply
+
+    def _begin(self, connection: Connection, visitor: Visitor, row: Row[Any]) -> Carried | Ended:
+        """Written down before the first frame is made."""
+        connection.execute(
+            update(device_order)
+            .where(device_order.c.id == row.id)
+            .values(state=BEGUN, begun_at=self._registry.now())
+        )
+        told = f"order {row.id}: {row.operation} begins"
+        self._registry.record(connection, visitor.who, "device_order_begin", row.meter, told)
+        order = FieldOrder(row.id, row.meter, row.operation, row.detail, row.not_after)
+        try:
+            talk = self._talks[row.id] = _Talk(order, self._make(order))
+        except KwhubError as error:
+            return Ended(row.id, obeyed=False, detail=str(error))
+        return talk.reply
+
+    def _end(
+        self, connection: Connection, visitor: Visitor, row: Row[Any], state: str, ended: Ended
+    ) -> None:
+        connection.execute(
+            update(device_order)
+            .where(device_order.c.id == row.id)
+            .values(
+                state=state,
+                obeyed=ended.obeyed,
+                outcome=ended.detail,
+                finished_at=self._registry.now(),
+            )
+        )
+        told = f"order {row.id}: {state} {ended.detail}".strip()
+        self._registry.record(connection, visitor.who, "device_order_end", row.meter, told)
+        self._talks.pop(row.id, None)

@@ -1,0 +1,188 @@
+"""Everything for field devices, put together from the settings."""
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, select
+
+from kwhub.domain.errors import LocalError
+from kwhub.domain.machine import Conversation
+from kwhub.exchange.device_code import EnrolmentCode
+from kwhub.headend.config import Devices, Ordering
+from kwhub.headend.identity.authority import Authority
+from kwhub.headend.identity.books import book, look
+from kwhub.headend.identity.desk import Desk
+from kwhub.headend.identity.listener import DeviceListener
+from kwhub.headend.identity.makers import check_order, cost_control, no_master
+from kwhub.headend.identity.orders import ORDER_MINUTES, FieldOrder, FieldOrders, Make
+from kwhub.headend.identity.records import Allocation, Rules
+from kwhub.headend.identity.registry import Registry
+from kwhub.headend.identity.visits import meters_to_visit
+from kwhub.headend.identity.work import FieldWork, NewWork
+from kwhub.headend.ingest.offload import Offload
+from kwhub.headend.orders.trips import TripRefused, check_trip, is_carried_trip
+from kwhub.headend.people import trail
+from kwhub.headend.store.database import Database
+from kwhub.headend.store.schema_devices import device_order
+from kwhub.headend.vending_keys import opened_keys
+from kwhub.links.address import parse
+from kwhub.prepay.master import SoftwareMaster
+from kwhub.runtime.clock import Clock
+
+__all__ = ["DeviceService"]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceService:
+    """The parts for field devices of one head-end.
+
+    Attributes:
+        settings: the table ``[devices]``.
+        registry: who they are.
+        work: what they do.
+        orders: what they carry.
+        listener: where they call.
+    """
+
+    settings: Devices
+    registry: Registry
+    work: FieldWork
+    orders: FieldOrders
+    listener: DeviceListener
+    held: ExitStack = field(default_factory=ExitStack)  #: what is let go at the end
+
+    @classmethod
+    def build(
+        cls,
+        settings: Devices,
+        database: Database,
+        clock: Clock,
+        offload: Offload,
+        ordering: Ordering,
+        *,
+        zone: ZoneInfo | None = None,
+    ) -> Self:
+        """Put the parts together; makes the CA when there is none.
+
+        Args:
+            settings: the table ``[devices]``.
+            database: of the head-end.
+            clock: its time.
+            offload: where blocking work runs.
+            ordering: the table ``[orders]``: how many may be tripped.
+            zone: of the clocks in the meters, where this process makes the frames of orders and needs the root
+                keys for it; None: it only writes down what others make.
+
+        Raises:
+            ConfigError: the folder of the CA or the root keys are damaged, or others may read a key.
+            LocalError: the token with the root keys does not do its part.
+        """
+        rules = Rules(
+            settings.certificate_days,
+            settings.secret_hours,
+            settings.renewal_grace_days,
+            settings.offline_hours,
+        )
+        authority = Authority(Path(settings.folder), clock.now())
+        registry = Registry(database, authority, rules, clock.now, os.urandom, trail.record)
+        held = ExitStack()
+        make: Make = no_master
+        if zone is not None and settings.root_key:
+            make = _sparing(_make(settings, clock, held, zone), ordering)
+
+        def judge(connection: Connection, number: int, operation: str) -> None:
+            detail = connection.execute(
+                select(device_order.c.detail).where(device_order.c.id == number)
+            ).scalar_one()
+            if is_carried_trip(operation, detail):
+                check_trip(connection, ordering, number, clock.now(), carried=True)
+
+        work, orders = FieldWork(registry, book, look), FieldOrders(registry, make, judge)
+        listener = DeviceListener(Desk(registry, work, orders), clock, offload)
+        return cls(settings, registry, work, orders, listener, held)
+
+    def close(self) -> None:
+        """Let go of the token with the root keys."""
+        self.held.close()
+
+    def order(
+        self, device: str, wanted: tuple[str, str, str], by: str, minutes: int = ORDER_MINUTES
+    ) -> int:
+        """Have a device carry an order to a meter, with a work order that says so.
+
+        Args:
+            device: its name.
+            wanted: address of the meter, operation, and its detail, as ``makers.OPERATIONS`` has them.
+            by: who orders it.
+            minutes: until when it must be done.
+
+        Returns:
+            The number of the work order.
+
+        Raises:
+            LocalError: nothing here seals orders, no such operation, the archive does not know the meter, or
+                there are too many trips.
+        """
+        meter, operation, detail = wanted
+        if not self.settings.root_key:
+            raise LocalError("nothing here seals orders: set root_key in the table [devices]")
+        check_order(operation, detail)
+        with self.registry.database.read() as connection:
+            meters = meters_to_visit(connection, addresses=[meter])
+        try:
+            number = self.orders.order(device, wanted, by, minutes)
+        except TripRefused as refusal:
+            with self.registry.database.write() as connection:
+                told = (
+                    by,
+                    "device_order_refused",
+                    device,
+                    f"{operation} at meter {meter}: {refusal}",
+                )
+                self.registry.record(connection, *told)
+            raise
+        hours = -(-minutes // 60)
+        work = NewWork(operation, meters, (), 1, hours, detail, number)
+        return self.work.give(device, work, by)
+
+    async def open(self) -> None:
+        """Listen where the settings say. Raises ConfigError, LinkDown."""
+        await self.listener.open(self.settings.listen, self.settings.enrol)
+
+    def code(self, allocation: Allocation) -> EnrolmentCode:
+        """What a device scans. It holds the secret. Raises ConfigError: an address is wrong."""
+        return EnrolmentCode(
+            allocation.device,
+            self._reached(self.settings.listen),
+            self._reached(self.settings.enrol),
+            allocation.secret,
+            self.registry.authority.digest,
+        )
+
+    def _reached(self, address: str) -> str:
+        host, port = parse(address).host_port(least_port=0)
+        host = self.settings.reach or host
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _make(settings: Devices, clock: Clock, held: ExitStack, zone: ZoneInfo) -> Make:
+    """Who seals orders, with the root keys of the settings."""
+    keys = held.enter_context(opened_keys(settings.root_key))
+    master = SoftwareMaster(keys.source, keys.draw)
+    return cost_control(master, clock.now, zone)
+
+
+def _sparing(make: Make, ordering: Ordering) -> Make:
+    """Who may have become protected since a trip was ordered is not tripped."""
+
+    def made(order: FieldOrder) -> Conversation[object]:
+        is_trip = is_carried_trip(order.operation, order.detail)
+        if is_trip and order.meter in ordering.never_trip:
+            raise LocalError("no trip: protected supply")
+        return make(order)
+
+    return made

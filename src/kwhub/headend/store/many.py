@@ -1,0 +1,131 @@
+"""Rows by the thousand, column by column: nothing is done for each of them but what the driver does."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    LargeBinary,
+    Select,
+    String,
+    Table,
+    TypeDecorator,
+    cast,
+    func,
+    literal,
+    select,
+)
+from sqlalchemy.types import TypeEngine
+
+from kwhub.headend.store.database import BINARY, INSERTS, StoreError, or_update
+
+__all__ = ["among", "array_text", "tuples", "upsert_columns"]
+
+
+def upsert_columns(
+    connection: Connection,
+    table: Table,
+    columns: Mapping[str, Sequence[Any]],
+    *,
+    add: str = "",
+    newer: str = "",
+) -> None:
+    """What `kwhub.headend.store.database.upsert` does, for very many rows.
+
+    Args:
+        connection: of a writing transaction.
+        table: with a primary key.
+        columns: values by name of column, all of one length; no key may be there twice, no value None.
+        add: see ``upsert``.
+        newer: see ``upsert``.
+    """
+    names = list(columns)
+    values = [_bound(connection, table.c[name], columns[name]) for name in names]
+    if not values or not len(values[0]):
+        return
+    insert = INSERTS[connection.dialect.name](table)
+    if connection.dialect.name == "postgresql":  # one statement for all
+        rows = [_unnested(table.c[name], each) for name, each in zip(names, values, strict=True)]
+        insert = insert.from_select(names, select(*rows))
+        connection.execute(or_update(insert, table, names, add=add, newer=newer))
+        return
+    statement = or_update(insert, table, names, add=add, newer=newer)
+    compiled = statement.compile(dialect=connection.dialect, column_keys=names)
+    places = [names.index(name) for name in compiled.positiontup or ()]
+    tuples = list(zip(*(values[place] for place in places), strict=True))
+    connection.exec_driver_sql(str(compiled), tuples)
+
+
+def among(
+    connection: Connection, column: Column[int], numbers: Sequence[int]
+) -> ColumnElement[bool]:
+    """Whether a column has one of some numbers, however many they are."""
+    if connection.dialect.name == "postgresql":
+        return column == func.any(_array(numbers, Integer()))
+    each = func.json_each(f"[{','.join(map(str, numbers))}]").table_valued("value")
+    return column.in_(select(each.c.value))
+
+
+def tuples(connection: Connection, query: Select[Any]) -> list[tuple[Any, ...]]:
+    """The rows of a query as the driver gives them; no column may be of a type of our own. Raises StoreError."""
+    result = connection.execute(query, execution_options=dict(BINARY))
+    driver = connection.dialect.loaded_dbapi
+    try:
+        rows = list(result.cursor.fetchall())
+    except driver.Error as error:
+        raise StoreError(f"the store does not answer: {error}") from error
+    result.close()
+    return rows
+
+
+def array_text(values: Sequence[int] | Sequence[str]) -> str:
+    r"""Values as PostgreSQL reads an array: a text costs far less than an object for each value.
+
+    >>> print(array_text([1, 2]), array_text(["a", 'b"']))
+    {1,2} {"a","b\""}
+    """
+    if values and isinstance(values[0], str):
+        quoted = {each: _quoted(str(each)) for each in set(values)}
+        return "{" + ",".join(map(quoted.__getitem__, values)) + "}"
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _unnested(column: Column[Any], values: Sequence[Any]) -> ColumnElement[Any]:
+    """A value for each row, in step with the other columns."""
+    kind = _plain(column)
+    if not isinstance(kind, LargeBinary):
+        return func.unnest(_array(values, kind))
+    sizes = [len(each) for each in values]
+    starts, at = [], 1
+    for size in sizes:
+        starts.append(at)
+        at += size
+    first, count = (func.unnest(_array(each, Integer())) for each in (starts, sizes))
+    return func.substring(literal(b"".join(values), LargeBinary), first, count)
+
+
+def _array(values: Sequence[Any], kind: TypeEngine[Any]) -> ColumnElement[Any]:
+    return cast(literal(array_text(values), String), ARRAY(kind))
+
+
+def _plain(column: Column[Any]) -> TypeEngine[Any]:
+    """The type of a column as the database has it."""
+    kind = column.type
+    return kind.impl_instance if isinstance(kind, TypeDecorator) else kind
+
+
+def _bound(connection: Connection, column: Column[Any], values: Sequence[Any]) -> Sequence[Any]:
+    """Values as the database has them; only types of our own change any."""
+    kind = column.type
+    if not isinstance(kind, TypeDecorator):
+        return values
+    return [kind.process_bind_param(value, connection.dialect) for value in values]

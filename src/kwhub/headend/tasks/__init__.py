@@ -1,0 +1,1 @@
+"""Tasks: one order for many meters or terminals."""

@@ -1,0 +1,148 @@
+"""What pages and API show of the counter's books; nothing here changes them."""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from kwhub.headend.vending_store import Customer, VendingStore
+from kwhub.prepay.vending import COUNT_MAX, HeadRoom, Purchase, State, Totals, head_room
+from kwhub.prepay.vending_outlook import Balance, Outlook, outlook
+
+__all__ = ["Prepaid", "Sale", "customers", "of_meter", "prepaid", "sale", "sales", "sold_today"]
+
+_COLUMNS: Final = (
+    "p.meter, p.count, p.amount, p.customer, p.operator, p.payment, p.state, p.signed, p.at, c.name"
+)
+_FROM: Final = "FROM purchase p JOIN customer c ON c.number = p.customer"
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """A purchase with its customer's name and the moment of its last step at the counter."""
+
+    purchase: Purchase
+    at: datetime
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepaid:
+    """A customer who pays before, and where his meter stands.
+
+    Attributes:
+        outlook: None before the meter has told anything.
+        room: of its purchase numbers.
+    """
+
+    customer: Customer
+    outlook: Outlook | None
+    room: HeadRoom
+
+
+def sales(
+    store: VendingStore, *, meters: Collection[str] | None = None, limit: int = 50, offset: int = 0
+) -> tuple[list[Sale], int]:
+    """A page of purchases, the newest first, and how many there are.
+
+    Args:
+        store: the books.
+        meters: only of these; None: all.
+        limit: of the page.
+        offset: of the page.
+    """
+    where, values = _of(meters)
+    total = store.rows(f"SELECT count(*) FROM purchase p WHERE {where}", *values)[0][0]  # noqa: S608 - fixed texts
+    query = f"SELECT {_COLUMNS} {_FROM} WHERE {where} ORDER BY p.id DESC LIMIT ? OFFSET ?"
+    rows = store.rows(query, *values, limit, offset)
+    return [_sale(row) for row in rows], int(total)
+
+
+def sale(store: VendingStore, payment: str) -> Sale | None:
+    """One purchase by its payment; None when there is none."""
+    rows = store.rows(f"SELECT {_COLUMNS} {_FROM} WHERE p.payment = ?", payment)
+    return _sale(rows[0]) if rows else None
+
+
+def customers(store: VendingStore, meters: Collection[str] | None = None) -> list[Customer]:
+    """All customers of these meters, by number."""
+    found = (
+        Customer(*row) for row in store.rows("SELECT number, meter, name FROM customer ORDER BY 1")
+    )
+    return [each for each in found if meters is None or each.meter in meters]
+
+
+def prepaid(
+    store: VendingStore,
+    now: datetime,
+    *,
+    low: int,
+    low_days: int,
+    meters: Collection[str] | None = None,
+) -> list[Prepaid]:
+    """Every customer with his outlook; the most urgent first, those who are not known at the end."""
+    told: dict[str, list[Balance]] = {}
+    for meter, at, money, count in store.rows("SELECT * FROM balance ORDER BY meter, at"):
+        told.setdefault(meter, []).append(Balance(datetime.fromisoformat(at), money, count))
+    bought: dict[str, list[tuple[int, int]]] = {}
+    state = State.CONFIRMED.value
+    rows = store.rows("SELECT meter, count, amount FROM purchase WHERE state = ?", state)
+    for meter, count, amount in rows:
+        bought.setdefault(meter, []).append((count, amount))
+    found = [
+        Prepaid(
+            customer,
+            outlook(
+                told.get(customer.meter, ()),
+                bought.get(customer.meter, ()),
+                now,
+                low=low,
+                low_days=low_days,
+            ),
+            head_room(store.count_of(customer.meter), COUNT_MAX),
+        )
+        for customer in customers(store, meters)
+    ]
+    return sorted(found, key=_urgency)
+
+
+def of_meter(
+    store: VendingStore, meter: str, now: datetime, *, low: int, low_days: int
+) -> Prepaid | None:
+    """One meter's customer with the outlook; None when nobody buys for it."""
+    found = prepaid(store, now, low=low, low_days=low_days, meters={meter})
+    return found[0] if found else None
+
+
+def sold_today(store: VendingStore, operator: str, at: datetime) -> Totals:
+    """What an operator, and everybody, has sold on the day of a moment (UTC), hundredths."""
+    day = at.date().isoformat()
+    query = (
+        "SELECT total(amount), total(CASE WHEN operator = ? THEN amount END) FROM purchase "
+        "WHERE substr(at, 1, 10) = ? AND state <> 'cancelled'"
+    )
+    everybody, own = store.rows(query, operator, day)[0]
+    return Totals(int(everybody), int(own))
+
+
+def _urgency(each: Prepaid) -> tuple[bool, bool, int, int]:
+    seen = each.outlook
+    if seen is None:
+        return (True, True, 0, 0)
+    days = COUNT_MAX if seen.days_left is None else seen.days_left
+    return (False, not seen.is_low, days, seen.money)
+
+
+def _of(meters: Collection[str] | None) -> tuple[str, tuple[Any, ...]]:
+    if meters is None:
+        return "1 = 1", ()
+    return "p.meter IN (SELECT value FROM json_each(?))", (json.dumps(sorted(meters)),)
+
+
+def _sale(row: tuple[Any, ...]) -> Sale:
+    meter, count, amount, customer, operator, payment, state, signed, at, name = row
+    purchase = Purchase(
+        meter, count, amount, customer, operator, payment, State(state), bool(signed)
+    )
+    return Sale(purchase, datetime.fromisoformat(at), name)

@@ -1,0 +1,99 @@
+"""The support bundle of a terminal: frames, their meaning, what is known of it, versions, settings without secrets."""
+
+import io
+import json
+import platform
+import zipfile
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+import kwhub
+from kwhub.catalog.decoding import explain
+from kwhub.headend.config import Config
+from kwhub.headend.web.microscope import FrameLine
+
+__all__ = ["PACKAGES", "SECRET", "bundle", "settings_told"]
+
+PACKAGES = ("kwhub", "litestar", "numpy", "sqlalchemy", "uvicorn")
+SECRET = "(left out)"  # noqa: S105  stands in the place of one
+_SECRET_WORDS = ("secret", "password", "token", "key", "certificate")
+_FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # the same frames make the same file
+
+
+def bundle(
+    terminal: Mapping[str, Any], lines: Sequence[FrameLine], config: Config, language: str
+) -> bytes:
+    """A zip file.
+
+    Args:
+        terminal: what is known of it, as JSON takes it.
+        lines: its frames, the oldest first.
+        config: settings of the head-end.
+        language: of the words, ``en`` or ``zh``.
+    """
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        files = {
+            "terminal.json": _json(terminal),
+            "frames.jsonl": "".join(f"{_frame_json(line)}\n" for line in lines),
+            "frames.txt": "\n".join(_frame_text(line, language) for line in lines),
+            "versions.json": _json(_versions()),
+            "settings.json": _json(settings_told(config)),
+        }
+        for name, text in files.items():
+            archive.writestr(zipfile.ZipInfo(name, _FIXED_DATE), text)
+    return made.getvalue()
+
+
+def settings_told(config: Config) -> dict[str, Any]:
+    """The settings of the service, without secrets and without the archive."""
+    told: dict[str, Any] = msgspec.to_builtins(config)
+    told.pop("area", None)
+    return {name: _without_secrets(name, value) for name, value in told.items()}
+
+
+def _without_secrets(name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_secrets(str(key), each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(name, each) for each in value]
+    if isinstance(value, str):
+        if value and any(word in name.lower() for word in _SECRET_WORDS):
+            return SECRET
+        if "@" in value or ("://" in value and urlsplit(value).query):
+            return f"{value.partition('://')[0]}://{SECRET}"
+    return value
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "system": platform.platform()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = kwhub.__version__ if name == "kwhub" else ""
+    return found
+
+
+def _frame_json(line: FrameLine) -> str:
+    told = {
+        "at": line.at.isoformat(),
+        "direction": "down" if line.sent else "up",
+        "raw": line.raw.hex(),
+        "summary": None if line.summary is None else msgspec.to_builtins(line.summary),
+        "trouble": line.trouble,
+    }
+    return json.dumps(told, ensure_ascii=False)
+
+
+def _frame_text(line: FrameLine, language: str) -> str:
+    arrow = "<-" if line.sent else "->"
+    return f"{line.at.isoformat()} {arrow}\n{explain(line.raw).render(language)}\n"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n"

@@ -1,0 +1,270 @@
+"""The dashboard: how well the fleet is read, what it loses, what is wrong, and what it draws just now."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any, TypeVar
+
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.response import Template
+from sqlalchemy import func, select
+
+from kwhub.headend.people.rights import Right, needs
+from kwhub.headend.store import alarm_rows, fleet, overview, schema
+from kwhub.headend.store.alarm_rows import AlarmsWanted
+from kwhub.headend.store.days import Days
+from kwhub.headend.store.overview import Load, SilentMeter
+from kwhub.headend.store.views import AreaSummary
+from kwhub.headend.validation.completeness import By, Cell, calendar
+from kwhub.headend.web.charts import Chart, Scale, Series
+from kwhub.headend.web.curves import fitted
+from kwhub.headend.web.events import AlarmLine
+from kwhub.headend.web.kept import Kept
+from kwhub.headend.web.page import Page
+from kwhub.headend.web.shown import Sign, loss_sign, rate_sign
+
+__all__ = ["ROUTES", "Rate", "dashboard_page", "load_chart"]
+
+WEEK_DAYS = 7
+WORST_SHOWN = 6
+SILENT_SHOWN = 8
+ORDERS_SHOWN = 8
+ALARMS_SHOWN = 6
+SILENT_AFTER = timedelta(hours=25)
+"""A meter of which nothing newer is known is silent: a day, and an hour for what is on its way."""
+
+METERS_AT_ONCE = 5_000
+"""Up to so many meters the figures are computed while the reader waits."""
+
+TODAY_KEPT_S = 20.0
+PAST_KEPT_S = 300.0
+
+T = TypeVar("T")
+
+_ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How much of what should be there is there, over some days and all areas that the reader sees."""
+
+    expected: int
+    got: int
+    supply_kwh: Decimal
+    loss_kwh: Decimal
+    areas_known: int  #: areas and days whose loss is known
+    areas: int
+
+    @classmethod
+    def of(cls, areas: Sequence[AreaSummary]) -> "Rate":
+        """Add up; a loss counts only where it is known, and then with its own supply."""
+        known = [each for each in areas if each.loss_kwh is not None]
+        return cls(
+            expected=sum(each.expected for each in areas),
+            got=sum(each.got for each in areas),
+            supply_kwh=sum((each.supply_kwh or Decimal(0) for each in known), Decimal(0)),
+            loss_kwh=sum((each.loss_kwh or Decimal(0) for each in known), Decimal(0)),
+            areas_known=len(known),
+            areas=sum(each.meters > 0 for each in areas),
+        )
+
+    @property
+    def rate(self) -> float | None:
+        """Between 0 and 1; None when nothing is expected yet."""
+        return self.got / self.expected if self.expected else None
+
+    @property
+    def percent(self) -> float | None:
+        """The same in percent."""
+        return None if self.rate is None else self.rate * 100
+
+    @property
+    def sign(self) -> Sign:
+        """How good it is."""
+        return rate_sign(self.rate)
+
+    @property
+    def loss_percent(self) -> Decimal | None:
+        """Loss of the areas where it is known, in percent of their supply."""
+        return self.loss_kwh / self.supply_kwh * 100 if self.supply_kwh else None
+
+    @property
+    def loss_sign(self) -> Sign:
+        """How good that is."""
+        return loss_sign(self.loss_percent)
+
+
+@get("/", sync_to_thread=True, opt=needs(Right.SEE))
+def dashboard_page(page: NamedDependency[Page], kept: NamedDependency[Kept]) -> Template:
+    """The whole fleet at a glance; only the figures when they renew themselves.
+
+    Nobody waits for the figures of a large fleet: the page shows the newest that are known, and renews itself.
+    """
+    today = page.site.today()
+    figures = _Figures(page, kept, large=_meters(page, kept) > METERS_AT_ONCE)
+    past = [today - n * _ONE_DAY for n in range(1, WEEK_DAYS + 1)]
+    silent, week, load = (
+        figures.silent(),
+        figures.rate(past),
+        figures.load(today),
+    )  # cheap ones first
+    yesterday, of_today = figures.areas(past[0]), figures.areas(today)
+    context = {
+        "today": Rate.of(of_today or ()),
+        "yesterday": figures.rate(past[:1]) if yesterday is None else Rate.of(yesterday),
+        "week": week,
+        "days": (today, today - _ONE_DAY),
+        "worst_read": _worst_read(yesterday or ()),
+        "worst_loss": _worst_loss(yesterday or ()),
+        "load": load or Load([], [], 0, 0),
+        "computing": any(each is None for each in (of_today, yesterday, load, silent)),
+        **_lists(page, silent or ([], 0)),
+    }
+    template = "dashboard_figures.html" if page.swaps == "dashboard" else "dashboard.html"
+    return page.show(template, context)
+
+
+@get("/dashboard/load.json", sync_to_thread=True, opt=needs(Right.SEE))
+def load_chart(page: NamedDependency[Page], kept: NamedDependency[Kept]) -> Chart:
+    """The load of today and of the same day a week ago, to be drawn."""
+    t, today = page.t, page.site.today()
+    figures = _Figures(page, kept, large=_meters(page, kept) > METERS_AT_ONCE)
+    load = figures.load(today) or Load([], [], 0, 0)
+    before = figures.load(today - WEEK_DAYS * _ONE_DAY) or Load([], [], 0, 0)
+    zone_days = Days(page.site.zone)
+    begin, end = zone_days.span_s(today, today)
+    return Chart(
+        zone=page.site.zone.key,
+        time=t("chart.time"),
+        times=load.times,
+        begin=begin,
+        end=end,
+        series=[
+            Series(t("dashboard.load_today"), "kW", 2, 1, "y", load.kw, shape="step"),
+            Series(t("dashboard.load_before"), "kW", 2, 2, "y", fitted(before.kw, len(load.times))),
+        ],
+        scales={"y": Scale("kW", min=0.0)},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """The costly figures: of a small fleet at once, of a large one the newest that are known."""
+
+    page: Page
+    kept: Kept
+    large: bool
+
+    @property
+    def scope(self) -> frozenset[int] | None:
+        """The areas that the reader sees."""
+        return None if self.page.scope is None else frozenset(self.page.scope)
+
+    def areas(self, day: date) -> list[AreaSummary] | None:
+        """The areas on one day."""
+        every = self._known(("areas", day), day, partial(self.page.site.queries.areas, day))
+        scope = self.scope
+        return every and [each for each in every if scope is None or each.id in scope]
+
+    def load(self, day: date) -> Load | None:
+        """The load of one day."""
+        scope = self.scope
+
+        def compute() -> Load:
+            with self.page.site.queries.reading() as connection:
+                return overview.load_of_day(connection, Days(self.page.site.zone), day, scope)
+
+        return self._known(("load", day, scope), day, compute)
+
+    def silent(self) -> tuple[list[SilentMeter], int] | None:
+        """The meters that are silent, the longest silent first, and how many."""
+        scope, site = self.scope, self.page.site
+        since = site.clock.now() - SILENT_AFTER
+
+        def compute() -> tuple[list[SilentMeter], int]:
+            with site.queries.reading() as connection:
+                return overview.silent_meters(
+                    connection, Days(site.zone), since, scope, SILENT_SHOWN
+                )
+
+        return self._known(("silent", scope), site.today(), compute)
+
+    def rate(self, days: Sequence[date]) -> Rate:
+        """The read rate of some days that are over: from the ledger, else from the readings."""
+        scope = self.scope
+
+        def compute() -> tuple[Cell | None, ...]:
+            with self.page.site.queries.reading() as connection:
+                span = (min(days), max(days))
+                found = calendar(connection, Days(self.page.site.zone), By.AREA, span, scope)
+            return found.total.cells
+
+        cells = self._known(("rate", days[0], len(days), scope), days[0], compute) or ()
+        known = dict(zip(sorted(days), cells, strict=False))
+        expected = got = 0
+        for day in days:
+            cell = known.get(day)
+            if cell is not None:
+                expected, got = expected + cell.expected, got + cell.got
+            elif not self.large:
+                scanned = Rate.of(self.areas(day) or ())
+                expected, got = expected + scanned.expected, got + scanned.got
+        return Rate(expected, got, Decimal(0), Decimal(0), 0, 0)
+
+    def _known(self, key: tuple[object, ...], day: date, compute: Callable[[], T]) -> T | None:
+        seconds = TODAY_KEPT_S if day == self.page.site.today() else PAST_KEPT_S
+        if self.large:
+            return self.kept.soon(key, seconds, compute)
+        return self.kept.get(key, seconds, compute)
+
+
+def _meters(page: Page, kept: Kept) -> int:
+    """How many meters there are."""
+
+    def count() -> int:
+        with page.site.queries.reading() as connection:
+            query = select(func.count()).select_from(schema.meter)
+            return int(connection.execute(query).scalar_one())
+
+    return kept.get("meters", PAST_KEPT_S, count)
+
+
+def _lists(page: Page, silent: tuple[list[SilentMeter], int]) -> dict[str, Any]:
+    """What is shown as short lists."""
+    scope = None if page.scope is None else frozenset(page.scope)
+    with page.site.queries.reading() as connection:
+        wanted = AlarmsWanted(areas=scope, open_only=True, limit=ALARMS_SHOWN)
+        alarms, open_count = alarm_rows.alarms(connection, wanted)
+        branches = fleet.branches(connection, scope)
+        orders = overview.newest_orders(connection, scope, ORDERS_SHOWN)
+    return {
+        "silent": silent[0],
+        "silent_count": silent[1],
+        "alarms": [AlarmLine.of(each, page.t) for each in alarms],
+        "alarms_count": open_count,
+        "online": sum(each.online for each in branches),
+        "terminals": sum(each.terminals for each in branches),
+        "orders": orders,
+    }
+
+
+def _worst_read(areas: Sequence[AreaSummary]) -> list[tuple[AreaSummary, float, Sign]]:
+    """Areas with the lowest read rates; none whose rate is good."""
+    rated = [(each, each.read_rate) for each in areas if each.read_rate is not None]
+    bad = [(each, rate * 100, rate_sign(rate)) for each, rate in rated]
+    bad = [row for row in bad if row[2] is not Sign.GOOD]
+    return sorted(bad, key=lambda row: (row[1], row[0].code))[:WORST_SHOWN]
+
+
+def _worst_loss(areas: Sequence[AreaSummary]) -> list[tuple[AreaSummary, Decimal, Sign]]:
+    """Areas with a loss that is negative or too high, the farthest away first."""
+    known = [(each, each.loss_percent) for each in areas if each.loss_percent is not None]
+    bad = [(each, loss, loss_sign(loss)) for each, loss in known]
+    bad = [row for row in bad if row[2] is not Sign.GOOD]
+    return sorted(bad, key=lambda row: (-abs(row[1]), row[0].code))[:WORST_SHOWN]
+
+
+ROUTES = (dashboard_page, load_chart)

@@ -1,0 +1,51 @@
+"""Events of terminals in the reader's words: what has happened, where, and with which figures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kwhub.headend.store.alarm_rows import Alarm
+from kwhub.headend.web.language import Texts
+from kwhub.protocols.gdw1376.afn_0e import ERC_NAMES
+from kwhub.protocols.gdw1376.event_records import EventRecord
+
+__all__ = ["MORE_NAMES", "AlarmLine", "code_words"]
+
+MORE_NAMES: Mapping[int, tuple[str, str]] = {
+    37: ("meter cover opened", "电能表开盖"),
+    38: ("terminal cover opened", "终端开盖"),
+    39: ("reading failed repeatedly", "多次抄读失败"),
+    40: ("magnetic field", "磁场异常"),
+    41: ("clock set", "对时事件"),
+}
+"""Event codes beyond the table of the standard's edition of 2013 that are met in the field."""
+
+
+def code_words(code: int, t: Texts) -> str:
+    """Name of an event code."""
+    names = ERC_NAMES.get(code) or MORE_NAMES.get(code)
+    if names is None:
+        return t("alarms.other", code=code)
+    name = t.either(*names).removesuffix("事件记录").removesuffix("记录")
+    return name[:1].upper() + name[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmLine:
+    """An alarm with its words."""
+
+    alarm: Alarm
+    name: str
+    detail: str
+
+    @classmethod
+    def of(cls, alarm: Alarm, t: Texts) -> "AlarmLine":
+        """Put it into the reader's words."""
+        detail = t.either(*EventRecord(alarm.code, alarm.body).words())
+        return cls(alarm, code_words(alarm.code, t), detail)
+
+    @property
+    def state(self) -> str:
+        """``open``, ``ended`` or ``noted``."""
+        if self.alarm.noted_at is not None:
+            return "noted"
+        return "open" if self.alarm.ended_at is None else "ended"

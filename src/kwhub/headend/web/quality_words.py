@@ -1,0 +1,109 @@
+"""Chinese words for what validation, ledger and billing refuse; a test holds every one to its English origin."""
+
+from kwhub.headend.web.vending_words import COUNTER
+
+__all__ = ["REFUSALS"]
+
+REFUSALS = (
+    (r"say why the value is right: .*", "请说明该值为何正确：说明将与此发现一并保存"),
+    (
+        r"there is no finding of this name that is (?P<state>\w+)",
+        "没有处于此状态（{state}）的发现，可能已有人处理",
+    ),
+    (r"a register does not go below nought", "示值不能小于零"),
+    (r"an edit needs a reason, .*", "修改须注明理由，并让审计人员能看懂"),
+    (r"there is nothing to write", "没有可写入的内容：所填值与测量值相同"),
+    (
+        r"there is no hole between two known values; .*",
+        "两个已知值之间没有缺口；请等待缺口之后的读数，或手工填写",
+    ),
+    (
+        r"(?P<method>\w+) does not fill this series; these do: (?P<names>.*)",
+        "此方法（{method}）不适用于该序列；可用的有：{names}",
+    ),
+    (r"there is no lost hole of this name", "没有这样的永久缺口，可能已有人重新打开"),
+    (
+        r"(?P<rule>\w+) has no bound '(?P<key>\w+)'; it has: (?P<known>.*)",
+        "规则 {rule} 没有界限 {key}；它有：{known}",
+    ),
+    (
+        r"(?P<key>[\w.]+): a number from 0 on, not (?P<value>.*)",
+        "{key}：应为不小于 0 的数，而不是 {value}",
+    ),
+    (r"a rule for (?P<scope>\w+) with the number (?P<number>\d+)", "请选择规则适用的对象"),
+    (
+        r"there is no set of edits (?P<number>\d+) that could be withdrawn",
+        "修改 {number} 不存在或已撤回",
+    ),
+    (r"from the first to the last day, at most (?P<days>\d+) days", "从首日到末日，最多 {days} 天"),
+    (
+        r"account (?P<number>\S+) begins on (?P<first>\S+) and ends before (?P<last>\S+)",
+        "账户 {number} 自 {first} 起，至 {last} 前止",
+    ),
+    (r"account (?P<number>\S+) begins on (?P<first>\S+)", "账户 {number} 自 {first} 起"),
+    (r"meter (?P<meter>\d+) is not in service", "电表 {meter} 未投运"),
+    (
+        r"meter (?P<meter>\d+): open findings call values wrong on (?P<days>.*?); .*",
+        "电表 {meter}：{days} 有未处理的错误数据；请先确认或修正",
+    ),
+    (
+        r"meter (?P<meter>\d+): no reading of register (?P<register>\S+) at (?P<at>.*?); .*",
+        "电表 {meter}：缺少 {register} 在 {at} 的示值；请补抄或估算",
+    ),
+    (
+        (
+            r"meter (?P<meter>\d+): register (?P<register>\S+) went down between (?P<first>\S+) and "
+            r"(?P<last>\S+); .*"
+        ),
+        "电表 {meter}：{register} 在 {first} 至 {last} 间示值下降；请登记换表，或更正错误示值",
+    ),
+    (
+        r"meter (?P<meter>\d+): the periods sum to (?P<off>\S+) kWh more or less than .*",
+        "电表 {meter}：各费率之和与总示值相差 {off} kWh；请查看和校验的发现",
+    ),
+    (
+        (
+            r"meter (?P<meter>\d+): the load curve lacks (?P<count>\d+) values of (?P<day>\S+), "
+            r"the first at (?P<at>\S+); .*"
+        ),
+        "电表 {meter}：{day} 的负荷曲线缺 {count} 点，首个缺点在 {at}；请补抄或估算",
+    ),
+    (
+        r"statement (?P<number>\d+) of this account covers (?P<first>\S+) to (?P<last>\S+) already",
+        "该账户的账单 {number} 已覆盖 {first} 至 {last}",
+    ),
+    (r"(?P<day>\d{4}-\d\d-\d\d) is not over yet", "{day} 尚未结束"),
+    (r"say why the statement is cancelled: .*", "请说明作废理由：用户会询问"),
+    (r"statement (?P<number>\d+) was cancelled before", "账单 {number} 已作废"),
+    (
+        r"the account has no tariff on (?P<day>\S+); give it one first",
+        "该账户在 {day} 没有电价；请先指定",
+    ),
+    (r"no version of the tariff is in force on (?P<day>\S+)", "{day} 没有生效的电价版本"),
+    (
+        r"tariff (?P<code>.*): statements up to (?P<day>\S+) stand on what held until now; .*",
+        "电价 {code}：截至 {day} 的账单以现行版本为依据；新版本请从该日之后开始，或先作废这些账单",
+    ),
+    (
+        r"there is no tariff (?P<code>.*); known are (?P<known>.*)",
+        "没有电价 {code}；已有：{known}",
+    ),
+    (
+        r"the account is billed up to (?P<day>\S+); begin after that day",
+        "该账户已结算至 {day}；请从该日之后开始",
+    ),
+    (r"a payment is above nought; .*", "缴费金额须大于零；退回请用调整"),
+    (r"say why: the note stays with the entry", "请说明理由：说明将与该笔记录一并保存"),
+    (r"(?P<amount>\S+) is no amount of money in whole cents", "{amount} 不是以分为单位的金额"),
+    (
+        r"a reference of 1 to 100 characters, such as the number of the receipt",
+        "请填写 1 至 100 个字符的凭证号，例如收据号",
+    ),
+    (
+        r"reference '(?P<reference>.*)' stands for (?P<amount>\S+) already",
+        "凭证号 {reference} 已用于 {amount}",
+    ),
+    (r"this is no tariff: (?P<why>.*)", "电价有误：{why}"),
+    *COUNTER,
+)
+"""Pattern of the English words and the Chinese ones, with the names of the pattern filled in."""

@@ -1,0 +1,199 @@
+"""Dated facts: an exchange of the meter and a change of the ratio count in their time."""
+
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import select
+from tests.headend.test_archive_desk import at_desk, keys, rows
+from tests.headend.world import DAYS, NOON, batch, shanghai
+
+from kwhub.domain.readings import CURVE_INTERVAL_S, DAY_INTERVAL_S, Register
+from kwhub.headend.archive.dated import Exchange
+from kwhub.headend.archive.problems import ArchiveError
+from kwhub.headend.store import schema, schema_archive
+from kwhub.headend.store.queries import Queries
+
+ENERGY = Register("1-0:1.8.0")
+MICRO = 1_000_000
+SECOND, THIRD, FOURTH = (dt.date(2026, 3, day) for day in (2, 3, 4))
+SWAP_HOUR = 10
+SWAPPED = dt.datetime(2026, 3, 3, SWAP_HOUR, 5, tzinfo=DAYS.zone)
+
+
+def quarters(meter: int, first: int, count: int, begin: int, step: int = MICRO // 10):
+    """Register values of quarter hours from the 3rd at midnight on."""
+    return [
+        (meter, ENERGY, CURVE_INTERVAL_S, shanghai(3) + 900 * n, begin + step * (n - first))
+        for n in range(first, first + count)
+    ]
+
+
+def freezes(meter: int, *values: tuple[int, int]):
+    """Freezes at the beginning of days of March: (day, kWh)."""
+    return [(meter, ENERGY, DAY_INTERVAL_S, shanghai(day), kwh * MICRO) for day, kwh in values]
+
+
+def queries(store) -> Queries:
+    return Queries(store.database, DAYS, lambda: NOON)
+
+
+def told(final="104", first="7", **values: str) -> Exchange:
+    readings = {"1.8.0": (Decimal(final), Decimal(first))}
+    return Exchange(SWAPPED, readings, {"address": "000000000099", **values}, "broken display")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_consumption_goes_on_across_an_exchange(address, packed):
+    async def script(desk, store):
+        # 100 at midnight, 104 when it was taken out; the new one began at 7 and ended the day with 12.6.
+        old = quarters(2, 0, 41, 100 * MICRO)
+        new = quarters(2, 41, 56, 7 * MICRO + 100_000)
+        store.append([batch([*old, *new, *freezes(2, (3, 100), (4, 13))])])
+        if packed:
+            store.pack()
+        before = queries(store).daily(2, THIRD, THIRD)[0]
+        assert before.kwh is None  # a register that went down is no consumption
+        number = await desk.exchange(2, told(), "ann")
+        day = queries(store).daily(2, THIRD, THIRD)[0]
+        assert day.kwh == (104 - 100) + (13 - 7)
+        start = DAYS.start(THIRD)
+        steps = queries(store).interval_consumption(2, start, start + dt.timedelta(days=1))
+        assert {each.kwh for each in steps} == {Decimal("0.1")}
+        curve = queries(store).curve(2, ENERGY, start, start + dt.timedelta(days=1))
+        assert min(filter(None, curve.values)) == Decimal("7.10")  # the measurement stays
+        assert store.archive.meters[2].address == "000000000099"
+        assert rows(store, schema_archive.meter_exchange)[0]["old_address"] == "000000000038"
+        await desk.withdraw_exchange(number, "ann")
+        assert queries(store).daily(2, THIRD, THIRD)[0].kwh is None
+        assert store.archive.meters[2].address == "000000000038"
+        actions = [each["action"] for each in rows(store, schema.audit)]
+        assert actions == ["archive_exchange", "archive_withdraw"]
+
+    at_desk(address, script)
+
+
+def test_line_loss_takes_the_ratio_of_its_time(address):
+    async def script(desk, store):
+        store.append(
+            [
+                batch(
+                    [
+                        *freezes(1, (2, 10), (3, 20), (4, 30)),
+                        *freezes(2, (2, 0), (3, 50), (4, 60)),
+                        *freezes(3, (2, 0), (3, 40), (4, 80)),
+                    ]
+                )
+            ]
+        )
+        ask = queries(store)
+        assert [each.supply_kwh for each in ask.area_days(1, SECOND, THIRD)] == [100, 100]
+        await desk.place(1, {"ct": "12"}, THIRD, "ann")
+        assert [each.supply_kwh for each in ask.area_days(1, SECOND, THIRD)] == [100, 120]
+        assert store.archive.meters[1].ratio == 12
+        history = rows(store, schema_archive.placement)
+        assert [(each["valid_from"], each["ratio"]) for each in history] == [
+            (None, "10"),
+            (DAYS.start(THIRD), "12"),
+        ]
+        # A correction is no change: it was always so since the last change.
+        await desk.save("meter", {"ct": "13"}, "ann", row_id=1)
+        assert [each.supply_kwh for each in ask.area_days(1, SECOND, THIRD)] == [100, 130]
+
+    at_desk(address, script)
+
+
+def test_a_ratio_that_changes_with_the_meter_divides_the_day(address):
+    async def script(desk, store):
+        store.append(
+            [
+                batch(
+                    [
+                        *freezes(1, (2, 80), (3, 100), (4, 13)),
+                        *freezes(2, (3, 0), (4, 1)),
+                        *freezes(3, (3, 0), (4, 1)),
+                    ]
+                )
+            ]
+        )
+        await desk.exchange(1, told(ct="20"), "ann")
+        (day,) = queries(store).area_days(1, THIRD, THIRD)
+        assert day.supply_kwh == (104 - 100) * 10 + (13 - 7) * 20
+        assert day.loss_kwh == 160 - 2
+        await desk.withdraw_exchange(1, "ann")
+        assert store.archive.meters[1].ratio == 10
+        assert [each["valid_to"] for each in rows(store, schema_archive.placement)] == [None]
+
+    at_desk(address, script)
+
+
+def test_a_day_that_is_not_over_is_divided_too(tmp_path):
+    async def script(desk, store):
+        today = [
+            (meter, ENERGY, CURVE_INTERVAL_S, shanghai(4, hour), kwh * MICRO)
+            for meter, values in ((1, (100, 13)), (2, (0, 1)), (3, (0, 1)))
+            for hour, kwh in zip((0, 11), values, strict=True)
+        ]
+        store.append([batch(today)])
+        at = dt.datetime(2026, 3, 4, 10, tzinfo=DAYS.zone)
+        exchange = told(ct="20")
+        await desk.exchange(
+            1, Exchange(at, exchange.readings, exchange.values, exchange.reason), "ann"
+        )
+        (day,) = queries(store).area_days(1, FOURTH, FOURTH)
+        assert day.supply_kwh == (104 - 100) * 10 + (13 - 7) * 20
+
+    at_desk(tmp_path / "s.sqlite", script)
+
+
+def test_two_exchanges_in_one_day(tmp_path):
+    async def script(desk, store):
+        store.append([batch(freezes(2, (3, 100), (4, 53)))])
+        await desk.exchange(2, told(), "ann")
+        later = SWAPPED + dt.timedelta(hours=3)
+        readings = {"1.8.0": (Decimal(9), Decimal(50)), "2.8.0": (Decimal(1), Decimal(0))}
+        await desk.exchange(2, Exchange(later, readings, {"address": "98"}), "ann")
+        assert queries(store).daily(2, THIRD, THIRD)[0].kwh == 4 + 2 + 3
+        with store.database.read() as connection:
+            found = connection.execute(select(schema_archive.exchange_reading)).all()
+        assert len(found) == 3
+
+    at_desk(tmp_path / "s.sqlite", script)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "expected"),
+    [
+        (told(address="000000000045"), ("address", "used")),
+        (Exchange(SWAPPED, {}, {"address": "99"}), ("readings", "missing")),
+        (Exchange(SWAPPED, {"9.9.9.9": (Decimal(1), Decimal(1))}, {}), ("readings", "wrong")),
+        (told(final="-1"), ("readings", "wrong")),
+        (Exchange(SWAPPED, told().readings, {}), ("address", "missing")),
+        (
+            Exchange(NOON + dt.timedelta(seconds=1), told().readings, {"address": "99"}),
+            ("at", "in_future"),
+        ),
+    ],
+)
+def test_an_exchange_that_cannot_be_is_refused(tmp_path, exchange, expected):
+    async def script(desk, store):
+        with pytest.raises(ArchiveError) as error:
+            await desk.exchange(2, exchange, "ann")
+        assert expected in keys(error)
+        assert rows(store, schema_archive.meter_exchange) == []
+        assert store.archive.meters[2].address == "000000000038"
+
+    at_desk(tmp_path / "s.sqlite", script)
+
+
+def test_only_the_newest_exchange_can_be_withdrawn(tmp_path):
+    async def script(desk, _store):
+        first = await desk.exchange(2, told(), "ann")
+        later = Exchange(NOON, told().readings, {"address": "98"})
+        await desk.exchange(2, later, "ann")
+        for number, key in ((first, "before_last"), (77, "unknown")):
+            with pytest.raises(ArchiveError) as error:
+                await desk.withdraw_exchange(number, "ann")
+            assert keys(error) == [("", key)]
+
+    at_desk(tmp_path / "s.sqlite", script)

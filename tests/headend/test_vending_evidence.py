@@ -1,0 +1,123 @@
+"""What confirms and what cancels a purchase: the meter's own evidence, in the order of the ledger."""
+
+from datetime import timedelta
+
+import pytest
+from tests.headend.test_vending import Counter
+from tests.sim.prepay_site import CUSTOMER, METER, Site, draw
+
+from kwhub.domain.errors import Refusal
+from kwhub.prepay.conversations import recharge
+from kwhub.prepay.medium import Arrival
+from kwhub.prepay.medium_element import MEDIUM_BYTES, MediumElement
+from kwhub.prepay.memory import RamMemory
+from kwhub.prepay.vending import Purchase, Signature, State, fits, reconcile
+from kwhub.sim.prepay_core import Core
+
+
+@pytest.fixture
+def counter(tmp_path):
+    made = Counter(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("bought", [0, 3])
+def test_a_medium_for_a_meter_with_money_of_others_confirms_nothing(counter, bought):
+    site = counter.site = Site(core=Core, opened=5_000)
+    for number in range(2, 2 + bought):
+        site.run(recharge(site.master, site.target, 100, number, CUSTOMER))
+    site.boot()
+    before = site.element.wallet
+    counter.sell(700)
+    counter.visit()
+    assert counter.desk.collect(counter.medium).confirmed == []
+    assert site.element.wallet == before
+    assert counter.store.purchase("P1").state is State.ISSUED
+    assert "meter-does-not-fit" in counter.kinds({"P1": 700})
+    with pytest.raises(Refusal, match="not collected"):
+        counter.sell(700, "P2")
+
+
+def test_a_meter_that_was_read_before_the_first_sale_gets_its_next_number(counter):
+    counter.site = Site(core=Core, opened=5_000)
+    counter.visit()
+    assert counter.desk.collect(counter.medium).told.count == 1
+    assert counter.journey(700).told.money == 5_700
+    assert counter.store.purchase("P1").state is State.CONFIRMED
+    assert counter.kinds({"P1": 700}) == set()
+
+
+@pytest.mark.parametrize(
+    ("count", "money", "before", "expected"),
+    [
+        (2, 700, 0, True),
+        (2, 699, 0, True),
+        (2, 701, 0, False),
+        (2, 900, 200, True),
+        (2, 9_999, None, True),
+        (2, None, 0, False),
+        (3, 700, 0, False),
+        (1, 700, 0, False),
+    ],
+)
+def test_what_fits_a_purchase(count, money, before, expected):
+    sale = Purchase(METER, 2, 700, CUSTOMER.hex(), "ann", "P", State.ISSUED, signed=True)
+    assert fits(sale, count, money, before) is expected
+
+
+def test_an_old_usage_of_a_copy_permits_no_cancelling(counter):
+    counter.journey()
+    copy = bytes(counter.memory.content)
+    counter.sell(5_000, "P2")
+    assert counter.visit().arrival is Arrival.DONE  # the money is in the meter
+    old = MediumElement(RamMemory(MEDIUM_BYTES, copy), draw("copy"))
+    assert counter.desk.collect(old).confirmed == []
+    with pytest.raises(Refusal, match="not read since"):
+        counter.desk.cancel("P2")
+    assert len(counter.desk.collect(counter.medium).confirmed) == 1
+    with pytest.raises(Refusal, match="the meter has it"):
+        counter.desk.cancel("P2")
+
+
+def test_a_usage_that_was_told_before_the_medium_was_loaded_again_permits_no_cancelling(counter):
+    counter.journey()
+    counter.sell(500, "P2")
+    counter.site.drop = lambda _request: ""
+    counter.store.saw_count(METER, 1, counter.now())
+    counter.sell(500, "P2")  # once more onto the medium
+    with pytest.raises(Refusal, match="not read since"):
+        counter.desk.cancel("P2")
+
+
+def test_a_clock_that_is_set_back_permits_no_cancelling(counter):
+    counter.journey()
+    counter.at -= timedelta(minutes=5)
+    counter.sell(5_000, "P2")
+    assert counter.visit().arrival is Arrival.DONE
+    with pytest.raises(Refusal, match="not read since"):
+        counter.desk.cancel("P2")
+    assert counter.store.purchase("P2").state is State.ISSUED
+
+
+def test_what_is_cancelled_between_reserving_and_signing_is_not_signed(counter):
+    class Slow:
+        def __getattr__(self, name):
+            return getattr(counter.medium, name)
+
+        def challenge(self):
+            counter.desk.cancel("P1")
+            return counter.medium.challenge()
+
+    with pytest.raises(Refusal, match="is cancelled"):
+        counter.desk.sell(Slow(), 5_000, "ann", "P1")
+    assert counter.crypto.signatures == []
+    assert counter.visit().arrival is Arrival.NOTHING
+    assert counter.site.element.wallet == (0, 0)
+    assert counter.kinds({}) == set()
+
+
+def test_t09_a_signature_of_a_purchase_that_was_cancelled_unsigned_is_found():
+    sale = Purchase(METER, 1, 700, CUSTOMER.hex(), "ann", "P", State.CANCELLED)
+    found = reconcile([sale], [Signature(METER, 1, 700, "")], {})
+    assert [each.kind for each in found] == ["signed-not-sold"]
