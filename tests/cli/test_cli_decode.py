@@ -198,3 +198,23 @@ def test_an_item_that_the_infrared_module_does_not_have_is_named(capsys):
     raw = ModuleFrame(1, 0x43, b"\x09\x01").to_bytes().hex()
     code, (answer,) = decoded(capsys, "--protocol", "irmodule", raw)
     assert (code, answer["valid"], answer["error"]["kind"]) == (1, True, "unknown_item")
+
+
+JILIN = "683A003A0068C9022260273522000270000001003E16"
+"""Vector 1376_1-090: a log-in with four bytes for the terminal."""
+
+
+def test_a_profile_of_a_province_is_taken_into_account(capsys):
+    assert run(["decode", JILIN, "--profile", "jilin", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["valid"]
+    assert told["frame"]["afn"] == "02"
+    assert run(["decode", JILIN, "--profile", "jilin", "--language", "en"]) == 0
+    told = capsys.readouterr().out
+    assert "573908832" in told
+    assert "F1 login" in told
+
+
+def test_an_unknown_profile_is_told_with_those_there_are(capsys):
+    assert run(["decode", JILIN, "--profile", "atlantis"]) == 2
+    assert "there are 2013, 2009, 2005, jilin" in capsys.readouterr().err

@@ -33,9 +33,15 @@ GROUPS: dict[str, str] = {
     "meter": "Simulated meters.",
     "concentrator": "The concentrator: reads meters, reports to the head-end.",
     "headend": "The head-end: takes reports, stores readings, serves the pages.",
+    "headend device": "Handhelds: who they are, and whether they get in.",
+    "headend user": "The users of the head-end.",
+    "headend audit": "The trail of what they did.",
+    "terminal": "The collecting terminal: counts pulses, answers handhelds.",
+    "handheld": "The handheld: work orders, rounds, meters in the field.",
     "infrared": "Infrared: pulse trains, codes and light.",
     "mbus": "M-Bus: water, heat, gas and electricity meters on two wires.",
-    "bench": "The bench that judges infrared ports.",
+    "ble": "Bluetooth: find, pair and read meters, run nodes.",
+    "bench": "The bench that judges infrared ports and Bluetooth links.",
     "simulate": "Whole areas on virtual time.",
     "token": "Prepayment tokens of twenty digits (STS).",
     "medium": "The medium that carries purchases to meters.",
@@ -48,8 +54,32 @@ GROUPED: tuple[tuple[str, str, str], ...] = (
     ("concentrator", "run", "kwhub.cli.concentrator:run_concentrator"),
     ("concentrator", "check", "kwhub.cli.concentrator_check:check_concentrator"),
     ("concentrator", "ledger", "kwhub.cli.concentrator_ledger:show_ledger"),
+    ("concentrator", "abnormal", "kwhub.cli.concentrator_abnormal:show_abnormal"),
     ("concentrator", "display", "kwhub.cli.concentrator_display:show_display"),
     ("headend", "run", "kwhub.cli.headend:run_headend"),
+    ("headend", "import", "kwhub.cli.headend_files:import_files"),
+    ("headend", "export", "kwhub.cli.headend_files:export_files"),
+    ("headend", "backup", "kwhub.cli.headend_backup:backup_store"),
+    ("headend", "restore", "kwhub.cli.headend_backup:restore_store"),
+    ("headend", "retention", "kwhub.cli.headend_retention:show_retention"),
+    ("headend device", "allocate", "kwhub.cli.device:allocate_device"),
+    ("headend device", "list", "kwhub.cli.device:list_devices"),
+    ("headend device", "lock", "kwhub.cli.device:lock_device"),
+    ("headend device", "retire", "kwhub.cli.device:retire_device"),
+    ("headend device", "work", "kwhub.cli.device_work:give_work"),
+    ("headend device", "order", "kwhub.cli.device_work:give_order"),
+    ("headend user", "add", "kwhub.cli.headend_people:add_user"),
+    ("headend user", "list", "kwhub.cli.headend_people:list_users"),
+    ("headend user", "disable", "kwhub.cli.headend_people:disable_user"),
+    ("headend user", "reset", "kwhub.cli.headend_people:reset_user"),
+    ("headend audit", "verify", "kwhub.cli.headend_people:verify_trail"),
+    ("terminal", "run", "kwhub.cli.terminal:run_terminal"),
+    ("terminal", "check", "kwhub.cli.terminal:check_terminal_settings"),
+    ("terminal", "watch", "kwhub.cli.terminal_watch:watch_terminal"),
+    ("handheld", "enrol", "kwhub.cli.handheld:enrol_handheld"),
+    ("handheld", "run", "kwhub.cli.handheld:show_handheld"),
+    ("handheld", "collect", "kwhub.cli.handheld:collect_round"),
+    ("handheld", "sync", "kwhub.cli.handheld:synchronise_handheld"),
     ("infrared", "decode", "kwhub.cli.infrared:decode_pulses"),
     ("infrared", "encode", "kwhub.cli.infrared:encode_frame"),
     ("infrared", "listen", "kwhub.cli.infrared_listen:listen"),
@@ -59,17 +89,27 @@ GROUPED: tuple[tuple[str, str, str], ...] = (
     ("mbus", "scan", "kwhub.cli.mbus_scan:mbus_scan"),
     ("mbus", "read", "kwhub.cli.mbus_read:mbus_read"),
     ("mbus", "simulate", "kwhub.cli.mbus_simulate:mbus_simulate"),
+    ("ble", "scan", "kwhub.cli.ble_scan:ble_scan"),
+    ("ble", "pair", "kwhub.cli.ble_pair:ble_pair"),
+    ("ble", "read", "kwhub.cli.ble_read:ble_read"),
+    ("ble", "nodes", "kwhub.cli.ble_nodes:ble_nodes"),
+    ("ble", "simulate", "kwhub.cli.ble_simulate:ble_simulate"),
     ("bench", "infrared", "kwhub.cli.bench_infrared:bench_infrared"),
+    ("bench", "bluetooth", "kwhub.cli.bench_bluetooth:bench_bluetooth"),
     ("bench", "serve", "kwhub.cli.bench_serve:bench_serve"),
     ("simulate", "area", "kwhub.cli.area:simulate_area"),
     ("token", "decode", "kwhub.cli.token:decode_token"),
     ("token", "issue", "kwhub.cli.token:issue_token"),
     ("medium", "visit", "kwhub.cli.medium:visit_meter"),
     ("medium", "show", "kwhub.cli.medium:show_medium"),
+    ("medium", "device", "kwhub.cli.medium_device:show_device"),
+    ("medium", "simulate", "kwhub.cli.medium_device:simulate_prepaid"),
+    ("vend", "make-keys", "kwhub.cli.vend:make_keys"),
     ("vend", "customer", "kwhub.cli.vend:add_customer"),
     ("vend", "price", "kwhub.cli.vend:set_price"),
     ("vend", "issue", "kwhub.cli.vend:issue_medium"),
     ("vend", "sell", "kwhub.cli.vend:sell_purchase"),
+    ("vend", "remote", "kwhub.cli.vend_remote:sell_remote"),
     ("vend", "collect", "kwhub.cli.vend:collect_usage"),
     ("vend", "cancel", "kwhub.cli.vend:cancel_purchase"),
     ("vend", "receipt", "kwhub.cli.vend:show_receipt"),
@@ -91,11 +131,12 @@ def _tree(*, overview: bool = False) -> App:
     )
     for name, function, line in COMMANDS:
         tree.command(function, name=name, **({"help": line} if overview else {}))
-    groups = {name: App(name=name, help=line) for name, line in GROUPS.items()}
+    groups = {name: App(name=name.rpartition(" ")[2], help=line) for name, line in GROUPS.items()}
     for group, name, function in GROUPED:
         groups[group].command(function, name=name)
-    for inner in groups.values():
-        tree.command(inner)
+    for name, inner in groups.items():
+        above = name.rpartition(" ")[0]
+        (groups[above] if above else tree).command(inner)
     return tree
 
 
@@ -140,6 +181,7 @@ def _report(error: Exception) -> int:
 EXTRAS = {
     "bumble": "ble",
     "cryptography": "prepay",
+    "gpiod": "gpio",
     "matplotlib": "bench",
     "prometheus_client": "concentrator",
     "psycopg": "postgres",

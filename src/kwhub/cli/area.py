@@ -41,14 +41,14 @@ WORDS = {
         "got": "{got:,} of {expected:,} planned values came; {recoverable:,} could be had ({rate:.4%}).",
         "missing": "{count:,} missing: {cause}",
         "above": "The head-end has {same:,} of them; {absent:,} did not arrive, {different:,} differ, "
-        "{twice:,} came twice.",
+        "{twice:,} came twice; {again:,} had to be sent again, because a confirmation was lost.",
         "cuts": "{cuts} power cuts, {frames:,} frames.",
     },
     "zh": {
         "playing": "正在回放 {meters} 块表的 {days} 天",
         "got": "计划 {expected:,} 点，实采 {got:,} 点；可采 {recoverable:,} 点（{rate:.4%}）。",
         "missing": "缺 {count:,} 点：{cause}",
-        "above": "主站已存 {same:,} 点；未到 {absent:,} 点，不符 {different:,} 点，重复 {twice:,} 点。",
+        "above": "主站已存 {same:,} 点；未到 {absent:,} 点，不符 {different:,} 点，重复 {twice:,} 点；因确认丢失重发 {again:,} 点。",
         "cuts": "停电 {cuts} 次，报文 {frames:,} 帧。",
     },
 }
@@ -117,7 +117,6 @@ def _as_json(judged: Judged, days: int, seed: int) -> dict[str, Any]:
         "days": days,
         "seed": seed,
         **facts,
-        "recoverable": judged.recoverable,
         "completeness": round(judged.completeness, 6),
         "passed": judged.passed,
     }
@@ -143,6 +142,7 @@ def _show(judged: Judged, language: Language) -> None:
             absent=judged.not_at_headend,
             different=judged.different,
             twice=judged.duplicates,
+            again=judged.repeated,
         )
     )
     say(words["cuts"].format(cuts=judged.power_cuts, frames=judged.frames))

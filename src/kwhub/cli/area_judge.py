@@ -1,21 +1,26 @@
 """What became of a simulated area: every planned value has come, or has a cause; none came twice.
 
-Two witnesses: the concentrator's ledger says what was planned, what came and why the rest did not; and every
-reading in the concentrator's file is looked for in the head-end's store, with its value.
+What was planned and what could be had is asked of the world (`kwhub.cli.area_truth`), and not of the
+concentrator, which is only believed for why a value is missing. Every reading in the concentrator's file is looked
+for in the head-end's store, with its value; what came twice is counted on the way in (`kwhub.cli.area_arrivals`).
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from kwhub.cli.area_arrivals import Arrivals
+from kwhub.cli.area_truth import AreaTruth
 from kwhub.cli.area_world import ZONE, AreaWorld
-from kwhub.concentrator.ledger import LedgerBook, LedgerLine, open_to_read
+from kwhub.concentrator.ledger import LedgerBook, open_to_read
 from kwhub.concentrator.ledger_causes import Cause
 from kwhub.concentrator.outbox import from_scaled
+from kwhub.concentrator.outbox_rows import Slot
+from kwhub.domain.readings import DAY_INTERVAL_S, Register
 from kwhub.headend.app import HeadEnd
 from kwhub.headend.store.database import Database
 from kwhub.headend.store.days import Days
@@ -24,8 +29,6 @@ from kwhub.headend.store.read import Reader
 __all__ = ["Judged", "judge"]
 
 MICRO: Final = 1_000_000
-NEVER_THERE: Final = frozenset({Cause.NO_RECORD, Cause.TOO_OLD, Cause.ABSENT, Cause.READOUTS})
-"""Causes for which no concentrator could have had the value afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +40,18 @@ class Judged:
     got: int  #: that the concentrator has
     missing: dict[str, int]  #: the others, by cause
     unexplained: int  #: missing without a cause
+    recoverable: (
+        int  #: planned values that the world gave a chance to read, or that came all the same
+    )
     at_headend: int  #: readings of the concentrator that the head-end has with the same value
     not_at_headend: int
     different: int  #: that the head-end has with another value
-    duplicates: int  #: moments that the head-end has more than once
+    duplicates: int  #: values that arrived again in another report although the first was confirmed
+    repeated: (
+        int  #: values that arrived again because the confirmation did not reach the concentrator
+    )
     power_cuts: int
     frames: int  #: requests on the lines, repeats included, and reports
-
-    @property
-    def recoverable(self) -> int:
-        """Values that could be had."""
-        never = sum(self.missing.get(cause.value, 0) for cause in NEVER_THERE)
-        return self.expected - never
 
     @property
     def completeness(self) -> float:
@@ -67,6 +70,8 @@ def judge(
     headend: HeadEnd,
     span: tuple[datetime, datetime],
     now: datetime,
+    arrivals: Arrivals,
+    *,
     frames: int,
     starts: int,
 ) -> Judged:
@@ -77,31 +82,34 @@ def judge(
         headend: open, its journal packed.
         span: the days that are judged, first moment and last.
         now: the moment of the judgement.
+        arrivals: what came in.
         frames: see Judged.
         starts: how often the concentrator was started.
     """
     zone = ZoneInfo(ZONE)
     first = span[0].astimezone(zone).date()
     last = (span[1] - timedelta(seconds=1)).astimezone(zone).date()
-    lines, readings = _below(world, (first, last), now)
-    causes = Counter[str]()
-    for line in lines:
-        causes.update(missing.cause.value for missing in line.missing)
+    midnights = Days(zone).start(first), Days(zone).start(last + timedelta(days=1))
+    outcome, readings = _below(world, midnights, AreaTruth(world, span[0], now))
     found = _above(world, headend, readings, (first, last))
+    stored_twice = headend.queries.completeness(first, last).duplicates
+    missing = outcome.missing
     return Judged(
         meters={
             "dlt645": len(world.wired.places),
             "mbus": len(world.mbus),
             "module": len(world.behind),
         },
-        expected=sum(line.expected for line in lines),
-        got=sum(line.got for line in lines),
-        missing=dict(sorted(causes.items())),
-        unexplained=causes.get(Cause.UNKNOWN.value, 0) + causes.get(Cause.NOT_YET.value, 0),
+        expected=outcome.expected,
+        got=outcome.got,
+        missing=dict(sorted(missing.items())),
+        unexplained=missing[Cause.UNKNOWN.value] + missing[Cause.NOT_YET.value],
+        recoverable=outcome.expected - outcome.never,
         at_headend=found["same"],
         not_at_headend=found["absent"],
         different=found["different"],
-        duplicates=headend.queries.completeness(first, last).duplicates,
+        duplicates=arrivals.doubled + stored_twice,
+        repeated=arrivals.repeated,
         power_cuts=starts - 1,
         frames=frames,
     )
@@ -111,20 +119,51 @@ Reading = tuple[int, str, int, int, int]
 """Point, register, spacing, moment, and millionths of the unit."""
 
 
+@dataclass(slots=True)
+class _Outcome:
+    """What became of the planned values."""
+
+    expected: int = 0
+    got: int = 0
+    never: int = 0  #: missing, and nobody could have had them
+    missing: Counter[str] = field(default_factory=Counter)  #: by the cause that the ledger tells
+
+
 def _below(
-    world: AreaWorld, days: tuple[date, date], now: datetime
-) -> tuple[list[LedgerLine], list[Reading]]:
-    store = world.settings().concentrator.store
+    world: AreaWorld, span: tuple[datetime, datetime], truth: AreaTruth
+) -> tuple[_Outcome, list[Reading]]:
+    """What the concentrator has of the plan of whole days, and all its readings of these days."""
+    outcome = _Outcome()
+    begin, end = (int(each.timestamp()) for each in span)
     zone = ZoneInfo(ZONE)
-    with closing(open_to_read(store)) as database:
-        lines = list(LedgerBook(database, zone).lines(*days, int(now.timestamp())))
-        begin, end = Days(zone).span_s(*days)
-        rows = database.rows(
-            "SELECT point, register, interval_s, at, value, scale FROM reading"
-            " WHERE at >= ? AND at <= ? AND value IS NOT NULL",
-            (begin, end - 1),
-        )
-    return lines, list(_micro(rows))
+    days = span[0].astimezone(zone).date(), (span[1] - timedelta(seconds=1)).astimezone(zone).date()
+    readings: list[Reading] = []
+    with closing(open_to_read(world.settings().concentrator.store)) as database:
+        book = LedgerBook(database, zone)
+        for meter in truth.meters:
+            rows = database.rows(
+                "SELECT point, register, interval_s, at, value, scale FROM reading"
+                " WHERE point = ? AND at >= ? AND at <= ? AND value IS NOT NULL",
+                (meter.point, begin, end),
+            )
+            there = {Slot(row[0], Register(row[1]), *row[2:4]) for row in rows}
+            lines = book.lines(*days, truth.end, [meter.point])
+            causes = {each.slot: each.cause.value for line in lines for each in line.missing}
+            for slot in truth.planned(meter, *span):
+                outcome.expected += 1
+                if slot in there:
+                    outcome.got += 1
+                    continue
+                outcome.missing[causes.get(slot, Cause.UNKNOWN.value)] += 1
+                outcome.never += not truth.could_be_had(meter, slot)
+            readings += [each for each in _micro(rows) if _lies_in(each, begin, end)]
+    return outcome, readings
+
+
+def _lies_in(reading: Reading, begin: int, end: int) -> bool:
+    """Whether it belongs to the days; the freeze of a day is taken at its end."""
+    is_freeze = reading[2] == DAY_INTERVAL_S
+    return begin < reading[3] <= end if is_freeze else begin <= reading[3] < end
 
 
 def _micro(rows: Iterable[tuple[int, str, int, int, int, int]]) -> Iterator[Reading]:

@@ -12,9 +12,10 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
+from kwhub.cli.area_arrivals import Arrivals
 from kwhub.cli.area_judge import Judged, judge
-from kwhub.cli.area_world import AreaWorld
-from kwhub.cli.play import damage_rates
+from kwhub.cli.area_world import REGION, TERMINAL, AreaWorld
+from kwhub.cli.play import damage_rates, serve_until_over
 from kwhub.concentrator.app import Concentrator
 from kwhub.concentrator.database import Connection, open_file
 from kwhub.domain.errors import LinkDown
@@ -106,6 +107,8 @@ class _Wires:
         self._opened = 0
         self._up: list[Link] = []
         self.uplink_works = True
+        archive = headend.store.archive.terminals
+        self.arrivals = Arrivals(archive[REGION, TERMINAL], headend.store.days, clock)
         self.running: list[asyncio.Task[None]] = []
 
     async def open(self, address: str) -> Link:
@@ -134,9 +137,11 @@ class _Wires:
             raise LinkDown("the uplink is cut")
         near, far = pair()
         self._up.append(far)
-        self._keep(self._attend(far))
         chance = seeded(self._world.seed, "damage", "headend", self._opened)
-        return Faulty(near, chance, damage_rates(self._world.file.damage))
+        damaged = Faulty(near, chance, damage_rates(self._world.file.damage))
+        below, above = self.arrivals.listen(damaged, far)
+        self._keep(self._attend(above))
+        return below
 
     async def _attend(self, link: Link) -> None:
         with suppress(LinkDown):
@@ -157,7 +162,7 @@ class _Wires:
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         self.running = [task for task in self.running if not task.done()]
-        self.running.append(self._tasks.create_task(work))
+        self.running.append(serve_until_over(self._tasks, work))
 
 
 class _Site:
@@ -267,7 +272,9 @@ async def _run(
         for task in [*running, *wires.running]:
             task.cancel()
     await headend.pack()
-    judged = judge(world, headend, span, end, site.frames, site.starts)
+    judged = judge(
+        world, headend, span, end, wires.arrivals, frames=site.frames, starts=site.starts
+    )
     await headend.close()
     told(1.0)
     return judged

@@ -18,7 +18,7 @@ from kwhub.sim.area import Place, TransformerArea
 from kwhub.sim.mbus import MbusMeter
 from kwhub.sim.noise import mix
 
-__all__ = ["ZONE", "AreaWorld", "MbusPlace"]
+__all__ = ["REGION", "TERMINAL", "ZONE", "AreaWorld", "MbusPlace"]
 
 REGION: Final = "4101"
 TERMINAL: Final = 2082

@@ -39,7 +39,7 @@ async def check_concentrator(
     try:
         settings = concentrator_config.load(config)
     except ConfigError as error:
-        findings = [Finding("error", "settings", str(error), str(error))]
+        findings = [Finding("error", "settings", str(error), f"配置有误:{error}")]
         code = Exit.USAGE
     else:
         findings = [

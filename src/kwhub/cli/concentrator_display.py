@@ -55,8 +55,10 @@ async def show_display(
 
 def check_terminal() -> None:
     """Raises LocalError where there is nothing to show a screen on."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise LocalError("the screen needs a terminal; --json prints what it would show")
+    if not sys.stderr.isatty():
+        raise LocalError("the screen is drawn through standard error: leave it on the terminal")
 
 
 def log_path(store: str) -> Path:

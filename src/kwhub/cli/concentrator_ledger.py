@@ -1,6 +1,6 @@
 """``kwhub concentrator ledger``: what should have been read, what came, and why the rest is missing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -23,11 +23,12 @@ from kwhub.cli.output import (
 from kwhub.concentrator import config as concentrator_config
 from kwhub.concentrator.ledger import LedgerBook, LedgerLine, Outline, open_to_read
 from kwhub.concentrator.ledger_causes import CAUSES, Cause
+from kwhub.concentrator.served_task_views import TaskView, reports_waiting, task_views
 from kwhub.concentrator.times import day_of
 from kwhub.domain.errors import LocalError
 from kwhub.runtime.clock import SystemClock
 
-__all__ = ["show_ledger"]
+__all__ = ["show_ledger", "store_of"]
 
 _SQLITE = b"SQLite format 3\0"
 _DAYS = 7
@@ -45,7 +46,7 @@ def show_ledger(
     json: JsonFlag = False,
     language: LanguageOption = None,
 ) -> int:
-    """Show what a concentrator should have read, what came, and why the rest is missing.
+    """Show what a concentrator should have read, what came, and why the rest is missing; and its report tasks.
 
     The store is only read; the service may be running. Exit code 1: something is missing. Example:
 
@@ -66,7 +67,7 @@ def show_ledger(
     zone
         Time zone of a store that is given without settings.
     """
-    store, where = _store_of(path, zone)
+    store, where = store_of(path, zone)
     with closing(open_to_read(str(store))) as database:
         book = LedgerBook(database, where)
         span = book.days()
@@ -76,15 +77,17 @@ def show_ledger(
         first = first or max(day_of(span[0], where), last - timedelta(days=_DAYS - 1))
         now = int(SystemClock().now().timestamp())
         lines = list(book.lines(first, last, max(now, span[1]), point))
+        tasks, waiting = task_views(database), reports_waiting(database)
     lacking = any(missing.cause not in _PENDING for line in lines for missing in line.missing)
     if json:
-        print_json(_as_json(lines, each=each))
+        print_json(_as_json(lines, each=each) | _tasks_as_json(tasks, waiting))
     else:
         _print(lines, pick_language(language), where, each=each)
+        say("\n".join(_of_tasks(tasks, waiting, where, english=pick_language(language) == EN)))
     return Exit.NO if lacking else Exit.OK
 
 
-def _store_of(path: Path, zone: str) -> tuple[Path, ZoneInfo]:
+def store_of(path: Path, zone: str) -> tuple[Path, ZoneInfo]:
     """The store and its zone, from the store itself or from the settings."""
     with path.open("rb") as file:
         is_store = file.read(len(_SQLITE)) == _SQLITE
@@ -122,15 +125,50 @@ def _as_json(lines: Iterable[LedgerLine], *, each: bool) -> dict[str, Any]:
     }
 
 
+def _moment(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
+
+
 def _one(missing: Any) -> dict[str, Any]:
     slot = missing.slot
     return {
         "register": slot.register,
-        "at": datetime.fromtimestamp(slot.at, UTC).isoformat().replace("+00:00", "Z"),
+        "at": _moment(slot.at),
         "state": missing.state,
         "cause": missing.cause,
         "attempts": missing.attempts,
     }
+
+
+def _tasks_as_json(tasks: Iterable[TaskView], waiting: int) -> dict[str, Any]:
+    found = [
+        {
+            "class": task.data_class,
+            "task": task.number,
+            "period": task.period_en,
+            "last_run": None if task.last_run is None else _moment(task.last_run),
+        }
+        for task in tasks
+    ]
+    return {"tasks": found, "task_reports_waiting": waiting}
+
+
+def _of_tasks(
+    tasks: Iterable[TaskView], waiting: int, zone: ZoneInfo, *, english: bool
+) -> Iterator[str]:
+    """One line for each report task of the head-end, and one for their reports that wait."""
+    for task in tasks:
+        run = task.last_run
+        at = "-" if run is None else f"{datetime.fromtimestamp(run, zone):%Y-%m-%d %H:%M}"
+        yield (
+            f"Report task {task.number}, class {task.data_class}: every {task.period_en}, last run {at}"
+            if english
+            else f"{task.data_class}类上报任务{task.number}：周期{task.period_zh}，上次执行 {at}"
+        )
+    if waiting:
+        yield (
+            f"Reports of tasks that wait: {waiting}" if english else f"待上报的任务报告：{waiting}"
+        )
 
 
 def _print(lines: list[LedgerLine], language: Language, zone: ZoneInfo, *, each: bool) -> None:

@@ -21,6 +21,8 @@ from kwhub.cli.output import (
     say,
 )
 from kwhub.domain.errors import LocalError
+from kwhub.protocols.gdw1376.frames import Profile
+from kwhub.protocols.gdw1376.profiles import DEFAULT, PROFILES, profile_named
 
 __all__ = ["decode_frames"]
 
@@ -32,6 +34,9 @@ def decode_frames(
         str | None,
         Parameter(help=f"Force a protocol: {', '.join(PROTOCOLS)}. Otherwise it is found."),
     ] = None,
+    profile: Annotated[
+        str, Parameter(help=f"Edition or province of the uplink: {', '.join(PROFILES)}.")
+    ] = DEFAULT,
     json: JsonFlag = False,
     language: LanguageOption = None,
 ) -> int:
@@ -49,17 +54,19 @@ def decode_frames(
     """
     if protocol is not None and protocol not in PROTOCOLS:
         raise LocalError(f"unknown protocol {protocol!r}; there are {', '.join(PROTOCOLS)}")
+    variant = profile_named(profile)
     if not frames and file is None:
         raise LocalError('give a frame, --file, or "-" for standard input')
     spoken = pick_language(language)
     bad = False
     for number, line in enumerate(_lines(frames, file)):
-        for result in _results(line, protocol):
+        for result in _results(line, protocol, variant):
             bad |= not result.valid or result.error is not None
             if json:
                 print_json(_as_json(result, spoken))
             else:
-                _show(line, result, protocol, spoken, first=number == 0)
+                told = explain(result.raw, protocol, profile=variant).render(spoken)
+                _show(line, result, told, spoken, first=number == 0)
     return Exit.NO if bad else Exit.OK
 
 
@@ -75,10 +82,10 @@ def _lines(frames: Sequence[str], file: Path | None) -> Iterator[HexLine]:
             yield hex_line(word)
 
 
-def _results(line: HexLine, protocol: str | None) -> list[Decoded]:
+def _results(line: HexLine, protocol: str | None, profile: Profile) -> list[Decoded]:
     if line.raw is None:
         return [Decoded(b"", protocol or "unknown", valid=False, error=line.error)]
-    return [decode(piece, protocol) for piece in split(line.raw)]
+    return [decode(piece, protocol, profile=profile) for piece in split(line.raw, profile)]
 
 
 def _as_json(result: Decoded, language: Language) -> dict[str, Any]:
@@ -108,16 +115,14 @@ def _as_json(result: Decoded, language: Language) -> dict[str, Any]:
     }
 
 
-def _show(
-    line: HexLine, result: Decoded, protocol: str | None, language: Language, *, first: bool
-) -> None:
+def _show(line: HexLine, result: Decoded, told: str, language: Language, *, first: bool) -> None:
     if not first:
         say("")
     if line.raw is None:
         say(f"{line.text[:60]}\n! {result.error}")
         return
     say(result.protocol)
-    say(explain(result.raw, protocol).render(language))
+    say(told)
     for value in result.values:
         name = value.name if language == EN else value.name_zh
         said = ("no value" if language == EN else "无数据") if value.value is None else value.value

@@ -15,13 +15,21 @@ from kwhub.runtime.clock import SystemClock
 
 __all__ = ["run_headend"]
 
+SET_UP = """
+Nobody has an account yet. Open {address}setup and make the first one with this one-time secret
+还没有任何账户。请打开 {address}setup，用以下一次性口令建立第一个账户：
+
+    {secret}
+"""
+
 
 async def run_headend(
     config: Path, *, json: JsonFlag = False, log_level: LogLevelOption = "info"
 ) -> int:
     """Run the head-end until Ctrl-C: take reports, store readings, serve the pages.
 
-    Listens on loopback unless the settings say otherwise. Example:
+    Listens on loopback unless the settings say otherwise. As long as nobody has an account, it prints a
+    one-time secret with which the first one is made. Example:
 
         kwhub headend run headend.toml
 
@@ -35,12 +43,16 @@ async def run_headend(
     host, port = _web(settings.headend.web, config)
     cancel_on_terminate()
     headend = HeadEnd(settings, SystemClock())
+    secret = headend.people.offer_setup()
 
     def ready(address: str) -> None:
         if json:
-            print_json({"web": address, "uplink": headend.address})
+            told = {"web": address, "uplink": headend.address}
+            print_json({**told, "setup": secret} if secret else told)
         else:
             say(f"Pages at {address}  concentrators at {headend.address}")
+            if secret:
+                say(SET_UP.format(address=address, secret=secret))
 
     try:
         async with asyncio.TaskGroup() as tasks:

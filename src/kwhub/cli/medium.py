@@ -1,29 +1,22 @@
 """``kwhub medium``: hold a medium to its meter, and see what it carries."""
 
 import asyncio
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from kwhub.cli.changing import Place, talk
+from kwhub.cli.counter import MediumOption, open_medium
 from kwhub.cli.output import ZH, Exit, JsonFlag, LanguageOption, pick_language, print_json, say
 from kwhub.cli.read import AttemptsOption, WaitOption
-from kwhub.domain.errors import ConfigError
 from kwhub.links.drive import ATTEMPTS
 from kwhub.prepay.medium import Arrival, Visit, visit
-from kwhub.prepay.medium_element import MEDIUM_BYTES, MediumElement
 from kwhub.prepay.reasons import words, words_zh
 from kwhub.prepay.run_information import RunInformation
-from kwhub.sim.prepay_file import FileMemory
 
-__all__ = ["show_medium", "visit_meter"]
+__all__ = ["AddressOption", "show_medium", "visit_meter"]
 
-MediumOption = Annotated[Path, Parameter(name="--medium", help="Memory of the medium, a file.")]
 AddressOption = Annotated[
     str | None,
     Parameter(name="--meter", help="Address on the line; otherwise the number of the meter."),
@@ -36,17 +29,6 @@ _ARRIVALS = {
     Arrival.UNKNOWN: ("no answer: hold it to the meter again", "无应答，请重试"),
 }
 _CODES = {Arrival.REFUSED: Exit.NO, Arrival.UNKNOWN: Exit.LINK}
-
-
-@contextmanager
-def _medium(path: Path) -> Iterator[MediumElement]:
-    if not path.is_file():
-        raise ConfigError("there is no such medium: issue one first", file=str(path))
-    memory = FileMemory(path, MEDIUM_BYTES)
-    try:
-        yield MediumElement(memory, secrets.token_bytes)
-    finally:
-        memory.close()
 
 
 def _money(hundredths: int) -> str:
@@ -74,7 +56,7 @@ def visit_meter(
     link
         Way to the meter: ir:serial:/dev/ttyUSB1, tcp:10.0.0.7:4001
     """
-    with _medium(medium) as element:
+    with open_medium(medium) as element:
         address = meter or element.meter.hex()
         place = Place(link, address, wait_s, attempts)
         seen = asyncio.run(talk(place, lambda to: visit(element, to))).result
@@ -121,7 +103,7 @@ def show_medium(
 
         kwhub medium show --medium wang.medium
     """
-    with _medium(medium) as element:
+    with open_medium(medium) as element:
         load, usage = element.load, element.usage
         told = None if usage is None else RunInformation.from_bytes(usage.run_information)
         facts = {

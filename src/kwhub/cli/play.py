@@ -27,7 +27,7 @@ from kwhub.runtime.clock import Clock, LoopClock
 from kwhub.runtime.virtual import run_virtual
 from kwhub.sim.device import serve_meters
 
-__all__ = ["Played", "Wires", "damage_rates", "play"]
+__all__ = ["Played", "Wires", "damage_rates", "play", "serve_until_over"]
 
 PROGRESS_STEP_S = 1_800.0
 ORDERED = (Register("1-0:1.8.0"), Register("1-0:32.7.0"))
@@ -90,13 +90,28 @@ class Wires:
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         self.running = [task for task in self.running if not task.done()]
-        self.running.append(self._tasks.create_task(work))
+        self.running.append(serve_until_over(self._tasks, work))
 
     async def _attend(self, link: Link) -> None:
         try:
             await self._headend.attend(link)
         except LinkDown:
             await link.aclose()
+
+
+def serve_until_over(
+    tasks: asyncio.TaskGroup, work: Coroutine[Any, Any, None]
+) -> asyncio.Task[None]:
+    """Serve the far end of a link that is being opened.
+
+    Raises:
+        LinkDown: Ctrl-C has ended everything; whoever opens the link meets a way that is down.
+    """
+    try:
+        return tasks.create_task(work)
+    except RuntimeError as error:  # the group takes no more
+        work.close()
+        raise LinkDown("what is played has been ended") from error
 
 
 async def _order(headend: HeadEnd, clock: Clock, world: World, stop: datetime) -> int:

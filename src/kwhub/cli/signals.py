@@ -13,7 +13,8 @@ def interrupt_on_terminate() -> None:
     A shell starts background jobs with SIGINT ignored; here it counts again, because these
     commands run until somebody stops them.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # By way of Ctrl-C: a running loop hears that one in good order, wherever it is at the moment.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -3,7 +3,7 @@
 import os
 import secrets
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +11,10 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from kwhub.cli.output import Exit, JsonFlag, complain, print_json, say
+from kwhub.cli.token_tables import TablesOption, load_tables
 from kwhub.domain.errors import DecodeError, LocalError
+from kwhub.prepay.sts.ea07 import KEY_BYTES as SHORT_BYTES
+from kwhub.prepay.sts.ea07 import Tables
 from kwhub.prepay.sts.keys import DecoderKey, MeterKeyFacts, derive
 from kwhub.prepay.sts.meter import roll_over_in
 from kwhub.prepay.sts.tokens import CREDIT_STEP, Token, decode, identifier_at, issue
@@ -20,6 +23,7 @@ from kwhub.runtime.clock import SystemClock
 __all__ = ["decode_token", "issue_token"]
 
 ROLL_OVER_WARNING_DAYS = 730
+_VALUE_MAX = 10**12
 
 UNITS = {
     "TransferElectricityCredit": "kWh",
@@ -34,7 +38,7 @@ KeyOption = Annotated[
     str | None,
     Parameter(
         name="--decoder-key",
-        help="Key of the meter, 32 hexadecimal digits; '@FILE' reads it from a file. "
+        help="Key of the meter, 32 hexadecimal digits, or 16 with --tables; '@FILE' reads it from a file. "
         "Without it: the environment variable KWHUB_DECODER_KEY.",
     ),
 ]
@@ -47,6 +51,7 @@ def decode_token(
     token: str,
     *,
     decoder_key: KeyOption = None,
+    tables: TablesOption = None,
     base_date: BaseOption = 1993,
     json: JsonFlag = False,
 ) -> int:
@@ -61,7 +66,7 @@ def decode_token(
     token
         Twenty digits; blanks and hyphens between them do not matter.
     """
-    key = _key(decoder_key, needed=False)
+    key = _key(decoder_key, load_tables(tables), needed=False)
     try:
         meaning = decode(token, key, base_year=base_date)
     except DecodeError as error:
@@ -79,6 +84,7 @@ def issue_token(
     value: Annotated[str, Parameter(help="Amount in the kind's unit: kWh, m3, minutes, W.")],
     *,
     decoder_key: KeyOption = None,
+    tables: TablesOption = None,
     vending_key_file: Annotated[
         Path | None, Parameter(help="File with the 40 hexadecimal digits of the vending key.")
     ] = None,
@@ -91,7 +97,7 @@ def issue_token(
     key_revision: int = 1,
     base_date: BaseOption = 2014,
     issued: Annotated[
-        datetime | None, Parameter(help="Moment of issue, to the minute; otherwise now.")
+        datetime | None, Parameter(help="Moment of issue, UTC without an offset; otherwise now.")
     ] = None,
     random: Annotated[int | None, Parameter(help="Four bits, 0 to 15; otherwise drawn.")] = None,
     json: JsonFlag = False,
@@ -109,18 +115,25 @@ def issue_token(
         facts = MeterKeyFacts(
             pan or "", supply_group, tariff_index, key_type, key_revision, base_date
         )
-        key = derive(_hexadecimal(vending_key_file.read_text("ascii"), "the vending key"), facts)
+        vending_key = _hexadecimal(
+            vending_key_file.read_text("ascii", "replace"), "the vending key"
+        )
+        key = derive(vending_key, facts, load_tables(tables))
     else:
-        found = _key(decoder_key, needed=True)
+        found = _key(decoder_key, load_tables(tables), needed=True)
         assert found is not None  # noqa: S101 - for the type checker
         key = found
-    moment = issued or SystemClock().now()
-    identifier = identifier_at(moment.replace(tzinfo=None), base_date)
+    identifier = identifier_at(_wall(issued or SystemClock().now()), base_date)
     drawn = secrets.randbelow(16) if random is None else random
     digits = issue(key, kind, _number(value), identifier=identifier, random=drawn)
     _tell(decode(digits, key, base_year=base_date), json=json)
     _warn_of_roll_over(identifier, base_date)
     return Exit.OK
+
+
+def _wall(moment: datetime) -> datetime:
+    """In UTC, without its offset."""
+    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def _tell(token: Token, *, json: bool) -> None:
@@ -138,7 +151,7 @@ def _warn_of_roll_over(identifier: int, base_date: int) -> None:
         )
 
 
-def _key(text: str | None, *, needed: bool) -> DecoderKey | None:
+def _key(text: str | None, tables: Tables | None, *, needed: bool) -> DecoderKey | None:
     text = text or os.environ.get("KWHUB_DECODER_KEY")
     if text is None:
         if needed:
@@ -147,8 +160,9 @@ def _key(text: str | None, *, needed: bool) -> DecoderKey | None:
     if text == "-":
         text = sys.stdin.readline()
     elif text.startswith("@"):
-        text = Path(text[1:]).read_text("ascii")
-    return DecoderKey(_hexadecimal(text, "the decoder key"))
+        text = Path(text[1:]).read_text("ascii", "replace")
+    secret = _hexadecimal(text, "the decoder key")
+    return DecoderKey(secret, tables if len(secret) == SHORT_BYTES else None)
 
 
 def _hexadecimal(text: str, name: str) -> bytes:
@@ -163,7 +177,7 @@ def _number(text: str) -> Decimal:
         number = Decimal(int(text, 16)) if text.lower().startswith("0x") else Decimal(text)
     except (InvalidOperation, ValueError):
         raise LocalError(f"{text!r} is not a number") from None
-    if not number.is_finite():
+    if not number.is_finite() or abs(number) >= _VALUE_MAX:
         raise LocalError(f"{text!r} is not a number")
     return number
 

@@ -1,17 +1,23 @@
 """``kwhub vend``: sell to cost-control meters through a medium, and keep the books."""
 
-import csv
-import os
 import secrets
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Final
 
 from cyclopts import Parameter
 
+from kwhub.cli.counter import (
+    KeyOption,
+    MediumOption,
+    open_keys,
+    open_medium,
+    place_of_keys,
+)
 from kwhub.cli.output import (
     ZH,
     Exit,
@@ -23,19 +29,20 @@ from kwhub.cli.output import (
     say,
 )
 from kwhub.domain.errors import ConfigError, LocalError
-from kwhub.headend.vending_crypto import CountingMaster, read_roots
+from kwhub.headend.vending_crypto import CountingMaster
 from kwhub.headend.vending_desk import Desk
+from kwhub.headend.vending_service import hundredths, read_payments
 from kwhub.headend.vending_store import Customer, VendingStore
-from kwhub.prepay.medium_element import MEDIUM_BYTES, MediumElement
+from kwhub.headend.vending_token import SCHEME, opened
 from kwhub.prepay.vending import HeadRoom, Limits, Purchase, State
 from kwhub.runtime.clock import SystemClock
-from kwhub.sim.prepay_file import FileMemory
 
 __all__ = [
     "add_customer",
     "cancel_purchase",
     "collect_usage",
     "issue_medium",
+    "make_keys",
     "reconcile_books",
     "sell_purchase",
     "set_price",
@@ -48,19 +55,11 @@ BookOption = Annotated[
     Path | None,
     Parameter(name="--book", help="The book of the master crypto; otherwise beside the ledger."),
 ]
-KeyOption = Annotated[
-    Path | None,
-    Parameter(
-        name="--root-key",
-        help="File with the root keys, mode 0600: lines of a version and 32 hexadecimal digits. "
-        "Without it: the file named by the environment variable KWHUB_ROOT_KEY.",
-    ),
-]
-MediumOption = Annotated[Path, Parameter(name="--medium", help="Memory of the medium, a file.")]
 LimitOption = Annotated[str, Parameter(help="The most for one sale, customer or operator and day.")]
 
 _STORE = Path("vending.sqlite")
 _CENT = Decimal("0.01")
+_PRICE_MAX = 10**12
 _STATES: Final = {
     State.RESERVED: "已占号",
     State.ISSUED: "已发出",
@@ -71,50 +70,30 @@ _STATES: Final = {
 
 @contextmanager
 def _books(store: Path, limits: Limits | None = None) -> Iterator[VendingStore]:
-    opened = VendingStore(store, limits)
     try:
-        yield opened
-    finally:
-        opened.close()
+        opened = VendingStore(store, limits)
+        try:
+            yield opened
+        finally:
+            opened.close()
+    except sqlite3.Error as error:  # no folder, no database, locked for too long
+        raise ConfigError(f"the books fail: {error}", file=str(store)) from None
 
 
 @contextmanager
 def _desk(
-    store: Path, book: Path | None, root_key: Path | None, limits: Limits | None = None
+    store: Path, book: Path | None, root_key: str | None, limits: Limits | None = None
 ) -> Iterator[Desk]:
-    named = root_key or (Path(name) if (name := os.environ.get("KWHUB_ROOT_KEY")) else None)
-    if named is None:
-        raise ConfigError("give --root-key, or name the file in KWHUB_ROOT_KEY")
-    roots, now = read_roots(named), SystemClock().now
-    with _books(store, limits) as books:
+    now = SystemClock().now
+    with open_keys(root_key) as keys, _books(store, limits) as books:
         place = book or store.with_suffix(".book.sqlite")
-        crypto = CountingMaster(place, roots, secrets.token_bytes, now, lambda: books.head)
+        crypto = CountingMaster(
+            place, keys.source, keys.draw, now, lambda: books.head, books.check_signing
+        )
         try:
             yield Desk(books, crypto, now)
         finally:
             crypto.close()
-
-
-@contextmanager
-def _medium(path: Path, *, blank: bool = False) -> Iterator[MediumElement]:
-    if not (blank or path.is_file()):
-        raise ConfigError("there is no such medium: issue one first", file=str(path))
-    memory = FileMemory(path, MEDIUM_BYTES)
-    try:
-        yield MediumElement(memory, secrets.token_bytes)
-    finally:
-        memory.close()
-
-
-def _hundredths(text: str) -> int:
-    try:
-        value = Decimal(text)
-        cents = value / _CENT
-    except InvalidOperation:
-        raise LocalError(f"{text!r} is not an amount") from None
-    if not value.is_finite() or cents != cents.to_integral_value() or cents < 0:
-        raise LocalError(f"{text!r} is not an amount with at most two decimals")
-    return int(cents)
 
 
 def _money(hundredths: int) -> str:
@@ -167,9 +146,10 @@ def set_price(
     """
     try:
         units = Decimal(price) * 10_000
-    except InvalidOperation:
+        fits = units.is_finite() and abs(units) < _PRICE_MAX and units == units.to_integral_value()
+    except ArithmeticError:
         raise LocalError(f"{price!r} is not a price") from None
-    if not units.is_finite() or units != units.to_integral_value():
+    if not fits:
         raise LocalError(f"{price!r} is not a price with at most four decimals")
     with _books(store) as books:
         books.set_price(tariff, int(units), SystemClock().now())
@@ -197,7 +177,7 @@ def issue_medium(
 
         kwhub vend issue 202611200001 --medium wang.medium --root-key root.key
     """
-    with _desk(store, book, root_key) as desk, _medium(medium, blank=True) as element:
+    with _desk(store, book, root_key) as desk, open_medium(medium, blank=True) as element:
         serial = element.serial if element.is_issued else secrets.token_bytes(8)
         desk.issue(element, meter, serial)
         told = {"meter": meter, "medium": serial.hex(), "customer": element.customer.hex()}
@@ -228,9 +208,9 @@ def sell_purchase(
 
         kwhub vend sell 50.00 --payment R-1 --medium wang.medium --operator ann --root-key root.key
     """
-    limits = Limits(*map(_hundredths, (limit_sale, limit_customer, limit_operator)))
-    with _desk(store, book, root_key, limits) as desk, _medium(medium) as element:
-        purchase = desk.sell(element, _hundredths(amount), operator, payment)
+    limits = Limits(*map(hundredths, (limit_sale, limit_customer, limit_operator)))
+    with _desk(store, book, root_key, limits) as desk, open_medium(medium) as element:
+        purchase = desk.sell(element, hundredths(amount), operator, payment)
     return _tell(purchase, json=json)
 
 
@@ -248,7 +228,7 @@ def collect_usage(
 
         kwhub vend collect --medium wang.medium --root-key root.key
     """
-    with _desk(store, book, root_key) as desk, _medium(medium) as element:
+    with _desk(store, book, root_key) as desk, open_medium(medium) as element:
         seen = desk.collect(element)
     told = seen.told
     if json:
@@ -334,7 +314,7 @@ def reconcile_books(
 
         kwhub vend reconcile --payments payments.csv --root-key root.key
     """
-    paid = None if payments is None else _read_payments(payments)
+    paid = None if payments is None else read_payments(payments)
     with _desk(store, book, root_key) as desk:
         findings = desk.reconcile(paid)
     if json:
@@ -345,18 +325,6 @@ def reconcile_books(
         if not findings:
             say("各账一致" if pick_language() == ZH else "the books agree")
     return Exit.NO if findings else Exit.OK
-
-
-def _read_payments(path: Path) -> dict[str, int]:
-    paid: dict[str, int] = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        for line, row in enumerate(csv.reader(file), 1):
-            if len(row) != 2 or row[0] in paid:
-                raise ConfigError(
-                    "is not a reference of its own and an amount", file=str(path), line=line
-                )
-            paid[row[0]] = _hundredths(row[1])
-    return paid
 
 
 def verify_ledger(*, store: StoreOption = _STORE, json: JsonFlag = False) -> int:
@@ -375,3 +343,29 @@ def verify_ledger(*, store: StoreOption = _STORE, json: JsonFlag = False) -> int
     else:
         say(f"{entries} 条，完好" if pick_language() == ZH else f"{entries} entries, all well")
     return Exit.OK if bad is None else Exit.NO
+
+
+def make_keys(version: int, *, root_key: KeyOption = None, json: JsonFlag = False) -> int:
+    """Draw the root keys of a version inside a token, where they stay.
+
+    Each purpose has a key of its own, that can sign and never be read. Two versions may be there while meters
+    change over. Example:
+
+        kwhub vend make-keys 1 --root-key 'pkcs11:token=kwhub?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:pin'
+    """
+    place = place_of_keys(root_key)
+    if not place.startswith(SCHEME):
+        raise ConfigError("keys are made in a token only: give --root-key pkcs11:...")
+    with opened(place, writable=True) as token:
+        token.make(version)
+        versions = token.versions
+    if json:
+        print_json({"versions": versions})
+    else:
+        text = ", ".join(map(str, versions))
+        say(
+            f"令牌内的密钥版本：{text}"
+            if pick_language() == ZH
+            else f"versions in the token: {text}"
+        )
+    return Exit.OK

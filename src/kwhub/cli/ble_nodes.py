@@ -1,0 +1,224 @@
+"""``kwhub ble nodes``: run a node of this machine and watch the devices around it."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from kwhub.bluetooth.node import Node
+from kwhub.bluetooth.pairing import Pairing
+from kwhub.bluetooth.registry import NodeView, StateChange
+from kwhub.bluetooth.serial_face import SerialFace
+from kwhub.bluetooth.station import Station, StationSettings
+from kwhub.cli.ble_file import NodeFile, read_node_file
+from kwhub.cli.ble_ways import WayOption, asking
+from kwhub.cli.logs import configure
+from kwhub.cli.output import (
+    Exit,
+    JsonFlag,
+    Language,
+    LanguageOption,
+    pick_language,
+    print_json,
+    print_table,
+    say,
+)
+from kwhub.cli.signals import cancel_on_terminate
+from kwhub.domain.errors import ConfigError
+from kwhub.exchange.passing_others import DIALECTS
+from kwhub.links.address import open_link
+from kwhub.runtime.chance import seeded
+from kwhub.runtime.clock import Clock, SystemClock
+
+__all__ = ["ble_nodes"]
+
+WORDS: dict[str, dict[str, Any]] = {
+    "en": {
+        "headings": (
+            "address",
+            "meter",
+            "state",
+            "why",
+            "dBm",
+            "asked",
+            "unanswered",
+            "last heard",
+        ),
+        "states": {
+            "online": "online",
+            "degraded": "degraded",
+            "wrong": "speaks wrong",
+            "silent": "silent",
+            "unpaired": "unpaired",
+            "replaced": "replaced",
+        },
+        "serial": "serial face: {path}",
+    },
+    "zh": {
+        "headings": ("蓝牙地址", "表号", "状态", "原因", "dBm", "请求", "无应答", "最近通信"),
+        "states": {
+            "online": "在线",
+            "degraded": "质量差",
+            "wrong": "报文异常",
+            "silent": "无响应",
+            "unpaired": "未配对",
+            "replaced": "已更换",
+        },
+        "serial": "串口：{path}",
+    },
+}
+
+
+async def ble_nodes(
+    file: Path,
+    *,
+    seconds: Annotated[float | None, Parameter(validator=Number(gt=0, lte=86_400))] = None,
+    pairing: WayOption | None = None,
+    json: JsonFlag = False,
+    language: LanguageOption = None,
+) -> int:
+    """Run the node that a file describes, and tell how the devices around it are.
+
+    Each change of state is one line as it happens. With --seconds it ends after so long with a
+    table, and the exit code is 3 when a device is not online. Example:
+
+        kwhub ble nodes collector.toml --seconds 30
+
+    Parameters
+    ----------
+    file
+        Settings of the node (see the how-to on Bluetooth).
+    seconds
+        End after so long; otherwise Ctrl-C ends it.
+    pairing
+        Let masters pair with this node while it runs: compare, type, show or oob, asked here. Without
+        it nobody new may.
+    """
+    cancel_on_terminate()
+    configure("warning", json=json)
+    spoken, clock = pick_language(language), SystemClock()
+    settings = read_node_file(file)
+    if settings.keys is None and not settings.unsecured:
+        raise ConfigError("is missing; write the file with the bonds", file=str(file), key="keys")
+    async with AsyncExitStack() as stack:
+        policy = Pairing() if pairing is None else await asking(pairing, spoken)
+        policy.enforced = not settings.unsecured
+        station = await _station(stack, settings, file.parent, clock, policy)
+        bus = None
+        if settings.bus is not None:
+            bus = await open_link(settings.bus, clock=clock)
+            stack.push_async_callback(bus.aclose)
+        kept = None if settings.kept is None else file.parent / settings.kept
+        own = station, settings.node, DIALECTS[settings.protocol], clock
+        node = Node(*own, seeded(1, station.address), bus=bus, kept=kept)
+        node.registry.told = lambda change: _tell(change, spoken, json=json)
+        face = None
+        if settings.serial is not None:
+            face = await _face(stack, node, station, settings.serial, spoken, json=json)
+        await _run(node, face, seconds)
+    views = list(node.registry)
+    _show(views, spoken, json=json)
+    return Exit.OK if all(view.state.value == "online" for view in views) else Exit.LINK
+
+
+async def _station(
+    stack: AsyncExitStack, settings: NodeFile, folder: Path, clock: Clock, policy: Pairing
+) -> Station:
+    keys = None if settings.keys is None else folder / settings.keys
+    own = StationSettings(settings.adapter, name=settings.node.name, keys=keys)
+    station = await Station.open(own, clock, policy)
+    stack.push_async_callback(station.aclose)
+    return station
+
+
+async def _face(
+    stack: AsyncExitStack,
+    node: Node,
+    station: Station,
+    serial: str,
+    language: Language,
+    *,
+    json: bool,
+) -> SerialFace:
+    link = await open_link(serial, clock=SystemClock())
+    stack.push_async_callback(link.aclose)
+    path = link.facts.address.replace("pty:", "", 1)
+    if json:
+        print_json({"serial": path})
+    else:
+        say(WORDS[language]["serial"].format(path=path))
+    return SerialFace(link, node, station)
+
+
+async def _run(node: Node, face: SerialFace | None, seconds: float | None) -> None:
+    try:
+        async with asyncio.timeout(seconds), asyncio.TaskGroup() as tasks:
+            tasks.create_task(node.run())
+            if face is not None:
+                tasks.create_task(face.run())
+    except TimeoutError:
+        node.registry.check()
+
+
+def _tell(change: StateChange, language: Language, *, json: bool) -> None:
+    if json:
+        print_json(
+            {
+                "at": change.at.isoformat(),
+                "address": change.address,
+                "meter": change.meter,
+                "before": change.before.value,
+                "state": change.after.value,
+                "why": change.why,
+            }
+        )
+        return
+    states = WORDS[language]["states"]
+    before, after = states[change.before.value], states[change.after.value]
+    why = f" ({change.why})" if change.why else ""
+    say(f"{_time(change.at)}  {change.address}  {before} -> {after}{why}")
+
+
+def _show(views: list[NodeView], language: Language, *, json: bool) -> None:
+    if json:
+        print_json({"nodes": [_as_json(view) for view in views]})
+        return
+    words = WORDS[language]
+    rows = [
+        (
+            view.address,
+            view.meter or "",
+            words["states"][view.state.value],
+            view.why,
+            "" if view.signal_dbm is None else str(view.signal_dbm),
+            str(view.requests),
+            str(view.unanswered),
+            "" if view.last_heard is None else _time(view.last_heard),
+        )
+        for view in views
+    ]
+    print_table(words["headings"], rows, right=(4, 5, 6), whole=(0,))
+
+
+def _as_json(view: NodeView) -> dict[str, Any]:
+    return {
+        "address": view.address,
+        "meter": view.meter,
+        "state": view.state.value,
+        "why": view.why,
+        "connected": view.is_connected,
+        "rssi_dbm": view.signal_dbm,
+        "requests": view.requests,
+        "unanswered": view.unanswered,
+        "repeated": view.repeated,
+        "violations": view.violations,
+        "last_heard": None if view.last_heard is None else view.last_heard.isoformat(),
+    }
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone().strftime("%H:%M:%S")

@@ -1,0 +1,113 @@
+"""``kwhub ble pair``: make a bond with a device, or put a new device in the place of another."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from kwhub.bluetooth.pairing import Pairing
+from kwhub.bluetooth.replacement import replace_device
+from kwhub.cli.ble import ADAPTER, AdapterOption, KeysOption, opened
+from kwhub.cli.ble_ways import WayOption, asking
+from kwhub.cli.output import (
+    Exit,
+    JsonFlag,
+    LanguageOption,
+    pick_language,
+    print_json,
+    say,
+)
+from kwhub.domain.errors import LocalError
+from kwhub.exchange.read import read_address
+from kwhub.links.base import Link
+from kwhub.links.drive import Driver
+from kwhub.protocols.dlt645.addresses import normalise
+from kwhub.protocols.dlt645.session import Role, Session
+from kwhub.runtime.clock import SystemClock
+
+__all__ = ["ble_pair"]
+
+WORDS = {
+    "en": {
+        "done": "{address} is paired.",
+        "replaced": "{new} has taken the place of {old}, with meter {meter}.",
+        "no_keys": "pairing needs a place for the bond: --keys FILE",
+        "no_meter": "--replace needs --meter, the number on the nameplate of the new meter",
+    },
+    "zh": {
+        "done": "{address} 已配对。",
+        "replaced": "{new} 已替换 {old}，电表 {meter}。",
+        "no_keys": "配对需要保存密钥的文件：--keys FILE",
+        "no_meter": "--replace 需要 --meter，即新电表铭牌上的表号",
+    },
+}
+
+
+async def ble_pair(
+    address: str,
+    *,
+    adapter: AdapterOption = ADAPTER,
+    keys: KeysOption = None,
+    way: WayOption = "type",
+    replace: Annotated[str | None, Parameter(name="--replace")] = None,
+    meter: Annotated[str | None, Parameter(name="--meter")] = None,
+    json: JsonFlag = False,
+    language: LanguageOption = None,
+) -> int:
+    """Pair with a device by LE Secure Connections, and keep the bond in the key file.
+
+    Somebody must be able to look at the device: nothing is paired unseen. Questions are put on the
+    standard error and answered on the standard input. Example:
+
+        kwhub ble pair F0:00:00:00:00:01 --keys reader.keys --way type
+
+    Parameters
+    ----------
+    address
+        Of the device, as kwhub ble scan lists it.
+    way
+        compare: both show six digits; type: those of the device are typed here; show: those of this
+        side are typed there; oob: data are carried to the other side, such as by a QR code.
+    replace
+        Address of the device whose place this one takes; the same address when it was only reset.
+        The bond of the old one is retired once the new one has shown the number of its meter.
+    meter
+        Number of the meter that must be found, with --replace.
+    """
+    spoken = pick_language(language)
+    words = WORDS[spoken]
+    if keys is None:
+        raise LocalError(words["no_keys"])
+    if replace is not None and meter is None:
+        raise LocalError(words["no_meter"])
+    number = None if meter is None else normalise(meter)
+    pairing = await asking(way, spoken)
+    await _pair(address, adapter, keys, pairing, replace, number)
+    if json:
+        print_json({"address": address.upper(), "paired": True, "replaced": replace})
+    elif replace is None:
+        say(words["done"].format(address=address.upper()))
+    else:
+        say(words["replaced"].format(new=address.upper(), old=replace.upper(), meter=number))
+    return Exit.OK
+
+
+async def _pair(
+    address: str,
+    adapter: str,
+    keys: Path,
+    pairing: Pairing,
+    replace: str | None,
+    number: str | None,
+) -> None:
+    clock = SystemClock()
+    async with opened(adapter, keys, clock, pairing) as station:
+        if replace is None or number is None:
+            await station.pair(address)
+            return
+
+        async def shown(link: Link) -> str:
+            found: str = await Driver(link, Session(Role.MASTER), clock).run(read_address())
+            return found
+
+        await replace_device(station, replace, address, number, shown)

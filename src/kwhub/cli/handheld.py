@@ -1,0 +1,226 @@
+"""``kwhub handheld``: enrol a handheld, show its screens, or walk a round and deliver without them."""
+
+import getpass
+import os
+import stat
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import msgspec
+from cyclopts import Parameter
+
+from kwhub.cli.output import (
+    ZH,
+    Exit,
+    JsonFlag,
+    LanguageOption,
+    pick_language,
+    print_json,
+    say,
+)
+from kwhub.domain.errors import ConfigError, LocalError
+from kwhub.exchange.device_messages import REFUSED
+from kwhub.handheld.app import Device
+from kwhub.handheld.tasks import Tasks
+from kwhub.runtime.chance import seeded
+from kwhub.runtime.clock import SystemClock
+
+__all__ = ["collect_round", "enrol_handheld", "show_handheld", "synchronise_handheld"]
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+PinFile: TypeAlias = Annotated[
+    Path | None,
+    Parameter(name="--pin-file", help="File with the PIN, mode 0600; without it the PIN is asked."),
+]
+
+
+async def enrol_handheld(
+    folder: Path,
+    *,
+    code: Annotated[
+        str | None, Parameter(help="What the QR code says; without it, it is asked for.")
+    ] = None,
+    pin_file: PinFile = None,
+    json: JsonFlag = False,
+    language: LanguageOption = None,
+) -> int:
+    """Give a handheld its identity, with the code of its allocation.
+
+    The code is what 'kwhub headend device allocate' shows once. It holds a secret: leave --code out where
+    others can see the list of processes. Example:
+
+        kwhub handheld enrol ~/handheld
+
+    Parameters
+    ----------
+    folder
+        Where the device keeps everything: vault, work, settings.
+    """
+    text = code if code is not None else _asked("code: ")
+    device = _device(folder)
+    name = await device.enrol(text, _pin(pin_file, again=not device.exists))
+    if json:
+        print_json({"device": name})
+    else:
+        chinese = pick_language(language) == ZH
+        say(f"{name}：已取得身份。" if chinese else f"{name} has its identity.")
+    return Exit.OK
+
+
+async def show_handheld(
+    folder: Path,
+    *,
+    link: Annotated[str | None, Parameter(help="Link to the meters, kept in the settings.")] = None,
+    json: JsonFlag = False,
+    language: LanguageOption = None,
+) -> int:
+    """Show the screens of a handheld; they open with its PIN.
+
+    The link may name {terminal} and {meter}. With --json, print the settings that hold before anybody has
+    signed in. Example:
+
+        kwhub handheld run ~/handheld --link ir:serial:/dev/ttyUSB0
+
+    Parameters
+    ----------
+    folder
+        Of the device, as it was enrolled.
+    """
+    from kwhub.handheld.screens.app import HandheldScreens  # noqa: PLC0415 - an extra brings it
+
+    if not json and not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
+        raise LocalError("the screens need a terminal; 'kwhub handheld collect' needs none")
+    device = _device(folder)
+    if link is not None:
+        await device.change(link=link)
+    if json:
+        print_json({"enrolled": device.exists, **msgspec.structs.asdict(device.settings)})
+        return Exit.OK
+    await HandheldScreens(device, pick_language(language)).run_async(mouse=False)
+    return Exit.OK
+
+
+async def collect_round(
+    folder: Path,
+    *,
+    link: Annotated[str | None, Parameter(help="Link to the meters, kept in the settings.")] = None,
+    group: Annotated[
+        str | None, Parameter(help="Area or terminal; without it, everything.")
+    ] = None,
+    pin_file: PinFile = None,
+    json: JsonFlag = False,
+    language: LanguageOption = None,
+) -> int:
+    """Read every meter of the work orders that was not read yet; goes on where it was stopped.
+
+    What was read waits on the device until it is synchronised. The exit code is 1 when a meter was not
+    read. Example:
+
+        kwhub handheld collect ~/handheld --link tcp:10.0.0.7:4001
+
+    Parameters
+    ----------
+    folder
+        Of the device, as it was enrolled.
+    """
+    device = _device(folder)
+    if link is not None:
+        await device.change(link=link)
+    async with _signed_in(device, pin_file) as tasks:
+        choices = [*tasks.choices("area"), *tasks.choices("terminal")]
+        places = [
+            each for choice in choices if group in {None, choice.name} for each in choice.places
+        ]
+        places = list(dict.fromkeys(places))
+        if group is not None and not places:
+            raise LocalError(f"no area and no terminal is named {group}")
+        async for visit in tasks.collect(places):
+            if not json:
+                failed = visit.failure.detail if visit.failure and not visit.read_at else ""
+                values = "  ".join(f"{each.value} {each.unit}" for each in visit.values)
+                say(f"{visit.place.meter}  {failed or values}")
+        seen = tasks.progress(places)
+    if json:
+        print_json({"total": seen.total, "read": seen.read, "failed": seen.failed})
+    elif pick_language(language) == ZH:
+        say(f"已抄 {seen.read}/{seen.total}，失败 {seen.failed}。")
+    else:
+        say(f"{seen.read} of {seen.total} read, {seen.failed} failed.")
+    return Exit.OK if seen.read == seen.total else Exit.NO
+
+
+async def synchronise_handheld(
+    folder: Path,
+    *,
+    pin_file: PinFile = None,
+    json: JsonFlag = False,
+    language: LanguageOption = None,
+) -> int:
+    """Deliver what a handheld has read, and fetch its work.
+
+    May be repeated after any failure: nothing is lost and nothing arrives twice. The exit code is 1 when the
+    head-end has not taken a reading. Example:
+
+        kwhub handheld sync ~/handheld
+
+    Parameters
+    ----------
+    folder
+        Of the device, as it was enrolled.
+    """
+    async with _signed_in(_device(folder), pin_file) as tasks:
+        count = await tasks.delivery.synchronise()
+        orders, refused = len(tasks.orders()), tasks.delivery.refused
+    chinese = pick_language(language) == ZH
+    if json:
+        told = [{**msgspec.to_builtins(each.reading), "reason": each.reason} for each in refused]
+        print_json({"delivered": count, "orders": orders, "refused": told})
+        return Exit.NO if refused else Exit.OK
+    for each in refused:
+        say(f"{each.reading.meter} {each.reading.register}  {REFUSED[each.reason][chinese]}")
+    if chinese:
+        say(f"已上传 {count} 条读数，工单 {orders} 个。")
+    else:
+        say(f"{count} readings delivered, {orders} work orders.")
+    return Exit.NO if refused else Exit.OK
+
+
+def _device(folder: Path) -> Device:
+    return Device(folder, SystemClock(), seeded(int.from_bytes(os.urandom(8)), "handheld"))
+
+
+@asynccontextmanager
+async def _signed_in(device: Device, pin_file: Path | None) -> AsyncIterator[Tasks]:
+    try:
+        yield device.sign_in(_pin(pin_file))
+    finally:
+        await device.sign_out()
+
+
+def _pin(file: Path | None, *, again: bool = False) -> str:
+    """The PIN from a file that nobody else may read, or from the keyboard; twice when it is a new one."""
+    if file is not None:
+        if file.stat().st_mode & _OTHERS:
+            raise ConfigError("others may read it: give it mode 0600 (chmod 600)", file=str(file))
+        try:
+            return file.read_text("utf-8").strip()
+        except UnicodeDecodeError:
+            raise ConfigError("is no UTF-8 text: write the PIN into it", file=str(file)) from None
+    pin = _asked("PIN: ")
+    if again and _asked("PIN: ") != pin:
+        raise LocalError("the two PINs differ")
+    return pin
+
+
+def _asked(question: str) -> str:
+    """What a person types unseen. Raises LocalError: nobody is there."""
+    try:
+        return getpass.getpass(question)
+    except EOFError:
+        raise LocalError(
+            "the input ended before anything was typed: use --pin-file (and --code) where nobody is"
+        ) from None
