@@ -80,7 +80,7 @@ def _head_end(path: Path, clock: Clock, uplink: str) -> HeadEnd:
     meters = tuple(Meter(address=_address(n), point=n) for n in range(1, METERS + 1))
     terminal = Terminal(region="4101", terminal=1, meter=meters)
     area = Area(code="A1", name="benchmark", terminal=(terminal,))
-    return HeadEnd(Config(Service(store=str(path), uplink=uplink), (area,)), clock)
+    return HeadEnd(Config(Service(store=str(path), uplink=uplink), area=(area,)), clock)
 
 
 def _uplink(outbox: Outbox, meters: list[Any], clock: Clock, opener: Any) -> Uplink:

@@ -74,7 +74,9 @@ def _head_end(path: Path, area: TransformerArea, clock: SystemClock) -> HeadEnd:
     meters = tuple(Meter(address=each.meter.address, point=each.point) for each in area.places)
     terminal = Terminal(region="4101", terminal=1, meter=meters)
     areas = (Area(code="A1", name="benchmark", terminal=(terminal,)),)
-    return HeadEnd(Config(Service(store=str(path), uplink="tcp-listen:127.0.0.1:0"), areas), clock)
+    return HeadEnd(
+        Config(Service(store=str(path), uplink="tcp-listen:127.0.0.1:0"), area=areas), clock
+    )
 
 
 def _settings(area: TransformerArea, uplink: str, servers: Sequence[Server]) -> str:

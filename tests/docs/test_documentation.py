@@ -99,7 +99,8 @@ def test_commands_in_the_documents_exist():
             path.read_text(),
             re.MULTILINE,
         ):
-            assert words in known or words.split()[0] in known, (path.name, words)
+            begun = any(f"{each} ".startswith(f"{words} ") for each in known)  # groups in groups
+            assert begun or words.split()[0] in known, (path.name, words)
 
 
 def test_the_glossary_is_sorted_and_bilingual():
