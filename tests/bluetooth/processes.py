@@ -51,7 +51,7 @@ def _be(run, words):
         sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
         code = run(words)
     except SystemExit as left:
-        code = left.code or 0
+        code = int(left.code or 0)
     finally:
         with suppress(OSError):
             sys.stdout.flush()

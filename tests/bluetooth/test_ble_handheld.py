@@ -21,7 +21,8 @@ def test_a_round_reads_paired_meters_and_tells_which_was_not_there(place, tmp_pa
     async def main(stage):
         behind = [made(number) for number in (1, 2, 3)]
         own = [address(8, number) for number in (1, 2, 3)]
-        air, keys, shown = "air:handheld-round", tmp_path / "handheld.keys", []
+        air, keys = "air:handheld-round", tmp_path / "handheld.keys"
+        shown: list[int] = []
         await stage.working()
         rows = zip(behind, own, strict=True)
         stage.order(meters=tuple(WorkMeter(each.address, terminal=at) for each, at in rows))

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from decimal import Decimal
 
 import pytest
 from tests.bluetooth.nodes import meters, node, slave
@@ -139,6 +140,7 @@ def test_a_local_module_is_started_and_read_through_a_node_and_its_reports_are_n
             await driver.run(sync_archive({meter.address: 2}))
             reading = read_registers(meter.address, [Register("1-0:1.8.0")])
             (found,) = await driver.run(carry(reading, Way(meter.address, 90.0)))
+            assert isinstance(found.value, Decimal)
             assert found.value > 0
             return dict(middle.inspection.counts), middle.inspection.passed > 8
 

@@ -97,7 +97,9 @@ def test_no_end_but_success_leaves_a_trace_in_the_key_file(tmp_path, new, failur
         async def fails(_link):
             assert file.read_bytes() == before  # a crash now would change nothing
             if failure == "cancelled":
-                asyncio.current_task().cancel()
+                task = asyncio.current_task()
+                assert task is not None
+                task.cancel()
                 await asyncio.sleep(1)
             raise RemoteError("no such data") if failure == "remote" else ValueError(failure)
 

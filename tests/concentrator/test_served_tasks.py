@@ -39,14 +39,14 @@ class TaskStation(Station):
         self.told = []  # wall time and units of each report of a task
         self.answer: Any = Confirm
 
-    def _reported(self, event):
+    def _taken(self, event):
         functions = {function for unit in event.units for function in unit.functions}
         is_class_1 = event.frame.afn == 0x0C
         if is_class_1 or functions <= self.functions:
             self.told.append((self.clock.now().astimezone(SHANGHAI), event.units))
         if is_class_1:
             return [self.answer(event.frame)] if self.answer else []
-        return super()._reported(event)
+        return super()._taken(event)
 
 
 def setting(function, number, units, *, unit, period, base=BASE, factor=1):

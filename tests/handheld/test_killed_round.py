@@ -117,12 +117,15 @@ class Country:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
+        assert self.process.stdin
+        assert self.process.stdout
+        self.input, self.output = self.process.stdin, self.process.stdout
         ways = [number % 2 == 0 for number in range(KILLS)]
         self.chance.shuffle(ways)
         for offline in ways:
             await self._live(offline=offline, kill=True)
         await self._live(offline=False, kill=False)
-        self.process.stdin.close()
+        self.input.close()
         await self.process.wait()
 
     async def _live(self, *, offline, kill):
@@ -132,7 +135,7 @@ class Country:
                 await link.aclose()
         self.asked.clear()
         before = set(self.kept)
-        self.process.stdin.write(b"go\n")
+        self.input.write(b"go\n")
         word, pid = await self._word()
         assert word == "pid"
         killing = asyncio.create_task(self._kill(pid)) if kill else None
@@ -162,7 +165,7 @@ class Country:
         os.kill(pid, signal.SIGKILL)
 
     async def _word(self):
-        return json.loads(await self.process.stdout.readline())
+        return json.loads(await self.output.readline())
 
     async def _device(self, link):
         if self.is_offline:

@@ -65,6 +65,7 @@ def test_another_process_holds_the_folder_until_it_is_killed(tmp_path):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as holder:
+        assert holder.stdout
         assert holder.stdout.readline() == b"held\n"
         claim = Claim(tmp_path)
         with pytest.raises(LocalError, match="in use by another process") as refused:

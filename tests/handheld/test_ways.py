@@ -11,8 +11,9 @@ from tests.identity.field import START, SetClock
 
 from kwhub.domain.errors import ConfigError, LinkDown
 from kwhub.exchange.device_messages import WorkMeter
-from kwhub.links.address import open_link
+from kwhub.links.address import open_link, parse
 from kwhub.links.layers.waking import Dozing
+from kwhub.links.pty import open_address
 from kwhub.links.radio import air_named
 from kwhub.runtime.chance import seeded
 from kwhub.runtime.clock import SystemClock
@@ -63,14 +64,14 @@ def test_a_meter_is_read_through_a_serial_port_and_a_radio_module_on_one(place, 
     async def main(stage, background):
         await stage.equipped()
         meters = stage.field.meters["t00"]
-        port = await open_link("pty:", clock=stage.clock)
-        far = Dozing(port, stage.clock) if scheme.startswith("radio") else port
-        background.create_task(served(far, meters, stage.clock))
+        port = await open_address(parse("pty:"), stage.clock)
+        dozing = Dozing(port, stage.clock) if scheme.startswith("radio") else None
+        background.create_task(served(dozing or port, meters, stage.clock))
         seen = await walked(through(stage, f"{scheme}:{port.path}?baud=9600"))
         assert sorted(seen) == sorted(each.address for each in meters)
         assert all(each.unit == "kWh" and each.value for each in seen.values())
-        if scheme.startswith("radio"):
-            assert far.wakes == 1
+        if dozing:
+            assert dozing.wakes == 1
         await port.aclose()
 
     in_real_time(place, main)

@@ -78,8 +78,7 @@ async def live(folder, origin_s, pin):
     chance = seeded(int.from_bytes(os.urandom(8)))
     device = Device(Path(folder), FastClock(origin_s), chance)
     tasks = device.sign_in(pin)
-    (choice,) = tasks.choices("order") or [None]
-    places = choice.places if choice else ()
+    places = tuple(place for choice in tasks.choices("order") for place in choice.places)
     say("stands", [each.meter for each in places if tasks.visit(each).read_at is not None])
     while tasks.orders() and tasks.progress(places).read < len(places):
         count = 0

@@ -47,16 +47,23 @@ class Wire:
         return b"" if silent else session.outgoing(1.0)
 
 
+class Wired(HeadEnd):
+    """A head-end with the meter at the end of its front's line."""
+
+    def __init__(self, config, clock):
+        super().__init__(config, clock)
+        self.wire = Wire()
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shop")
     config = replace(settings(folder / "headend.sqlite"), vending=settings_in(folder))
-    headend = HeadEnd(config, StandingClock())
-    wire = Wire()
-    headend.front.forward = wire.forward
-    headend.front.is_online = lambda _terminal: True
-    headend.wire = wire
-    yield headend
+    headend = Wired(config, StandingClock())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(headend.front, "forward", headend.wire.forward)
+        patched.setattr(headend.front, "is_online", lambda _terminal: True)
+        yield headend
     headend.store.close()
 
 

@@ -39,15 +39,18 @@ def signed_in(told):
 
 def send(browser, path, **form):
     """A form of the page before it, as a browser sends it."""
-    token = re.search(r'name="csrf" value="([^"]+)"', browser.get("/vending").text)[1]
+    token = re.search(r'name="csrf" value="([^"]+)"', browser.get("/vending").text)
+    assert token
     origin = {"Origin": str(browser.base_url).rstrip("/")}
-    return browser.post(path, data={"csrf": token, **form}, headers=origin).text
+    return browser.post(path, data={"csrf": token[1], **form}, headers=origin).text
 
 
 def check_remote(kwhub, folder, browser, web):
     """A sale over the line where no concentrator is there: refused, with nothing sold."""
     page = send(browser, "/account/keys", name="till", right="sell", days="1")
-    (folder / "sales.key").write_text(re.search(r"kwhub_[\w.-]+", page)[0])
+    key = re.search(r"kwhub_[\w.-]+", page)
+    assert key
+    (folder / "sales.key").write_text(key[0])
     remote = ("vend", "remote", "7", "--meter", METER, "--headend", web)
     code, error = kwhub(*remote, "--payment", "R-2", "--key-file", "sales.key")
     assert (code, "not online" in error) == (1, True), error

@@ -3,6 +3,8 @@
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -11,6 +13,7 @@ from tests.headend.web_world import StandingClock
 from tests.headend.whole import START
 
 from kwhub.domain.errors import ConfigError, LocalError, Refusal
+from kwhub.headend.ingest.offload import in_place
 from kwhub.headend.store import schema
 from kwhub.headend.vending_service import (
     COMPARE_EVERY_S,
@@ -117,16 +120,24 @@ def test_t09_a_signature_that_nobody_sold_is_found_within_the_hour_without_anybo
 # Without a line
 
 
-class Nothing:
-    """A carrier that has a clock and nothing else."""
+class Standing(StandingClock):
+    """Stands still at a moment of one's own."""
 
-    def __init__(self, now):
-        self.clock = StandingClock()
-        self.clock.now = lambda: now
+    def __init__(self, moment: datetime) -> None:
+        self._moment = moment
+
+    def now(self) -> datetime:
+        return self._moment
+
+
+def without_a_line(settings, now):
+    """The service whose carrier has a clock and nothing else."""
+    carrier: Any = SimpleNamespace(clock=Standing(now))
+    return VendingService(settings, carrier, in_place)
 
 
 def service(folder, now=datetime(2026, 3, 4, tzinfo=UTC), **more):
-    return VendingService(settings_in(folder, **more), Nothing(now), None)
+    return without_a_line(settings_in(folder, **more), now)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +189,7 @@ def test_a_wrong_key_file_is_told_at_the_start(tmp_path):
     settings = settings_in(tmp_path)
     Path(settings.root_key).chmod(0o644)
     with pytest.raises(ConfigError, match="chmod 600"):
-        VendingService(settings, Nothing(datetime.now(UTC)), None)
+        without_a_line(settings, datetime.now(UTC))
 
 
 def test_books_that_fail_are_told_and_end_no_service(tmp_path):

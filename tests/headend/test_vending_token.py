@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from tests.headend.test_vending_service import Nothing
+from tests.headend.test_vending_service import without_a_line
 from tests.headend.vending_whole import settings_in
 from tests.sim.prepay_site import CUSTOMER, METER, Site
 
 from kwhub.cli.app import run
 from kwhub.domain.errors import ConfigError, LocalError
-from kwhub.headend.vending_service import VendingService
 from kwhub.headend.vending_token import TokenAddress, TokenKeys, opened
 from kwhub.prepay.conversations import open_account, recharge
 from kwhub.prepay.element.software import MEMORY_BYTES as ELEMENT_BYTES
@@ -215,7 +214,7 @@ def test_the_command_sells_with_a_token(token, tmp_path, monkeypatch, capfd):
 def test_the_counter_of_a_head_end_keeps_its_token_open_for_whoever_asks(token, tmp_path):
     """The loop and the threads of a head-end ask at the same time; a token knows one log-in."""
     settings = replace(settings_in(tmp_path), root_key=token)
-    one = VendingService(settings, Nothing(datetime(2026, 3, 4, tzinfo=UTC)), None)
+    one = without_a_line(settings, datetime(2026, 3, 4, tzinfo=UTC))
     with ThreadPoolExecutor(4) as pool, one._desk() as held:
         compared = [each.result() for each in [pool.submit(one.compare) for _ in range(8)]]
         keys = set(pool.map(lambda _: held.crypto._keys.child(Purpose.MONEY, FACTOR), range(50)))

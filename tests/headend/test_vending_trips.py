@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from litestar.testing import TestClient
 from tests.headend.test_people_keys import made_key, of
-from tests.headend.web_world import BASE, filled
-from tests.identity.test_carried_trips import NAME, address
+from tests.headend.web_world import BASE, address, filled
+from tests.identity.test_carried_trips import NAME
 from tests.identity.test_carried_trips import headend as carried  # noqa: F401 - a fixture
 
 from kwhub.domain.errors import LocalError

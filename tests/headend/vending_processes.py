@@ -46,12 +46,14 @@ class Process:
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, cwd=folder, env=environment
         )
-        self.told = json.loads(self.process.stdout.readline())
+        assert self.process.stdout
+        self.output = self.process.stdout
+        self.told = json.loads(self.output.readline())
 
     def kill(self):
         self.process.kill()
         self.process.wait()
-        self.process.stdout.close()
+        self.output.close()
 
     def __enter__(self):
         return self

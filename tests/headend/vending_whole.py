@@ -28,9 +28,8 @@ def root_keys(folder):
 
 def settings_in(folder, **more):
     """The table [vending] with everything in one folder."""
-    names = {"ledger": "vending.sqlite", "book": "book.sqlite", "root_key": "root.key"}
-    root_keys(folder)
-    return Vending(**{name: str(folder / file) for name, file in names.items()}, **more)
+    ledger, book = str(folder / "vending.sqlite"), str(folder / "book.sqlite")
+    return Vending(ledger=ledger, book=book, root_key=str(root_keys(folder)), **more)
 
 
 class Shop(Whole):

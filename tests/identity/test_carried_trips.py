@@ -36,12 +36,18 @@ def headend(tmp_path):
         orders=LIMITS,
     )
     made = HeadEnd(config, StandingClock())
-    made.devices.registry.allocate(Description(), "admin")
+    parts(made).registry.allocate(Description(), "admin")
     with made._database.write() as connection:
         connection.execute(update(device).values(state="active"))
     yield made
-    made.devices.close()
+    parts(made).close()
     made.store.close()
+
+
+def parts(headend):
+    """Its part for devices, which it has."""
+    assert headend.devices
+    return headend.devices
 
 
 def trip(headend, number, by="ann"):
@@ -117,9 +123,9 @@ def test_who_became_protected_since_is_not_tripped(headend, tmp_path):
     again = HeadEnd(msgspec.structs.replace(headend.config, orders=limits), StandingClock())
     with closing(again.store), again._database.write() as connection:
         visitor = Visitor(1, NAME, 1, NOW, is_expired=False)
-        ended = again.devices.orders.step(connection, visitor, Carry(1, 0))
+        ended = parts(again).orders.step(connection, visitor, Carry(1, 0))
     assert ended == Ended(1, obeyed=False, detail="no trip: protected supply")
-    again.devices.close()
+    parts(again).close()
 
 
 def test_protected_unknown_and_twice_are_refused(headend):

@@ -5,6 +5,7 @@ import html
 import re
 from contextlib import contextmanager
 from decimal import Decimal
+from typing import Literal
 
 import msgspec
 import pytest
@@ -105,13 +106,20 @@ def test_the_list_shows_state_and_is_searched_and_downloaded(browser):
     assert 'href="/devices"' in browser.get("/meters").text  # the navigation leads there
 
 
+def shown_code(answer):
+    """The enrolment code of an answer's page."""
+    found = CODE.search(answer.text)
+    assert found
+    return EnrolmentCode.parse(html.unescape(found[0]))
+
+
 def test_a_code_is_shown_once_and_works_once(headend, browser):
     form = {"model": "T6", "serial": "1", "owner": "<bob>", "area": "TQ-32"}
     answer = browser.post("/devices", data=form)
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
     assert "<svg" in answer.text
-    code = EnrolmentCode.parse(html.unescape(CODE.search(answer.text)[0]))
+    code = shown_code(answer)
     assert code.secret not in browser.get("/devices").text
     assert code.secret not in browser.get(f"/devices/{code.device}").text
     assert "&lt;bob&gt;" in browser.get(f"/devices/{code.device}").text
@@ -161,7 +169,7 @@ def test_lock_lose_retire_and_allocate_again(headend, browser):
     assert "recalled" in answer.text
     again = browser.post(f"{path}/allocate")
     assert again.headers["cache-control"] == "no-store"
-    assert EnrolmentCode.parse(html.unescape(CODE.search(again.text)[0])).device == name
+    assert shown_code(again).device == name
     assert browser.post(f"{path}/close", data={"step": "retire"}).status_code == 200
     gone = browser.post(f"{path}/allocate")
     assert (gone.status_code, "was retired" in gone.text) == (400, True)
@@ -247,7 +255,9 @@ async def _looked_at(headend, folder):
     base = await ready
     async with async_playwright() as play:
         chromium = await play.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        for locale, scheme, width in (("en-GB", "dark", 360), ("zh-CN", "light", 1400)):
+        looks: tuple[tuple[str, Literal["dark", "light"], int], ...]
+        looks = (("en-GB", "dark", 360), ("zh-CN", "light", 1400))
+        for locale, scheme, width in looks:
             context = await chromium.new_context(
                 base_url=base,
                 locale=locale,

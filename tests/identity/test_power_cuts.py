@@ -174,7 +174,7 @@ def test_h5_no_cut_at_any_write_locks_out_or_leaves_two_generations(
     enrolled, tmp_path_factory, side
 ):
     base = tmp_path_factory.mktemp("cuts")
-    seen = set()
+    seen: set[tuple[object, ...]] = set()
     moments, cut = run_cut(enrolled, base / "none", None, side, seen)
     assert not cut
     assert moments >= 9

@@ -238,7 +238,7 @@ def test_torn_and_damaged_frames_are_dropped_and_the_next_is_answered():
 def test_a_reader_over_a_port_is_a_medium():
     class Direct:
         def __init__(self, card):
-            self.transmit = card.transmit
+            self.transmit, self.reset = card.transmit, card.reset
 
     journey = Journey()
     reader = MediumReader(Direct(MediumCard(journey.medium)))

@@ -6,6 +6,7 @@ import threading
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import gpiod
 import numpy as np
@@ -334,7 +335,7 @@ class Chip(StandIn):
 
     def __init__(self) -> None:
         super().__init__([])
-        self.asked = {}
+        self.asked: dict[Any, Any] = {}
         self.cover = gpiod.line.Value.ACTIVE
 
     def get_values(self, lines):
