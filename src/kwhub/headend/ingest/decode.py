@@ -1,6 +1,6 @@
 """Reported data units as readings of meters.
 
-Source: Q/GDW 1376.1-2013, clause 5.12 (AFN 0D); F240 is an extension of this package.
+Source: Q/GDW 1376.1-2013, clauses 5.11 (AFN 0C) and 5.12 (AFN 0D); F240 is an extension of this package.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,8 +13,9 @@ import numpy as np
 from kwhub.catalog.names import from_gdw_curve, from_gdw_day_freeze
 from kwhub.catalog.registers import TARIFFS_MAX, describe
 from kwhub.domain.errors import DecodeError, KwhubError
-from kwhub.domain.readings import DAY_INTERVAL_S, Register
+from kwhub.domain.readings import DAY_INTERVAL_S, INSTANT, Register
 from kwhub.headend.ingest.bulk import Shape, read_curves, runs
+from kwhub.headend.ingest.class1 import read_class1
 from kwhub.headend.ingest.moments import moments_of
 from kwhub.headend.store.archive import KnownTerminal
 from kwhub.headend.store.columns import Columns, concatenate
@@ -23,13 +24,14 @@ from kwhub.headend.store.event_rows import Happening
 from kwhub.headend.store.journal import Batch, Stray
 from kwhub.headend.store.schema import to_micro
 from kwhub.headend.store.unplaced import Unplaced
-from kwhub.protocols.gdw1376 import afn_0d, afn_0e
+from kwhub.protocols.gdw1376 import afn_0c, afn_0d, afn_0e
 from kwhub.protocols.gdw1376.afn_0d import CurveUnit, DayFreezeUnit
 from kwhub.protocols.gdw1376.event_records import read_records
 from kwhub.protocols.gdw1376.register_curves import RegisterUnit
 from kwhub.protocols.gdw1376.registers import CURVES
+from kwhub.protocols.gdw1376.tables import layout_of
 from kwhub.protocols.gdw1376.typed import Typed, Unread, read_unit
-from kwhub.protocols.gdw1376.units import Unit
+from kwhub.protocols.gdw1376.units import Item, Unit, items
 
 __all__ = ["AHEAD_S_MAX", "SOURCE", "decode"]
 
@@ -67,6 +69,15 @@ class _Sink:
         elif isinstance(typed, CurveUnit | DayFreezeUnit | RegisterUnit):
             meter = self.terminal.points.get(point)
             reason = UNKNOWN_POINT if meter is None else self._place(meter.id, typed)
+        self._left(unit, point, function, reason)
+
+    def take_present(self, unit: Unit) -> None:
+        """Turn every item of a unit of class 1 into rows, or keep it as a stray with the reason."""
+        for item in items(unit, layout_of(self.afn, up=True)):
+            self._left(unit, item.point, item.function, self._present(item))
+
+    def _left(self, unit: Unit, point: int, function: int, reason: str) -> None:
+        """Keep what has no place, unless there is no reason to."""
         if reason == UNKNOWN_POINT:
             self.unplaced.append(
                 Unplaced(self.terminal.id, point, self.afn, self.received_at, unit.to_bytes())
@@ -151,6 +162,26 @@ class _Sink:
     def _latest_s(self) -> int:
         return int(self.received_at.timestamp()) + AHEAD_S_MAX
 
+    def _present(self, item: Item) -> str:
+        """Add rows of the present state of a meter; the reason when there is no place for them."""
+        told = read_class1(item.function, item.data)
+        if isinstance(told, str):
+            return told
+        meter = self.terminal.points.get(item.point)
+        if meter is None:
+            return UNKNOWN_POINT
+        if told.read_at is None:
+            return "no_time"
+        at = self.days.utc_s(told.read_at)
+        if at > self._latest_s:
+            return "from_the_future"
+        self.rows += [
+            (meter.id, register, INSTANT, at, _micro(value, 1))
+            for register, value in told.values
+            if value is not None
+        ]
+        return ""
+
     def _place(self, meter_id: int, typed: CurveUnit | DayFreezeUnit | RegisterUnit) -> str:
         """Add rows; the reason when there is no place for them."""
         if isinstance(typed, RegisterUnit):
@@ -224,6 +255,8 @@ def decode(
     for unit in units:
         if afn == afn_0e.AFN:
             sink.take_events(unit)
+        elif afn == afn_0c.AFN:
+            sink.take_present(unit)
         else:
             sink.take_typed(unit)
     return Batch(

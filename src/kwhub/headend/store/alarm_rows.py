@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, or_, select
 
 from kwhub.headend.store import schema
 from kwhub.headend.store.archive_rows import terminal_name
@@ -27,6 +27,9 @@ NOTE_MAX = 500
 """Characters of a note."""
 
 WHO_MAX = 100
+
+NUMBERS = 256
+"""Numbers of records in a class, after which they begin anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,13 +197,26 @@ def _conditions(wanted: AlarmsWanted) -> list[ColumnElement[bool]]:
 
 
 def _ends() -> ColumnElement[bool]:
-    """Which later record tells of the end of an event."""
+    """Which later record tells of the end of an event.
+
+    Records say the minute. Within one, the number tells which came later: it counts within the class, modulo 256.
+    """
+    after = (_LATER.c.number - _EVENT.c.number + NUMBERS) % NUMBERS
     return and_(
         _LATER.c.terminal_id == _EVENT.c.terminal_id,
         _LATER.c.point == _EVENT.c.point,
         _LATER.c.code == _EVENT.c.code,
         _LATER.c.begins.is_(False),
-        _LATER.c.at >= _EVENT.c.at,
+        or_(
+            _LATER.c.at > _EVENT.c.at,
+            and_(
+                _LATER.c.at == _EVENT.c.at,
+                or_(
+                    _LATER.c.important != _EVENT.c.important,
+                    after.between(1, NUMBERS // 2 - 1),
+                ),
+            ),
+        ),
     )
 
 
