@@ -1,7 +1,5 @@
 """``kwhub simulate area``: days of a whole area on virtual time, with everything that goes wrong."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +7,6 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from kwhub.cli.area_file import load_area
 from kwhub.cli.area_judge import Judged
@@ -22,11 +19,11 @@ from kwhub.cli.output import (
     JsonFlag,
     Language,
     LanguageOption,
-    console,
     pick_language,
     print_json,
     say,
 )
+from kwhub.cli.playing import playing
 from kwhub.cli.signals import interrupt_on_terminate
 from kwhub.concentrator.ledger_causes import CAUSES, Cause
 
@@ -37,7 +34,6 @@ FIRST_MOMENT = datetime(2026, 3, 1, 16, tzinfo=UTC)
 
 WORDS = {
     "en": {
-        "playing": "Playing {days} days of {meters} meters",
         "got": "{got:,} of {expected:,} planned values came; {recoverable:,} could be had ({rate:.4%}).",
         "missing": "{count:,} missing: {cause}",
         "above": "The head-end has {same:,} of them; {absent:,} did not arrive, {different:,} differ, "
@@ -45,7 +41,6 @@ WORDS = {
         "cuts": "{cuts} power cuts, {frames:,} frames.",
     },
     "zh": {
-        "playing": "正在回放 {meters} 块表的 {days} 天",
         "got": "计划 {expected:,} 点，实采 {got:,} 点；可采 {recoverable:,} 点（{rate:.4%}）。",
         "missing": "缺 {count:,} 点：{cause}",
         "above": "主站已存 {same:,} 点；未到 {absent:,} 点，不符 {different:,} 点，重复 {twice:,} 点；因确认丢失重发 {again:,} 点。",
@@ -86,8 +81,7 @@ def simulate_area(
     with folder_for_stores(keep) as folder:
         world = AreaWorld(area, seed, start=FIRST_MOMENT, folder=folder)
         meters = len(world.wired.places) + len(world.mbus) + len(world.behind)
-        title = WORDS[spoken]["playing"].format(days=days, meters=meters)
-        with _progress(title) as told:
+        with playing(spoken, days, meters) as told:
             judged = play_area(
                 world,
                 start=FIRST_MOMENT,
@@ -100,15 +94,6 @@ def simulate_area(
     else:
         _show(judged, spoken)
     return Exit.OK if judged.passed else Exit.NO
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[Callable[[float], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    shown = console(stderr=True)
-    with Progress(*columns, console=shown, transient=True, disable=not shown.is_terminal) as bar:
-        task = bar.add_task(title, total=1.0)
-        yield lambda share: bar.update(task, completed=share)
 
 
 def _as_json(judged: Judged, days: int, seed: int) -> dict[str, Any]:

@@ -1,9 +1,6 @@
 """``kwhub demo``: the whole system on one computer, without hardware."""
 
 import asyncio
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -11,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from kwhub.cli.folders import folder_for_stores
 from kwhub.cli.live import WEB_PORT, live
@@ -21,12 +17,12 @@ from kwhub.cli.output import (
     JsonFlag,
     Language,
     LanguageOption,
-    console,
     pick_language,
     print_json,
     say,
 )
 from kwhub.cli.play import Played, play
+from kwhub.cli.playing import playing
 from kwhub.cli.world import METERS, ZONE, World
 from kwhub.runtime.clock import SystemClock
 
@@ -42,14 +38,12 @@ AFTERWARDS = timedelta(hours=2)
 
 WORDS = {
     "en": {
-        "playing": "Playing {days} days of {meters} meters",
         "played": "Played {days} days of {meters} meters: {got:,} of {expected:,} points arrived "
         "({rate:.2%}), line loss {loss} %, {frames:,} frames, {cpu} s of CPU.",
         "open": "\nOpen  {address}  (Ctrl-C stops)",
         "stopped": "\nStopped.",
     },
     "zh": {
-        "playing": "正在回放 {meters} 块表的 {days} 天",
         "played": "已回放 {meters} 块表 {days} 天：应采 {expected:,} 点，实采 {got:,} 点（{rate:.2%}），"
         "线损率 {loss} %，报文 {frames:,} 帧，CPU {cpu} 秒。",
         "open": "\n请打开  {address}  （Ctrl-C 结束）",
@@ -103,7 +97,7 @@ def demo(
     afterwards = AFTERWARDS if once else timedelta(0)
     with folder_for_stores(keep) as folder:
         world = World.make(seed, start=start, folder=folder, language=spoken)
-        with _progress(spoken, days) as told:
+        with playing(spoken, days, METERS) as told:
             played = play(
                 world, start=start, stop=stop, damage=damage, afterwards=afterwards, told=told
             )
@@ -138,26 +132,6 @@ def _span(days: int, *, once: bool) -> tuple[datetime, datetime]:
     now = SystemClock().now()
     midnight = now.astimezone(ZoneInfo(ZONE)).replace(hour=0, minute=0, second=0, microsecond=0)
     return (midnight - timedelta(days=days)).astimezone(UTC), now
-
-
-@contextmanager
-def _progress(language: Language, days: int) -> Iterator[Callable[[float], None]]:
-    """A bar on standard error when somebody looks at it."""
-    if not sys.stderr.isatty():
-        yield lambda _share: None
-        return
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        console=console(stderr=True),
-        transient=True,
-    )
-    with bar:
-        text = WORDS[language]["playing"].format(days=days, meters=METERS)
-        task = bar.add_task(text, total=1.0)
-        yield lambda share: bar.update(task, completed=share)
 
 
 def _as_json(played: Played, seed: int) -> dict[str, object]:
