@@ -79,7 +79,8 @@ def value_of(column, number):
     }
     fitting = (value for kind, value in by_type.items() if isinstance(column.type, kind))
     plain = next(fitting, str(number))
-    return number if column.foreign_keys else NAMED.get(column.name, plain)
+    refers = column.foreign_keys and not isinstance(column.type, LargeBinary)
+    return number if refers else NAMED.get(column.name, plain)
 
 
 def fill(connection, number, written):
