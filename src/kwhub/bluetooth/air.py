@@ -6,6 +6,8 @@ What the stack's own virtual controller does otherwise than a real one, and what
 * a connection that is called off was never reported as ended: now it is;
 * data left under the random address even where the link uses the public one;
 * a peer that is gone was never noticed: now the link ends after the supervision time-out;
+* one that came back sooner had a link that the end of the one before took away: now it has to wait
+  until that one has ended, and what belongs to one link never reaches the next;
 * RSSI was a constant, and could not be asked for;
 * a beacon that cannot be connected to looked as if it could.
 
@@ -17,7 +19,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from bumble import hci, ll
-from bumble.controller import Controller
+from bumble.controller import Connection, Controller
 from bumble.core import PhysicalTransport
 from bumble.link import LocalLink
 from bumble.transport.common import StreamPacketSink, StreamPacketSource
@@ -53,6 +55,18 @@ class RadioModel(Protocol):
 
 def _text(address: hci.Address) -> str:
     return str(address.to_string(with_type_qualifier=False))
+
+
+def _is_up(link: Connection) -> bool:
+    """Whether this very link is there, and not one that was made after it."""
+    return link.controller.le_connections.get(link.peer_address) is link
+
+
+def _lose(*ends: Connection | None) -> None:
+    """The supervision time-out has come for the ends of a link."""
+    for each in ends:
+        if each is not None and _is_up(each):
+            each.controller.on_le_disconnected(each, hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR)
 
 
 class Air(LocalLink):
@@ -125,17 +139,11 @@ class Air(LocalLink):
         data: bytes,
     ) -> None:
         """Carry a packet with the address that the link was made with, as late as radio is."""
-        target = self.find_le_controller(destination_address)
         link = sender_controller.le_connections.get(destination_address)
-        if target is None or link is None:
+        if link is None or (far := self.far_end(link)) is None:
             return
         source = link.self_address
-        self.after(
-            _text(source),
-            _text(destination_address),
-            lambda: target.on_link_acl_data(source, transport, data),
-            lost=lambda: target.lose(source, sender_controller),
-        )
+        self._carry(link, far, lambda: far.controller.on_link_acl_data(source, transport, data))
 
     def send_ll_control_pdu(
         self,
@@ -144,15 +152,25 @@ class Air(LocalLink):
         packet: ll.ControlPdu,
     ) -> None:
         """Carry a control packet behind the data that was sent before it."""
-        target = self.find_le_controller(receiver_address)
         sender = self.find_le_controller(sender_address)
-        if target is not None and sender is not None:
-            self.after(
-                _text(sender_address),
-                _text(receiver_address),
-                lambda: target.on_ll_control_pdu(sender_address, packet),
-                lost=lambda: target.lose(sender_address, sender),
-            )
+        link = None if sender is None else sender.le_connections.get(receiver_address)
+        if link is None or (far := self.far_end(link)) is None:
+            return
+        self._carry(link, far, lambda: far.controller.on_ll_control_pdu(sender_address, packet))
+
+    def far_end(self, link: Connection) -> Connection | None:
+        """The other end of a link, while it is there."""
+        peer = self.find_le_controller(link.peer_address)
+        return None if peer is None else peer.le_connections.get(link.self_address)
+
+    def _carry(self, link: Connection, far: Connection, deliver: Callable[[], None]) -> None:
+        """Deliver to the far end, unless it is gone by then."""
+        self.after(
+            _text(link.self_address),
+            _text(link.peer_address),
+            lambda: deliver() if _is_up(far) else None,
+            lost=lambda: _lose(far, link),
+        )
 
     def after(
         self, one: str, two: str, deliver: Callable[[], None], *, lost: Callable[[], None]
@@ -213,8 +231,13 @@ class AirController(Controller):
     def create_le_connection(self, peer_address: hci.Address) -> None:
         """Called when an advertisement of the wanted peer was heard; the first one wins."""
         peer = self.air.find_le_controller(peer_address)
-        if peer is None or not peer.advertises(peer_address) or peer_address in self.le_connections:
+        pending = self.pending_le_connection
+        if peer is None or pending is None or not peer.advertises(peer_address):
             return
+        is_public = pending.own_address_type == hci.OwnAddressType.PUBLIC
+        own = self.public_address if is_public else self.random_address
+        if peer_address in self.le_connections or own in peer.le_connections:
+            return  # the link before has not been given up yet, here or there
         super().create_le_connection(peer_address)
 
     def on_hci_le_create_connection_cancel_command(
@@ -279,22 +302,6 @@ class AirController(Controller):
         if self.host is not None:
             asyncio.get_running_loop().call_soon(self.host.on_packet, bytes(packet))
 
-    def on_ll_control_pdu(self, sender_address: hci.Address, packet: ll.ControlPdu) -> None:
-        """Take a control packet; one of a link that has just ended means nothing."""
-        if sender_address in self.le_connections:
-            super().on_ll_control_pdu(sender_address, packet)
-
-    def lose(self, peer: hci.Address, other: Controller) -> None:
-        """The supervision time-out has come for the link with a peer, at both of its ends."""
-        link = self.le_connections.get(peer)
-        if link is None:
-            return
-        reason = hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR
-        far = other.le_connections.get(link.self_address)
-        self.on_le_disconnected(link, reason)
-        if far is not None:
-            other.on_le_disconnected(far, reason)
-
     def unplug(self) -> None:
         """The host is gone: fall silent; peers notice after the supervision time-out."""
         if self not in self.air.controllers:
@@ -306,11 +313,7 @@ class AirController(Controller):
         self.pending_le_connection = None
         loop = asyncio.get_running_loop()
         for link in self.le_connections.values():
-            peer = self.air.find_le_controller(link.peer_address)
-            if peer is not None:
-                loop.call_later(
-                    self.air.radio.setting.supervision_s, peer.lose, link.self_address, self
-                )
+            loop.call_later(self.air.radio.setting.supervision_s, _lose, self.air.far_end(link))
         self.host = None
         self.air.remove_controller(self)
 
