@@ -1,13 +1,25 @@
 """A cost-control meter on a line, for devices that carry frames to it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from tests.sim.prepay_site import METER, NOW, Site
 
 from kwhub.domain.errors import NoAnswer
+from kwhub.headend.identity.makers import cost_control
+from kwhub.prepay.trip_tickets import can_open, parameter_operation, relay_operation
 from kwhub.sim.bus import MeterBus
 
 AT = datetime.fromtimestamp(NOW, UTC)
+
+
+def _operation(order):
+    """What the ticket of an order is for; None for one that needs none."""
+    if order.operation == "relay-trip":
+        return relay_operation(0x1A)
+    identifier = int(order.detail.split()[0], 16) if order.operation == "parameter" else 0
+    return parameter_operation(identifier) if can_open(identifier) else None
 
 
 class Line:
@@ -19,6 +31,16 @@ class Line:
         self.frames = []
         self._bus = MeterBus([self.site.meter], epoch_s=NOW)
         self._now = 0.0
+
+    def make(self):
+        """Who makes orders for it, with the ticket that the guard of trips gives."""
+        made = cost_control(self.master, lambda: AT, ZoneInfo("Asia/Shanghai"))
+
+        def ticketed(order):
+            operation = _operation(order)
+            return made(replace(order, ticket=operation and self.site.ticket(operation)))
+
+        return ticketed
 
     @property
     def closed(self):

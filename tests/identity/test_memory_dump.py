@@ -5,14 +5,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 from tests.identity.field import METER, Headend
-from tests.identity.metered import AT, Line
+from tests.identity.metered import Line
 from tests.sim.prepay_site import KEYS
 
-from kwhub.headend.identity.makers import cost_control
 from kwhub.headend.identity.records import Description
 from kwhub.links.tcp_listen import serve
 from kwhub.prepay.keys import Purpose, factor_of
@@ -47,7 +45,7 @@ class Field:
         self.place, self.meter, self.clock = place, Line(), SystemClock()
 
     async def __aenter__(self):
-        make = cost_control(self.meter.master, lambda: AT, ZoneInfo("Asia/Shanghai"))
+        make = self.meter.make()
         self.headend = Headend(self.place, self.clock, None, make)
         await self.headend.listener.open(ANY_PORT, ANY_PORT)
         self.at_meter = await serve(ANY_PORT, self.talk, self.clock)

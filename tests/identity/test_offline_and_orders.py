@@ -5,12 +5,11 @@ from contextlib import suppress
 from decimal import Decimal
 from functools import partial
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select
 from tests.identity.field import METER, OTHER_METER, START, Handheld, on_stage
-from tests.identity.metered import AT, Line
+from tests.identity.metered import Line
 
 from kwhub.domain.errors import LinkDown, LocalError, NoAnswer, Refusal
 from kwhub.exchange.device_messages import (
@@ -33,7 +32,6 @@ from kwhub.handheld.budget import Budget
 from kwhub.handheld.carrying import carry
 from kwhub.handheld.channel import Channel
 from kwhub.handheld.lending import carry_bytes, lend
-from kwhub.headend.identity.makers import cost_control
 from kwhub.headend.store.schema_devices import device_order
 from kwhub.links.memory import pair
 from kwhub.prepay.sessions import log_in
@@ -210,7 +208,7 @@ def relay_stage(place, main):
     return on_stage(
         place,
         partial(main, meter),
-        make=cost_control(meter.master, lambda: AT, ZoneInfo("Asia/Shanghai")),
+        make=meter.make(),
     )
 
 

@@ -129,10 +129,10 @@ def test_the_master_signs_no_nonsense(element, master, amount, count):
 
 def test_an_order_is_opened_once(element, master):
     login, nonce, _ = log_in(element, master)
-    sealed = master.control(login, nonce, ControlOrder(0x1A))
+    sealed = master.control(login, nonce, ControlOrder(0x1B))
     assert send(element, "04D6880014", sealed)[1] == Status.OK
     plain, _ = send(element, "00B0880008")
-    assert plain == b"\x1a\x00" + b"\x99" * 6
+    assert plain == b"\x1b\x00" + b"\x99" * 6
     assert send(element, "04D6880014", sealed)[1] == Status.CONDITIONS
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from kwhub.prepay import ciphers
@@ -9,10 +10,20 @@ from kwhub.prepay.conversations import open_account
 from kwhub.prepay.element.software import MEMORY_BYTES as ELEMENT_BYTES
 from kwhub.prepay.element.software import SoftwareElement
 from kwhub.prepay.keys import MasterKeys, Purpose, factor_of
-from kwhub.prepay.master import SoftwareMaster
+from kwhub.prepay.master import ControlOrder, SoftwareMaster, deadline_of
 from kwhub.prepay.memory import RamMemory
+from kwhub.prepay.orders import VALID_FOR, control, write_parameter
 from kwhub.prepay.sessions import Target
 from kwhub.prepay.tariff import TARIFF_NOW, TariffSet
+from kwhub.prepay.trip_guard import TripGuard, TripRules
+from kwhub.prepay.trip_tickets import (
+    TicketGate,
+    TicketPress,
+    TripTicket,
+    can_open,
+    parameter_operation,
+    relay_operation,
+)
 from kwhub.protocols.dlt645.frames import Frame645
 from kwhub.protocols.dlt645.messages import Refused, TimedOut
 from kwhub.protocols.dlt645.refusals import reasons, words_for
@@ -118,7 +129,12 @@ class Site:
         self.load = Steady(watts)
         self.at_s = NOW
         self.profile, self._core, self._seed, self._boots = profile, core, seed, 0
-        self.master = SoftwareMaster(KEYS, draw("master", number, seed))
+        self.guard = TripGuard(
+            TripRules(10_000, delay_s=0), {"": 10_000_000}, press=TicketPress(), newest_s=NOW
+        )
+        assert self.guard.press
+        gate = TicketGate(self.guard.press.public, lambda: self.at_s)
+        self.master = SoftwareMaster(KEYS, draw("master", number, seed), gate)
         self.target = Target(number, number, "00000001")
         self.requests: list[Any] = []
         self.drop: Callable[[Any], str] = lambda _request: ""
@@ -126,6 +142,31 @@ class Site:
         if opened is not None:
             assert self.run(open_account(self.master, self.target, opened, CUSTOMER)).outcome.good
             self.boot()
+
+    def ticket(self, operation: str, valid_for: timedelta = VALID_FOR) -> TripTicket:
+        """What the guard gives for a trip of this meter, or for a parameter that can trip it."""
+        order = self.guard.order(self.number, "", "ann", self.at_s)
+        self.guard.release(self.at_s)
+        until = datetime.fromtimestamp(self.at_s, UTC) + valid_for
+        deadline = deadline_of(until, timezone(timedelta(hours=8)))
+        return self.guard.ticket(order.number, operation, deadline, int(until.timestamp()))
+
+    def trip(self, command: int = 0x1A, delay: int = 0) -> None:
+        """As the head-end does it: with a ticket."""
+        ticket = self.ticket(relay_operation(command, delay))
+        self.run(control(self.master, self.target, command, delay=delay, ticket=ticket))
+
+    def write(self, identifier: int, value: bytes) -> None:
+        """Write a parameter, with a ticket where that is needed."""
+        ticket = self.ticket(parameter_operation(identifier)) if can_open(identifier) else None
+        self.run(write_parameter(self.master, self.target, identifier, value, ticket))
+
+    def sealed(self, session: Any, order: ControlOrder) -> bytes:
+        """What somebody seals who has the keys themselves, and no guard before him."""
+        login = session.login
+        child = KEYS.child(Purpose.CONTROL, login.factor, login.version)
+        key = ciphers.session_key(child, login.first_random)
+        return ciphers.seal_order(key, session.nonce, bytes.fromhex("04D6880014"), order.plain)
 
     def boot(self) -> None:
         """Off and on: only the two memories stay."""

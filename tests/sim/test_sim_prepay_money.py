@@ -8,7 +8,7 @@ from tests.sim.prepay_site import CUSTOMER, METER, START, Site
 
 from kwhub.prepay.conversations import recharge
 from kwhub.prepay.element.files import RUN_INFORMATION
-from kwhub.prepay.orders import control, write_parameter
+from kwhub.prepay.orders import control
 from kwhub.prepay.run_information import RunInformation
 from kwhub.prepay.sessions import log_in, read_back
 from kwhub.prepay.tariff import TARIFF_NOW
@@ -31,7 +31,7 @@ def plain(site, identifier):
 
 
 def write(site, identifier, text):
-    site.run(write_parameter(site.master, site.target, identifier, bytes.fromhex(text)[::-1]))
+    site.write(identifier, bytes.fromhex(text)[::-1])
 
 
 @pytest.mark.slow
@@ -145,7 +145,7 @@ def test_the_moment_of_the_trip_is_found_between_two_quarters():
 
 def test_money_does_not_close_what_the_head_end_has_opened():
     site = Site(opened=1_000)
-    site.run(control(site.master, site.target, 0x1A))
+    site.trip()
     assert site.run(recharge(site.master, site.target, 5_000, 2, CUSTOMER)).outcome.good
     site.later(HOUR)
     assert site.relay_open

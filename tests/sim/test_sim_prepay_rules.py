@@ -23,6 +23,7 @@ from kwhub.prepay.sessions import (
     retried,
     set_validity,
 )
+from kwhub.prepay.trip_tickets import can_open, parameter_operation
 from kwhub.prepay.wire import requests as asked
 from kwhub.prepay.wire import sealed_file, sealed_parameter
 from kwhub.prepay.wire import terminal as by_terminal
@@ -288,7 +289,7 @@ def test_other_names_of_a_command_are_answered_under_that_name():
 
 def test_files_are_read_back_with_a_mac_of_the_element():
     site = Site(opened=5_000)
-    site.run(write_parameter(site.master, site.target, 0x0400_1001, bytes.fromhex("00200000")))
+    site.write(0x0400_1001, bytes.fromhex("00200000"))
     session = site.run(log_in(site.master, site.target))
     assert site.run(read_back(site.master, session, 2, 0x10, 4)).hex() == "00002000"
     assert site.run(read_status(site.master, session)).customer == CUSTOMER
@@ -320,7 +321,7 @@ CONTROL = {
 def order(site, command, delay=0, deadline="999999999999", *, word=True):
     session = site.run(log_in(site.master, site.target))
     made = ControlOrder(command, delay, bytes.fromhex(deadline))
-    sealed = site.master.control(session.login, session.nonce, made)
+    sealed = site.sealed(session, made)
     return site.ask(sealed_control(site.target, sealed, wants_word=word))
 
 
@@ -381,7 +382,7 @@ def test_no_password_moves_the_relay_writes_money_or_clears(level):
 def test_nobody_trips_by_broadcast():
     site = Site(opened=5_000)
     session = site.run(log_in(site.master, site.target))
-    sealed = site.master.control(session.login, session.nonce, ControlOrder(0x1A))
+    sealed = site.sealed(session, ControlOrder(0x1A))
     for address in (BROADCAST, "AAAAAAAAAAAA", "AAAAAAAAAA01"):
         site.ask(sealed_control(replace(site.target, address=address), sealed))
         assert not site.relay_open
@@ -392,9 +393,7 @@ def test_nobody_trips_by_broadcast():
 
 def test_parameters_are_written_with_a_mac_or_enciphered_and_nothing_else():
     site = Site(opened=5_000)
-    write = lambda identifier, text: site.run(  # noqa: E731
-        write_parameter(site.master, site.target, identifier, bytes.fromhex(text))
-    )
+    write = lambda identifier, text: site.write(identifier, bytes.fromhex(text))  # noqa: E731
     write(0x0400_1001, "00200000")
     write(0x0405_01FF, "00500000" * 4)
     write(0x0400_1003, "00100000")
@@ -418,7 +417,9 @@ def test_parameters_are_written_with_a_mac_or_enciphered_and_nothing_else():
 def write_sealed(site, identifier, plain):
     session = site.run(log_in(site.master, site.target))
     header = update_header(sealed_file(identifier), 0, len(plain))
-    sealed = site.master.seal_parameter(session.login, session.nonce, header, plain)
+    about = int.from_bytes(plain[1:5])
+    ticket = site.ticket(parameter_operation(about)) if can_open(about) else None
+    sealed = site.master.seal_parameter(session.login, session.nonce, header, plain, ticket)
     who = Authority(Key(0x98), "00000001")
     return site.ask(WriteData(METER, identifier, sealed[::-1], who)).error
 

@@ -10,7 +10,7 @@ from tests.sim.prepay_site import CUSTOMER, FOR_EVER, OTHER_METER, PowerCutError
 from kwhub.prepay.conversations import Outcome, recharge
 from kwhub.prepay.element.files import RUN_INFORMATION
 from kwhub.prepay.keys import Purpose
-from kwhub.prepay.orders import control, open_infrared, sealed_control, update_keys, write_parameter
+from kwhub.prepay.orders import control, open_infrared, sealed_control, update_keys
 from kwhub.prepay.reasons import SecurityError
 from kwhub.prepay.sessions import (
     ForgedAnswerError,
@@ -20,6 +20,7 @@ from kwhub.prepay.sessions import (
     read_back,
     read_status,
 )
+from kwhub.prepay.trip_tickets import relay_operation
 from kwhub.prepay.wire import REQUESTS, requests
 from kwhub.protocols.dlt645 import Authority, Key, ReadData, WriteData
 from kwhub.protocols.dlt645.messages import Data, Refused
@@ -42,7 +43,7 @@ def failures(site):
 
 def test_t01_a_recorded_relay_frame_moves_nothing():
     site = Site(opened=5_000)
-    site.run(control(site.master, site.target, TRIP))
+    site.trip()
     tripped = last(site, ControlRelay)
     site.run(control(site.master, site.target, CLOSE))
     assert not site.relay_open
@@ -70,7 +71,8 @@ def reading(site, identifier):
 
 def test_t01_a_fresh_order_that_is_held_up_is_too_late():
     site = Site(opened=5_000)
-    conversation = control(site.master, site.target, TRIP, valid_for=timedelta(minutes=2))
+    ticket = site.ticket(relay_operation(TRIP), timedelta(minutes=2))
+    conversation = control(site.master, site.target, TRIP, ticket=ticket)
     held = conversation.send(None)
     while not isinstance(held, ControlRelay):
         held = conversation.send(site.ask(held))
@@ -194,7 +196,7 @@ def test_t05_guessing_is_counted_through_power_cuts_and_ends_after_two_hundred()
     site.run(log_in(site.master, site.target))
     assert site.ask(sealed_control(site.target, bytes(20))).error == 1
     with pytest.raises(Exception, match="not authorised"):
-        site.run(write_parameter(site.master, site.target, 0x0400_1001, bytes(4)))
+        site.write(0x0400_1001, bytes(4))
 
 
 def test_t05_cutting_the_power_before_the_count_is_written_is_counted_too():
@@ -276,10 +278,10 @@ def test_a_yes_that_the_element_has_not_signed_is_not_believed():
 def day(site):
     """What a meter hears on one day."""
     site.run(recharge(site.master, site.target, 700, 2, CUSTOMER))
-    site.run(control(site.master, site.target, TRIP))
+    site.trip()
     site.run(control(site.master, site.target, CLOSE))
-    site.run(write_parameter(site.master, site.target, 0x0400_1001, bytes.fromhex("00200000")))
-    site.run(write_parameter(site.master, site.target, 0x0400_1003, bytes.fromhex("00100000")))
+    site.write(0x0400_1001, bytes.fromhex("00200000"))
+    site.write(0x0400_1003, bytes.fromhex("00100000"))
     site.run(update_keys(site.master, site.target, 2))
     site.run(open_infrared(site.master, site.target, draw("ir")), infrared=True)
     site.run(control(site.master, site.target, 0x3A))

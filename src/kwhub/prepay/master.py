@@ -9,16 +9,34 @@ code (login, control, recharge, key package, read-back); the algorithms are thos
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
 from typing import Protocol
 
-from kwhub.domain.errors import LocalError
+from kwhub.domain.errors import LocalError, Refusal
 from kwhub.prepay import ciphers
 from kwhub.prepay.element.files import CUSTOMER_OFFSET, KEY_FRAME, PARAMETERS
 from kwhub.prepay.keys import KeySource, Purpose
-from kwhub.prepay.medium_load import Load
+from kwhub.prepay.medium_load import Load, parameters_for
 from kwhub.prepay.pairing import proof, seal
+from kwhub.prepay.trip_tickets import (
+    TRIP_COMMANDS,
+    TicketGate,
+    TripTicket,
+    can_open,
+    parameter_operation,
+    relay_operation,
+    written_operation,
+)
 
-__all__ = ["ControlOrder", "Login", "MasterCrypto", "Recharge", "SoftwareMaster", "update_header"]
+__all__ = [
+    "ControlOrder",
+    "Login",
+    "MasterCrypto",
+    "Recharge",
+    "SoftwareMaster",
+    "deadline_of",
+    "update_header",
+]
 
 AMOUNT_MAX = 0xFFFF_FFFF
 CONTROL_BYTES = 16
@@ -35,6 +53,11 @@ _WALLET_COUNT = bytes.fromhex("04DC030C08")
 def update_header(file: int, offset: int, length: int) -> bytes:
     """Return the header of a write of ``length`` bytes with MAC into a file."""
     return bytes((0x04, 0xD6, 0x80 | file, offset, length + ciphers.MAC_BYTES))
+
+
+def deadline_of(until: datetime, zone: tzinfo) -> bytes:
+    """A moment as the clock of a meter in that zone shows it: year to second, BCD."""
+    return bytes.fromhex(f"{until.astimezone(zone):%y%m%d%H%M%S}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +104,23 @@ class MasterCrypto(Protocol):
         """Open a session with the meter of a factor."""
 
     def mac(
-        self, login: Login, nonce: bytes, purpose: Purpose, header: bytes, data: bytes
+        self,
+        login: Login,
+        nonce: bytes,
+        purpose: Purpose,
+        header: bytes,
+        data: bytes,
+        ticket: TripTicket | None = None,
     ) -> bytes:
-        """Return the MAC of a protected write; not for money, orders and keys."""
+        """Return the MAC of a protected write; not for money, orders and keys.
 
-    def control(self, login: Login, nonce: bytes, order: ControlOrder) -> bytes:
-        """Seal an order for the relay: 20 bytes."""
+        What can make the meter open its relay (limits of money, prices) needs a ticket of the guard for it.
+        """
+
+    def control(
+        self, login: Login, nonce: bytes, order: ControlOrder, ticket: TripTicket | None = None
+    ) -> bytes:
+        """Seal an order for the relay: 20 bytes. One that opens it needs a ticket of the guard for it."""
 
     def recharge(
         self, login: Login, nonce: bytes, amount: int, count: int, customer: bytes
@@ -110,8 +144,15 @@ class MasterCrypto(Protocol):
     def sign_keys(self, login: Login, nonce: bytes, data: bytes) -> bytes:
         """Return the MAC over a frame of key packages, as it is written into file 16."""
 
-    def seal_parameter(self, login: Login, nonce: bytes, header: bytes, plain: bytes) -> bytes:
-        """Encipher a parameter (whole blocks of 16 bytes) and put the MAC behind it."""
+    def seal_parameter(
+        self,
+        login: Login,
+        nonce: bytes,
+        header: bytes,
+        plain: bytes,
+        ticket: TripTicket | None = None,
+    ) -> bytes:
+        """Encipher a parameter (whole blocks of 16 bytes) and put the MAC behind it. Tickets as for ``mac``."""
 
     def verify_read_back(self, login: Login, header: bytes, data: bytes, mac: bytes) -> bool:
         """Say whether data that was read with MAC comes from the meter's element."""
@@ -147,7 +188,7 @@ class MasterCrypto(Protocol):
         """
 
     def sign_load(self, factor: bytes, serial: bytes, challenge: bytes, load: bytes) -> bytes:
-        """Let a medium take a load (``Load.to_bytes``); for a load of its own meter only."""
+        """Let a medium take a load (``Load.to_bytes``); for a load of its own meter only, without parameters."""
 
     def check_receipt(
         self, factor: bytes, serial: bytes, challenge: bytes, load: bytes, receipt: bytes
@@ -163,8 +204,15 @@ class SoftwareMaster:
     here for the moment of its use.
     """
 
-    def __init__(self, keys: KeySource, draw: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, keys: KeySource, draw: Callable[[int], bytes], gate: TicketGate | None = None
+    ) -> None:
         """Take the source of keys, after the known answers were computed.
+
+        Args:
+            keys: where the keys of meters come from.
+            draw: random bytes.
+            gate: lets through what can put a customer in the dark; without one nothing of that kind is sealed.
 
         Raises:
             LocalError: the cryptography library computes wrong answers.
@@ -172,6 +220,7 @@ class SoftwareMaster:
         ciphers.check_known_answers()
         self._keys = keys
         self._draw = draw
+        self._gate = gate
 
     def login(self, factor: bytes, version: int | None = None) -> Login:
         """Open a session; see ``MasterCrypto``."""
@@ -181,21 +230,48 @@ class SoftwareMaster:
         return Login(factor, wanted, random, ciphers.authentication(child, random))
 
     def mac(
-        self, login: Login, nonce: bytes, purpose: Purpose, header: bytes, data: bytes
+        self,
+        login: Login,
+        nonce: bytes,
+        purpose: Purpose,
+        header: bytes,
+        data: bytes,
+        ticket: TripTicket | None = None,
     ) -> bytes:
         """Sign a protected write; see ``MasterCrypto``.
 
         Raises:
             LocalError: the purpose has an operation of its own.
+            Refusal: it can open a relay, and the ticket is not for it.
         """
         if purpose is not Purpose.PARAMETER:
             raise LocalError(f"{purpose.name.lower()} has an operation of its own")
+        operation = written_operation(header, len(data))
+        if operation is not None:
+            self._spend(ticket, login, operation)
         return ciphers.mac(self._session(login, purpose), nonce, header, data)
 
-    def control(self, login: Login, nonce: bytes, order: ControlOrder) -> bytes:
-        """Seal an order; see ``MasterCrypto``."""
+    def control(
+        self, login: Login, nonce: bytes, order: ControlOrder, ticket: TripTicket | None = None
+    ) -> bytes:
+        """Seal an order; see ``MasterCrypto``. Raises Refusal: it is a trip, and the ticket is not for it."""
+        plain = order.plain
+        if order.command in TRIP_COMMANDS:
+            operation = relay_operation(order.command, order.delay)
+            self._spend(ticket, login, operation, order.deadline)
         session = self._session(login, Purpose.CONTROL)
-        return ciphers.seal_order(session, nonce, _CONTROL, order.plain)
+        return ciphers.seal_order(session, nonce, _CONTROL, plain)
+
+    def _spend(
+        self,
+        ticket: TripTicket | None,
+        login: Login,
+        operation: str,
+        deadline: bytes | None = None,
+    ) -> None:
+        if self._gate is None:
+            raise Refusal(("this master crypto trips nobody: no guard stands before it",))
+        self._gate.spend(ticket, login.factor[2:].hex(), operation, deadline)
 
     def recharge(
         self, login: Login, nonce: bytes, amount: int, count: int, customer: bytes
@@ -248,8 +324,18 @@ class SoftwareMaster:
         session = self._session(login, Purpose.KEY_UPDATE)
         return ciphers.mac(session, nonce, update_header(KEY_FRAME, 0, len(data)), data)
 
-    def seal_parameter(self, login: Login, nonce: bytes, header: bytes, plain: bytes) -> bytes:
-        """Seal a parameter; see ``MasterCrypto``."""
+    def seal_parameter(
+        self,
+        login: Login,
+        nonce: bytes,
+        header: bytes,
+        plain: bytes,
+        ticket: TripTicket | None = None,
+    ) -> bytes:
+        """Seal a parameter; see ``MasterCrypto``. Raises Refusal: as ``mac``."""
+        identifier = int.from_bytes(plain[1:5])
+        if can_open(identifier):
+            self._spend(ticket, login, parameter_operation(identifier))
         return ciphers.seal_order(self._session(login, Purpose.PARAMETER), nonce, header, plain)
 
     def verify_return(
@@ -281,9 +367,16 @@ class SoftwareMaster:
         return seal(public, self._pair(factor, serial), about, self._draw)
 
     def sign_load(self, factor: bytes, serial: bytes, challenge: bytes, load: bytes) -> bytes:
-        """Sign a load; see ``MasterCrypto``. Raises LocalError when it is for another meter."""
-        if factor[2:] != Load.from_bytes(load).meter:
+        """Sign a load; see ``MasterCrypto``.
+
+        Raises:
+            LocalError: it is for another meter, or carries limits: a medium brings money and nothing that trips.
+        """
+        taken = Load.from_bytes(load)
+        if factor[2:] != taken.meter:
             raise LocalError("the load names another meter than the medium is paired with")
+        if taken.parameters != parameters_for(taken.meter, taken.customer):
+            raise LocalError("a medium carries no parameters of the meter")
         return proof(self._pair(factor, serial), serial, challenge, load, loaded=False)
 
     def check_receipt(

@@ -24,6 +24,7 @@ from kwhub.prepay.sessions import (
     log_in,
     retried,
 )
+from kwhub.prepay.trip_tickets import TripTicket
 from kwhub.prepay.wire import PLAIN_FILES, file_bytes, sealed_file, sealed_parameter
 from kwhub.prepay.wire.answers import InfraredShown
 from kwhub.prepay.wire.requests import (
@@ -73,35 +74,47 @@ def control(
     *,
     delay: int = 0,
     valid_for: timedelta = VALID_FOR,
+    ticket: TripTicket | None = None,
 ) -> Conversation[None]:
     """Give an order to the relay. Never sent twice: whoever gets no answer looks at the relay.
 
     Args:
-        master: seals whatever it is asked; the limits for trips (``trip_guard``) are the caller's.
+        master: seals; a trip only with its ticket.
         target: the meter.
         command: N1, such as 1A (trip) or 1B (permit closing).
         delay: N2, five minutes each.
-        valid_for: by the meter's clock, which is read first.
+        valid_for: by the meter's clock, which is read first; a ticket has a deadline of its own.
+        ticket: of the guard, for a trip.
 
     Raises:
-        Refusal: with the reason.
+        Refusal: with the reason, of the meter or of the master crypto.
         NoAnswer: the order may have been carried out all the same.
     """
-    until = (yield from read_clock(target.address)) + valid_for
+    if ticket is None:
+        until = (yield from read_clock(target.address)) + valid_for
+        deadline = bytes.fromhex(f"{until:%y%m%d%H%M%S}")
+    else:
+        deadline = ticket.deadline
     session = yield from log_in(master, target)
-    deadline = bytes.fromhex(f"{until:%y%m%d%H%M%S}")
-    sealed = master.control(session.login, session.nonce, ControlOrder(command, delay, deadline))
+    made = ControlOrder(command, delay, deadline)
+    sealed = master.control(session.login, session.nonce, made, ticket)
     yield from order(sealed_control(target, sealed))
 
 
 def write_parameter(
-    master: MasterCrypto, target: Target, identifier: int, value: bytes
+    master: MasterCrypto,
+    target: Target,
+    identifier: int,
+    value: bytes,
+    ticket: TripTicket | None = None,
 ) -> Conversation[None]:
     """Write value bytes, in clear with MAC or enciphered as the identifier wants it.
 
+    With a ticket it is sealed and sent once: whoever gets no answer reads the parameter back.
+
     Raises:
         LocalError: the value does not fit, or the parameter has an operation of its own.
-        Refusal, NoAnswer: as usual.
+        Refusal, NoAnswer: as usual; or the parameter can open a relay, and there is no ticket for it.
     """
     place = PLAIN_FILES.get(identifier)
 
@@ -109,17 +122,24 @@ def write_parameter(
         if place is None:
             plain = sealed_parameter(identifier, value)
             header = update_header(sealed_file(identifier), 0, len(plain))
-            payload = master.seal_parameter(session.login, session.nonce, header, plain)[::-1]
+            payload = master.seal_parameter(session.login, session.nonce, header, plain, ticket)[
+                ::-1
+            ]
             key = Key(CIPHER_LEVEL)
         else:
             content = _content(identifier, value)
             header = update_header(place.file, place.offset, len(content))
-            mac = master.mac(session.login, session.nonce, Purpose.PARAMETER, header, content)
+            mac = master.mac(
+                session.login, session.nonce, Purpose.PARAMETER, header, content, ticket
+            )
             payload, key = value + mac[::-1], Key(_MAC_LEVEL)
         authority = Authority(key, target.operator)
         yield from order(WriteData(target.address, identifier, payload, authority))
 
-    yield from retried(master, target, begin)
+    if ticket is None:
+        yield from retried(master, target, begin)
+    else:
+        yield from begin((yield from log_in(master, target)))
 
 
 def _content(identifier: int, value: bytes) -> bytes:

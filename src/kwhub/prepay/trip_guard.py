@@ -5,7 +5,8 @@ operator and of the area it is released after a delay, in which anyone may cance
 a second person must agree. Protected meters are never tripped; that is asked last, at release.
 
 The guard's state is the list of what happened; whoever keeps that list (before anything is sealed)
-has the guard again after a restart. Time never goes back here: a clock that is set back gives no
+has the guard again after a restart. What it lets go gets a ticket (``trip_tickets``), without which the master crypto
+seals no trip. Time never goes back here: a clock that is set back gives no
 new budget.
 
 Source: kwhub; the limits follow published advice on remote disconnection (shared control, rate
@@ -16,7 +17,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from kwhub.domain.errors import Refusal
+from kwhub.domain.errors import LocalError, Refusal
+from kwhub.prepay.trip_tickets import TicketPress, TripTicket
 
 __all__ = ["Order", "State", "TripGuard", "TripRules"]
 
@@ -71,8 +73,12 @@ class TripGuard:
     protected: frozenset[str] = frozenset()
     orders: dict[int, Order] = field(default_factory=dict)
     newest_s: int = 0  #: the latest time that was ever seen
+    press: TicketPress | None = field(
+        default=None, repr=False
+    )  #: signs tickets; None: it only judges
     _open: dict[str, int] = field(default_factory=dict, init=False, repr=False)  #: by meter
     _budgeted: dict[int, Order] = field(default_factory=dict, init=False, repr=False)
+    _ticketed: set[int] = field(default_factory=set, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Index what is there."""
@@ -86,6 +92,7 @@ class TripGuard:
         area_meters: Mapping[str, int],
         protected: Iterable[str],
         orders: Iterable[Order],
+        press: TicketPress | None = None,
     ) -> "TripGuard":
         """Return the guard that had come to these orders."""
         known = {order.number: order for order in sorted(orders, key=lambda one: one.number)}
@@ -95,7 +102,8 @@ class TripGuard:
             for moment in (order.ordered_at, order.settled_at)
             if moment is not None
         ]
-        return cls(rules, area_meters, frozenset(protected), known, max(moments, default=0))
+        newest_s = max(moments, default=0)
+        return cls(rules, area_meters, frozenset(protected), known, newest_s, press)
 
     def order(self, meter: str, area: str, operator: str, now_s: int) -> Order:
         """Ask for the trip of one meter.
@@ -163,6 +171,29 @@ class TripGuard:
             settled = self._keep(replace(current, state=state, settled_at=now_s))
             released += [settled] if state is State.RELEASED else []
         return released
+
+    def ticket(self, number: int, operation: str, deadline: bytes, until_s: int) -> TripTicket:
+        """Give the ticket of a released order to who has it sealed; the master crypto takes it once.
+
+        Args:
+            number: of the order.
+            operation: what is done, see ``trip_tickets``.
+            deadline: of the order by the meter's clock, six bytes.
+            until_s: the ticket holds until then, seconds since 1970 UTC.
+
+        Raises:
+            Refusal: the order was not released, or its ticket was given before.
+            LocalError: this guard only judges.
+        """
+        if self.press is None:
+            raise LocalError("this guard has no key to sign tickets with")
+        order = self._known(number)
+        if order.state is not State.RELEASED:
+            raise Refusal((f"the order is {order.state}",))
+        if number in self._ticketed:
+            raise Refusal(("the order has its ticket",))
+        self._ticketed.add(number)
+        return self.press.signed(TripTicket(number, order.meter, operation, deadline, until_s))
 
     def _has_budget(self, area: str, operator: str, now_s: int) -> bool:
         counted = [

@@ -1,7 +1,7 @@
 """What an order becomes: the conversation with a cost-control meter, sealed by the master crypto.
 
 Source: as in ``kwhub.prepay.orders``; the deadline of a relay order is computed here and not from the clock that the
-meter seems to have, because a device in between could tell another one.
+meter seems to have, because a device in between could tell another one. A trip has it in its ticket.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from kwhub.domain.errors import LocalError
 from kwhub.domain.machine import Conversation
 from kwhub.exchange.transfer import order as obey
 from kwhub.headend.identity.orders import FieldOrder, Make
-from kwhub.prepay.master import ControlOrder, MasterCrypto
+from kwhub.prepay.master import ControlOrder, MasterCrypto, deadline_of
 from kwhub.prepay.orders import VALID_FOR, sealed_control, update_keys, write_parameter
 from kwhub.prepay.sessions import Target, log_in
 
@@ -59,7 +59,7 @@ def cost_control(master: MasterCrypto, now: Callable[[], datetime], zone: ZoneIn
             return _relay(master, target, order, min(now() + VALID_FOR, order.not_after), zone)
         if order.operation == "parameter":
             identifier, value = _parameter(order.detail)
-            return write_parameter(master, target, identifier, value)
+            return write_parameter(master, target, identifier, value, order.ticket)
         if order.operation == "keys" and order.detail.isdecimal():
             return update_keys(master, target, int(order.detail))
         raise LocalError(f"{order.operation} {order.detail} is no order; known are {OPERATIONS}")
@@ -71,11 +71,10 @@ def _relay(
     master: MasterCrypto, target: Target, order: FieldOrder, until: datetime, zone: ZoneInfo
 ) -> Conversation[object]:
     session = yield from log_in(master, target)
-    wall = until.astimezone(zone)
-    deadline = bytes.fromhex(f"{wall:%y%m%d%H%M%S}")
-    sealed = master.control(
-        session.login, session.nonce, ControlOrder(RELAY[order.operation], 0, deadline)
-    )
+    ticket = order.ticket
+    deadline = deadline_of(until, zone) if ticket is None else ticket.deadline
+    made = ControlOrder(RELAY[order.operation], 0, deadline)
+    sealed = master.control(session.login, session.nonce, made, ticket)
     yield from obey(sealed_control(target, sealed))
     return None
 

@@ -11,7 +11,7 @@ State Grid's safety units (single source).
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from sqlalchemy import Connection, Row, select, update
 
@@ -23,9 +23,10 @@ from kwhub.headend.identity.records import Visitor
 from kwhub.headend.identity.registry import Registry
 from kwhub.headend.identity.work import working
 from kwhub.headend.store.schema_devices import device_order
+from kwhub.prepay.trip_tickets import TripTicket
 from kwhub.protocols.dlt645.session import Role, Session
 
-__all__ = ["ORDER_MINUTES", "FieldOrder", "FieldOrders", "Judge", "Make"]
+__all__ = ["ORDER_MINUTES", "FieldOrder", "FieldOrders", "Judge", "Make", "NotYet"]
 
 ORDER_MINUTES: Final = 240
 """How long an order may be on its way to the meter unless said otherwise."""
@@ -40,26 +41,53 @@ _INTERRUPTED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class FieldOrder:
-    """What is to be done, once."""
+    """What is to be done, once.
+
+    Attributes:
+        ticket: of the guard of trips, where it can put a customer in the dark.
+    """
 
     id: int
     meter: str
     operation: str
     detail: str
     not_after: datetime
+    ticket: TripTicket | None = None
 
 
 Make: TypeAlias = Callable[[FieldOrder], Conversation[object]]
 """Makes the conversation that carries an order out; it holds the keys. May raise KwhubError."""
 
 
-Judge: TypeAlias = Callable[[Connection, int, str], None]
-"""Looks at an order that was just written (its number, its operation); raises LocalError where it must not be."""
+class Judge(Protocol):
+    """Who may forbid an order: asked when it is written and again when it is begun, within that transaction."""
+
+    def __call__(self, connection: Connection, number: int, operation: str) -> None:
+        """Look at an order that was just written (its number, its operation). Raises LocalError where it must not be."""
+
+    def begins(self, connection: Connection, order: FieldOrder) -> FieldOrder:
+        """Look at one that is begun now, and give it its ticket.
+
+        Raises:
+            NotYet: it may be cancelled until some moment: the device is told to come again.
+            LocalError: it must not be any more, and is over.
+        """
 
 
-def _lenient(connection: Connection, number: int, operation: str) -> None:
-    """Nothing is forbidden."""
-    del connection, number, operation
+class NotYet(LocalError):
+    """An order whose delay is not over; it stays open."""
+
+
+class _Lenient:
+    """Nothing is forbidden, nothing has a ticket."""
+
+    def __call__(self, connection: Connection, number: int, operation: str) -> None:
+        """See ``Judge``."""
+
+    def begins(self, connection: Connection, order: FieldOrder) -> FieldOrder:
+        """See ``Judge``."""
+        del connection
+        return order
 
 
 class _Talk:
@@ -112,11 +140,11 @@ class _Talk:
 class FieldOrders:
     """All orders that devices carry."""
 
-    def __init__(self, registry: Registry, make: Make, judge: Judge = _lenient) -> None:
+    def __init__(self, registry: Registry, make: Make, judge: Judge | None = None) -> None:
         """Take the register, who makes the conversations, and who may forbid an order."""
         self._registry = registry
         self._make = make
-        self._judge = judge
+        self._judge = judge or _Lenient()
         self._talks: dict[int, _Talk] = {}
 
     def order(
@@ -186,6 +214,7 @@ class FieldOrders:
         self, connection: Connection, visitor: Visitor, row: Row[Any], carry: Carry
     ) -> Carried | Ended | Denied:
         talk = self._talks.get(row.id)
+        reply: Carried | Ended | Denied
         if row.state == OPEN:
             if carry.step:
                 return Denied("order", "not begun")
@@ -202,8 +231,17 @@ class FieldOrders:
             self._end(connection, visitor, row, DONE if reply.obeyed else FAILED, reply)
         return reply
 
-    def _begin(self, connection: Connection, visitor: Visitor, row: Row[Any]) -> Carried | Ended:
-        """Written down before the first frame is made."""
+    def _begin(
+        self, connection: Connection, visitor: Visitor, row: Row[Any]
+    ) -> Carried | Ended | Denied:
+        """Judged once more, and written down before the first frame is made."""
+        order = FieldOrder(row.id, row.meter, row.operation, row.detail, row.not_after)
+        try:
+            order = self._judge.begins(connection, order)
+        except NotYet as error:
+            return Denied("order", str(error))
+        except LocalError as error:
+            return Ended(row.id, obeyed=False, detail=str(error))
         connection.execute(
             update(device_order)
             .where(device_order.c.id == row.id)
@@ -211,7 +249,6 @@ class FieldOrders:
         )
         told = f"order {row.id}: {row.operation} begins"
         self._registry.record(connection, visitor.who, "device_order_begin", row.meter, told)
-        order = FieldOrder(row.id, row.meter, row.operation, row.detail, row.not_after)
         try:
             talk = self._talks[row.id] = _Talk(order, self._make(order))
         except KwhubError as error:

@@ -7,10 +7,7 @@ from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, select
-
 from kwhub.domain.errors import LocalError
-from kwhub.domain.machine import Conversation
 from kwhub.exchange.device_code import EnrolmentCode
 from kwhub.headend.config import Devices, Ordering
 from kwhub.headend.identity.authority import Authority
@@ -18,19 +15,20 @@ from kwhub.headend.identity.books import book, look
 from kwhub.headend.identity.desk import Desk
 from kwhub.headend.identity.listener import DeviceListener
 from kwhub.headend.identity.makers import check_order, cost_control, no_master
-from kwhub.headend.identity.orders import ORDER_MINUTES, FieldOrder, FieldOrders, Make
+from kwhub.headend.identity.orders import ORDER_MINUTES, FieldOrders, Make
 from kwhub.headend.identity.records import Allocation, Rules
 from kwhub.headend.identity.registry import Registry
+from kwhub.headend.identity.trip_judge import TripJudge
 from kwhub.headend.identity.visits import meters_to_visit
 from kwhub.headend.identity.work import FieldWork, NewWork
 from kwhub.headend.ingest.offload import Offload
-from kwhub.headend.orders.trips import TripRefused, check_trip, is_carried_trip
+from kwhub.headend.orders.trips import TripRefused
 from kwhub.headend.people import trail
 from kwhub.headend.store.database import Database
-from kwhub.headend.store.schema_devices import device_order
 from kwhub.headend.vending_keys import opened_keys
 from kwhub.links.address import parse
 from kwhub.prepay.master import SoftwareMaster
+from kwhub.prepay.trip_tickets import TicketGate, TicketPress
 from kwhub.runtime.clock import Clock
 
 __all__ = ["DeviceService"]
@@ -91,16 +89,10 @@ class DeviceService:
         registry = Registry(database, authority, rules, clock.now, os.urandom, trail.record)
         held = ExitStack()
         make: Make = no_master
+        press = TicketPress()
         if zone is not None and settings.root_key:
-            make = _sparing(_make(settings, clock, held, zone), ordering)
-
-        def judge(connection: Connection, number: int, operation: str) -> None:
-            detail = connection.execute(
-                select(device_order.c.detail).where(device_order.c.id == number)
-            ).scalar_one()
-            if is_carried_trip(operation, detail):
-                check_trip(connection, ordering, number, clock.now(), carried=True)
-
+            make = _make(settings, clock, held, zone, press.public)
+        judge = TripJudge(ordering, press, clock.now, zone or ZoneInfo("UTC"))
         work, orders = FieldWork(registry, book, look), FieldOrders(registry, make, judge)
         listener = DeviceListener(Desk(registry, work, orders), clock, offload)
         return cls(settings, registry, work, orders, listener, held)
@@ -169,20 +161,8 @@ class DeviceService:
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _make(settings: Devices, clock: Clock, held: ExitStack, zone: ZoneInfo) -> Make:
-    """Who seals orders, with the root keys of the settings."""
+def _make(settings: Devices, clock: Clock, held: ExitStack, zone: ZoneInfo, guard: bytes) -> Make:
+    """Who seals orders, with the root keys of the settings; trips only with tickets of the guard with this public key."""
     keys = held.enter_context(opened_keys(settings.root_key))
-    master = SoftwareMaster(keys.source, keys.draw)
-    return cost_control(master, clock.now, zone)
-
-
-def _sparing(make: Make, ordering: Ordering) -> Make:
-    """Who may have become protected since a trip was ordered is not tripped."""
-
-    def made(order: FieldOrder) -> Conversation[object]:
-        is_trip = is_carried_trip(order.operation, order.detail)
-        if is_trip and order.meter in ordering.never_trip:
-            raise LocalError("no trip: protected supply")
-        return make(order)
-
-    return made
+    gate = TicketGate(guard, lambda: int(clock.now().timestamp()))
+    return cost_control(SoftwareMaster(keys.source, keys.draw, gate), clock.now, zone)

@@ -4,8 +4,8 @@ The guard keeps nothing of its own: it is made anew, in the transaction of the o
 those that go by a concentrator and those that a handheld carries.
 """
 
-from datetime import datetime, timedelta
-from typing import Final
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
 
 from sqlalchemy import Connection, func, select
 
@@ -15,22 +15,26 @@ from kwhub.headend.people.person import person_of
 from kwhub.headend.store import schema
 from kwhub.headend.store.schema_devices import device_order
 from kwhub.headend.store.views import OrderState
+from kwhub.prepay.master import deadline_of
 from kwhub.prepay.trip_guard import Order as Trip
 from kwhub.prepay.trip_guard import State, TripGuard, TripRules
+from kwhub.prepay.trip_tickets import TicketPress, TripTicket, can_open
 
-__all__ = ["CARRIED_TRIP", "TRIP", "TripRefused", "check_trip", "is_carried_trip"]
+__all__ = [
+    "CARRIED_TRIP",
+    "TRIP",
+    "Leave",
+    "TripRefused",
+    "check_trip",
+    "is_carried_trip",
+    "release_trip",
+]
 
 TRIP = '{"kind":"relay","command":"trip"}'
 """A trip as it stands in the store."""
 
 CARRIED_TRIP = "relay-trip"
 """The same as an order that a handheld carries."""
-
-_OPENING: Final = ((8, 0x04_0010), (8, 0x04_0014), (16, 0x0405), (16, 0x0406))
-"""Shift and group of identifiers: limits of money, delay of trips, prices and tiers.
-
-Source: DL/T 645-2007 with its 2014 additions for cost control, table A.3.
-"""
 
 _HOUR = timedelta(hours=1)
 _STATES = {
@@ -71,15 +75,64 @@ def check_trip(
         TripRefused: the archive does not know the meter, it is never tripped, has an open order, or the hour's
             budget is used up.
     """
+    _judged(connection, settings, -order_id if carried else order_id, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """What a trip is to be, when it is let go.
+
+    Attributes:
+        operation: as ``kwhub.prepay.trip_tickets`` names it.
+        until: the meter holds the order to it; so does the master crypto with the ticket.
+        zone: of the clocks in the meters.
+        carried: it is an order that a handheld carries.
+    """
+
+    operation: str
+    until: datetime
+    zone: tzinfo
+    carried: bool = False
+
+
+def release_trip(
+    connection: Connection,
+    settings: Ordering,
+    press: TicketPress,
+    order_id: int,
+    leave: Leave,
+    now: datetime,
+) -> TripTicket:
+    """Judge a trip for the last time, as it is sent, and give it its ticket. Args and raises as ``check_trip``."""
+    number = -order_id if leave.carried else order_id
+    guard, judged = _judged(connection, settings, number, now, press)
+    released = {each.number for each in guard.release(int(now.timestamp()))}
+    if judged not in released:
+        raise TripRefused(f"no trip: the order is {guard.orders[judged].state}")
+    deadline = deadline_of(leave.until, leave.zone)
+    return guard.ticket(judged, leave.operation, deadline, int(leave.until.timestamp()))
+
+
+def _judged(
+    connection: Connection,
+    settings: Ordering,
+    number: int,
+    now: datetime,
+    press: TicketPress | None = None,
+) -> tuple[TripGuard, int]:
+    """The guard with the order in it, and its number there; the delay is over when the store lets an order go."""
     trips = _trips(connection, now) | _carried(connection, now - _HOUR)
-    new = trips.pop(-order_id if carried else order_id, None)
+    new = trips.pop(number, None)
     if new is None:
         raise TripRefused("no trip: the archive has no active meter with this address")
     guard = TripGuard.restored(
-        TripRules(settings.trips_per_hour, settings.trip_share_per_hour, order_lives_s=10**9),
+        TripRules(
+            settings.trips_per_hour, settings.trip_share_per_hour, delay_s=0, order_lives_s=10**9
+        ),
         _meters(connection),
         settings.never_trip,
         trips.values(),
+        press,
     )
     try:
         judged = guard.order(new.meter, new.area, new.operator, int(now.timestamp()))
@@ -89,6 +142,7 @@ def check_trip(
         raise TripRefused(
             "no trip: the hour's budget of trips is used up, of this person or of this area"
         )
+    return guard, judged.number
 
 
 def is_carried_trip(operation: str, detail: str) -> bool:
@@ -102,7 +156,7 @@ def is_carried_trip(operation: str, detail: str) -> bool:
         identifier = int(detail.split(maxsplit=1)[0], 16)
     except (ValueError, IndexError):
         return False
-    return any(identifier >> shift == group for shift, group in _OPENING)
+    return can_open(identifier)
 
 
 def _trips(connection: Connection, now: datetime) -> dict[int, Trip]:
