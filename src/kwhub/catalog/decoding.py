@@ -241,7 +241,7 @@ def _decode_1376(raw: bytes, _forced: str | None, profile: Profile = STANDARD) -
         frame = frames_1376.parse(raw, profile)
     except DecodeError as problem:
         return Decoded(raw, GDW1376, valid=False, error=problem)
-    summary = asdict(summary_1376.summarise(frame))
+    summary = asdict(summary_1376.summarise(frame, profile.edition))
     found = summary_1376.values(frame)
     values = tuple(
         DecodedValue(

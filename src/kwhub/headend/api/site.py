@@ -25,6 +25,8 @@ from kwhub.headend.tasks.desk import Tasks
 from kwhub.headend.validation.desk import QualityDesk
 from kwhub.headend.validation.ledger import Ledger
 from kwhub.headend.vending_service import VendingService
+from kwhub.protocols.gdw1376.frames import Profile
+from kwhub.protocols.gdw1376.profiles import PROFILES
 from kwhub.runtime.clock import Clock
 
 __all__ = [
@@ -121,6 +123,11 @@ class Site:
             headend.vending,
             headend.devices,
         )
+
+    @property
+    def profile(self) -> Profile:
+        """What the terminals speak."""
+        return PROFILES[self.config.headend.profile]
 
     def now(self) -> datetime:
         """The present moment in the zone of the site."""

@@ -15,6 +15,8 @@ import kwhub
 from kwhub.catalog.decoding import explain
 from kwhub.headend.config import Config
 from kwhub.headend.web.microscope import FrameLine
+from kwhub.protocols.gdw1376.frames import Profile
+from kwhub.protocols.gdw1376.profiles import PROFILES
 
 __all__ = ["PACKAGES", "SECRET", "bundle", "settings_told"]
 
@@ -35,12 +37,12 @@ def bundle(
         config: settings of the head-end.
         language: of the words, ``en`` or ``zh``.
     """
-    made = io.BytesIO()
+    made, profile = io.BytesIO(), PROFILES[config.headend.profile]
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         files = {
             "terminal.json": _json(terminal),
             "frames.jsonl": "".join(f"{_frame_json(line)}\n" for line in lines),
-            "frames.txt": "\n".join(_frame_text(line, language) for line in lines),
+            "frames.txt": "\n".join(_frame_text(line, language, profile) for line in lines),
             "versions.json": _json(_versions()),
             "settings.json": _json(settings_told(config)),
         }
@@ -90,9 +92,9 @@ def _frame_json(line: FrameLine) -> str:
     return json.dumps(told, ensure_ascii=False)
 
 
-def _frame_text(line: FrameLine, language: str) -> str:
+def _frame_text(line: FrameLine, language: str, profile: Profile) -> str:
     arrow = "<-" if line.sent else "->"
-    return f"{line.at.isoformat()} {arrow}\n{explain(line.raw).render(language)}\n"
+    return f"{line.at.isoformat()} {arrow}\n{explain(line.raw, profile=profile).render(language)}\n"
 
 
 def _json(value: Any) -> str:

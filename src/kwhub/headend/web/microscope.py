@@ -10,6 +10,7 @@ from kwhub.headend.front.frame_log import Piece
 from kwhub.headend.web.language import Texts
 from kwhub.protocols.gdw1376 import afn_10
 from kwhub.protocols.gdw1376.afn_10 import Forward, ForwardAnswer
+from kwhub.protocols.gdw1376.frames import Profile
 from kwhub.protocols.gdw1376.receiver import Received, Receiver
 from kwhub.protocols.gdw1376.summary import Summary, summarise
 from kwhub.protocols.gdw1376.wording import afn_words
@@ -105,15 +106,16 @@ class FramesAsked:
         }
 
 
-def cut(pieces: Iterable[Piece]) -> list[FrameLine]:
+def cut(pieces: Iterable[Piece], profile: Profile) -> list[FrameLine]:
     """Frames from the pieces of a line, each direction by itself, in the order in which they were whole."""
-    receivers = {True: Receiver(), False: Receiver()}
+    receivers = {True: Receiver(profile), False: Receiver(profile)}
     found: list[FrameLine] = []
     for piece in pieces:
         for index, item in enumerate(receivers[piece.sent].feed(piece.raw)):
             number = f"{piece.number}-{index}"
             if isinstance(item, Received):
-                line = FrameLine(number, piece.at, piece.sent, item.raw, summarise(item.frame))
+                told = summarise(item.frame, profile.edition)
+                line = FrameLine(number, piece.at, piece.sent, item.raw, told)
             else:
                 line = FrameLine(
                     number, piece.at, piece.sent, item.raw, None, item.detail or item.kind
@@ -122,9 +124,9 @@ def cut(pieces: Iterable[Piece]) -> list[FrameLine]:
     return found
 
 
-def inner(line: FrameLine) -> bytes:
+def inner(line: FrameLine, profile: Profile) -> bytes:
     """The frame of a meter that a terminal forwards (10-F1); empty where there is none."""
-    for item in Receiver().feed(line.raw):
+    for item in Receiver(profile).feed(line.raw):
         if not isinstance(item, Received) or item.frame.afn != afn_10.AFN:
             continue
         for unit in item.frame.units:

@@ -20,6 +20,7 @@ from kwhub.headend.store.views import Order, OrderItem, OrderState
 from kwhub.headend.web.frames import FramePart, frame_parts
 from kwhub.headend.web.language import Texts
 from kwhub.headend.web.page import Page
+from kwhub.protocols.gdw1376.frames import Profile
 
 __all__ = [
     "ORDERS_SHOWN",
@@ -152,11 +153,11 @@ def _card(page: Page, order: Order) -> dict[str, object]:
         "may_cancel": Right.ORDER in page.rights,
         "took": _seconds(order),
         "items": [ItemLine.of(page.t, order, each) for each in order.items],
-        "exchanges": _exchanges(page.t, order.items),
+        "exchanges": _exchanges(page.t, order.items, page.site.profile),
     }
 
 
-def _exchanges(t: Texts, items: Sequence[OrderItem]) -> list[Exchange]:
+def _exchanges(t: Texts, items: Sequence[OrderItem], profile: Profile) -> list[Exchange]:
     """The frames of an order, each pair once: registers that came in one block share it."""
     pairs: dict[tuple[bytes, bytes], list[str]] = {}
     for each in items:
@@ -165,7 +166,11 @@ def _exchanges(t: Texts, items: Sequence[OrderItem]) -> list[Exchange]:
                 _name(t, each.register)
             )
     return [
-        Exchange(t("order.comma").join(names), frame_parts(request, t), frame_parts(answer, t))
+        Exchange(
+            t("order.comma").join(names),
+            frame_parts(request, t, profile),
+            frame_parts(answer, t, profile),
+        )
         for (request, answer), names in pairs.items()
     ]
 

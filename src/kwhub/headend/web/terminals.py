@@ -203,9 +203,10 @@ def frame_part(
     """One frame, each of its bytes beside its meaning."""
     for line in _lines(page, terminal_id):
         if line.number == number:
+            profile = page.site.profile
             context = {
-                "frame": frame_parts(line.raw, page.t),
-                "inner": frame_parts(inner(line), page.t),
+                "frame": frame_parts(line.raw, page.t, profile),
+                "inner": frame_parts(inner(line, profile), page.t, profile),
             }
             return page.show("frame_inside.html", context)
     return page.show("frame_gone.html", {}, status_code=404)
@@ -259,7 +260,7 @@ def _frames(page: Page, terminal: FleetTerminal, asked: FramesAsked) -> dict[str
 
 
 def _lines(page: Page, terminal_id: int) -> list[FrameLine]:
-    return cut(page.site.lookout.frames.pieces(terminal_id))
+    return cut(page.site.lookout.frames.pieces(terminal_id), page.site.profile)
 
 
 def _terminal(page: Page, terminal_id: int) -> FleetTerminal:

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from kwhub.protocols.gdw1376 import afn_0d
 from kwhub.protocols.gdw1376.afn_0d import CurveUnit
+from kwhub.protocols.gdw1376.editions import Edition
 from kwhub.protocols.gdw1376.frames import Frame1376
 from kwhub.protocols.gdw1376.layouts import cells
 from kwhub.protocols.gdw1376.registers import CURVES
@@ -74,8 +75,8 @@ class FrameValue:
     time: datetime | None = None  #: of a point of a curve; naive wall time of the site
 
 
-def summarise(frame: Frame1376) -> Summary:
-    """Say what a frame is. Never raises for a frame that was parsed."""
+def summarise(frame: Frame1376, edition: Edition = Edition.E2013) -> Summary:
+    """Say what a frame is, with the names that functions have in an edition. Never raises for a frame that was parsed."""
     control, address, sequence = frame.control, frame.address, frame.sequence
     name, name_zh = afn_words(frame.afn)
     return Summary(
@@ -98,7 +99,7 @@ def summarise(frame: Frame1376) -> Summary:
         sequence=sequence.number,
         points=_once(point for unit in frame.units for point in unit.points),
         functions=_once(function for unit in frame.units for function in unit.functions),
-        units=tuple(_unit_summary(frame.afn, unit) for unit in frame.units),
+        units=tuple(_unit_summary(frame.afn, unit, edition) for unit in frame.units),
         user_bytes=len(frame.user_data()),
         event_counters=frame.event_counters,
         has_password=frame.password is not None,
@@ -143,8 +144,8 @@ def _once(numbers: Iterable[int]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(numbers))
 
 
-def _unit_summary(afn: int, unit: Unit) -> UnitSummary:
-    rows = [find(afn, function) for function in unit.functions]
+def _unit_summary(afn: int, unit: Unit, edition: Edition) -> UnitSummary:
+    rows = [find(afn, function, edition) for function in unit.functions]
     return UnitSummary(
         unit.points,
         unit.functions,
