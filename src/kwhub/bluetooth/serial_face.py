@@ -3,13 +3,14 @@
 Lines that begin with ``AT`` at the start of a burst are commands; everything else is data. In addressed
 transmission a burst begins with the number of the slave (FF for all), and so does each answer.
 
-Source: Ebyte E104-BT5032A manual (addressed, there "format" transmission: at most 243 bytes after the
-number; bursts to numbers that nobody has are dropped).
+Several programs may write to it: what one of them gives is not mixed with what another gives, nor are
+answers; who writes faster than meters answer is held back.
 """
 
 import asyncio
 import re
 
+from kwhub.bluetooth.bursts import ALL, Bursts, Piece
 from kwhub.bluetooth.commands import COMMAND_BYTES_MAX, answer_command
 from kwhub.bluetooth.inspection import InspectionMode
 from kwhub.bluetooth.node import Node
@@ -18,25 +19,38 @@ from kwhub.bluetooth.station import Station
 from kwhub.links.base import Inbox, Link, LinkFacts
 from kwhub.wire.passing import Passing
 
-__all__ = ["ALL", "BURST_BYTES_MAX", "GAP_S", "SerialFace"]
+__all__ = ["GAP_S", "WAITING_MAX", "SerialFace"]
 
 GAP_S = 0.05
 """A pause of so long ends a burst."""
 
-ALL = 0xFF
-BURST_BYTES_MAX = 243
+WAITING_MAX = 64
+"""So many addressed frames wait for their turn; then no more are read from the port."""
+
 NAME = "serial"
 COMMAND = b"AT"
 LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
+class _Port:
+    """The port itself: one writer at a time, whoever has something to say."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self._writing = asyncio.Lock()
+
+    async def write(self, data: bytes) -> None:
+        async with self._writing:
+            await self.link.write(data)
+
+
 class _Data:
     """The data of the serial face as a master's link."""
 
-    def __init__(self, link: Link) -> None:
-        self.facts = LinkFacts(link.facts.address)
+    def __init__(self, port: _Port) -> None:
+        self.facts = LinkFacts(port.link.facts.address)
         self.inbox = Inbox(self._on_room)
-        self._link = link
+        self._port = port
         self._room = asyncio.Event()
         self._room.set()
 
@@ -56,27 +70,31 @@ class _Data:
         return await self.inbox.read()
 
     async def write(self, data: bytes) -> None:
-        await self._link.write(data)
+        await self._port.write(data)
 
     async def aclose(self) -> None:
         self.inbox.close("closed by this side", drop=True)
 
 
 class SerialFace:
-    """Runs a serial link as the face of a node.
-
-    Attributes:
-        dropped: bursts to slaves that are not there, or too long.
-    """
+    """Runs a serial link as the face of a node."""
 
     def __init__(self, link: Link, node: Node, station: Station) -> None:
         """Make a face; ``link`` stays the caller's to close."""
-        self.dropped = 0
         self._ended_by_return = False
         self._link = link
         self._node = node
         self._station = station
-        self._data = _Data(link)
+        self._port = _Port(link)
+        self._data = _Data(self._port)
+        self._bursts = Bursts(node.dialect)
+        self._dropped = 0  # by what cut before the dialect was another
+        self._waiting: asyncio.Queue[Piece] = asyncio.Queue(WAITING_MAX)
+
+    @property
+    def dropped(self) -> int:
+        """Addressed bursts to slaves that are not there, or too long."""
+        return self._dropped + self._bursts.dropped
 
     async def run(self) -> None:
         """Work until the link is down.
@@ -85,26 +103,43 @@ class SerialFace:
             LinkDown: the link is down.
         """
         async with asyncio.TaskGroup() as tasks:
-            attending = tasks.create_task(self._node.attend(self._data, NAME))
+            beside = [
+                tasks.create_task(self._node.attend(self._data, NAME)),
+                tasks.create_task(self._ask_in_turn()),
+            ]
             try:
                 await self._listen()
             finally:
-                attending.cancel()
+                for each in beside:
+                    each.cancel()
 
     async def _listen(self) -> None:
         held = b""
         while True:
             await self._data.room()
+            is_inside = bool(held) or self._bursts.is_inside
             try:
-                async with asyncio.timeout(GAP_S if held else None):
+                async with asyncio.timeout(GAP_S if is_inside else None):
                     held += self._without_end(await self._link.read())
             except TimeoutError:
                 held = await self._on_pause(held)
                 continue
-            held = await self._commands(held)
-            if self._is_data(held) and not self._is_addressed:
-                self._data.put(held)
+            if self._bursts.is_at_start:
+                held = await self._commands(held)
+            if not self._bursts.is_at_start or self._is_data(held):
+                await self._take(held)
                 held = b""
+
+    async def _take(self, data: bytes) -> None:
+        """Data have come: to be cut by their numbers, or to be passed on."""
+        if not self._is_addressed and not self._bursts.is_inside:
+            self._data.put(data)
+            return
+        if self._bursts.dialect is not self._node.dialect and not self._bursts.is_inside:
+            self._dropped += self._bursts.dropped
+            self._bursts = Bursts(self._node.dialect)
+        for piece in self._bursts.feed(data, len(self._node.ports)):
+            await self._waiting.put(piece)
 
     @property
     def _is_addressed(self) -> bool:
@@ -128,7 +163,7 @@ class SerialFace:
             text, rest = held[: end.start()].decode("utf-8", errors="replace"), held[end.end() :]
             self._ended_by_return = end.group() == b"\r" and not rest
             answer = await answer_command(text, self._node, self._station)
-            await self._link.write("".join(f"{each}\r\n" for each in answer).encode())
+            await self._port.write("".join(f"{each}\r\n" for each in answer).encode())
             held = rest
         return held
 
@@ -138,28 +173,27 @@ class SerialFace:
         People type slowly, so the beginning of a command is waited for; but a node that is to be
         transparent holds nothing back.
         """
+        for piece in self._bursts.flush():
+            await self._waiting.put(piece)
+        if not held:
+            return b""
         is_transparent = self._node.settings.inspection is InspectionMode.OFF
         may_wait = self._is_addressed or not is_transparent
         if may_wait and not self._is_data(held) and len(held) <= COMMAND_BYTES_MAX:
             return await self._commands(held + await self._link.read())
-        if self._is_addressed:
-            await self._addressed(held)
-        else:
-            self._data.put(held)
+        await self._take(held)
+        for piece in self._bursts.flush():
+            await self._waiting.put(piece)
         return b""
 
-    async def _addressed(self, burst: bytes) -> None:
-        number, data = burst[0], burst[1:]
-        ports = self._node.ports
-        if len(data) > BURST_BYTES_MAX or (number != ALL and number >= len(ports)):
-            self.dropped += 1
-            return
-        framer = self._node.dialect.framer()
-        for each in [*framer.feed(data), *framer.flush()]:
-            if not self._node.inspection.lets_pass(each, NAME, from_master=True):
+    async def _ask_in_turn(self) -> None:
+        """Put to slaves what was addressed to them, and say what they answer."""
+        while True:
+            number, found = await self._waiting.get()
+            if not self._node.inspection.lets_pass(found, NAME, from_master=True):
                 continue
-            request = each if isinstance(each, Passing) else Passing(each.raw)
-            for place, port in enumerate(ports):
+            request = found if isinstance(found, Passing) else Passing(found.raw)
+            for place, port in enumerate(self._node.ports):
                 if number in (ALL, place):
                     for answer in await self._node.ask(request, NAME, only=port.name):
-                        await self._link.write(bytes([place]) + answer.raw)
+                        await self._port.write(bytes([place]) + answer.raw)
