@@ -129,6 +129,13 @@ class Headend:
         self.database.close()
         self.start()
 
+    def ordered(self, device, wanted, by="admin", **settings):
+        """An order to which a second person has agreed."""
+        number = self.orders.order(device, wanted, by, **settings)
+        with self.database.write() as connection:
+            self.orders.approve(connection, number, "boss")
+        return number
+
     def note(self, _connection, who, action, subject, detail, at):
         self.audit.append((who, action, subject, detail))
 

@@ -28,7 +28,7 @@ def test_t12_a_lost_handheld_is_out_and_one_knows_what_it_could_do(place):
     async def main(stage):
         device = await stage.working()
         stage.give(meters=(Visit(METER), Visit(OTHER_METER)), uses=2, hours=72)
-        order = stage.headend.orders.order("device-000001", (METER, "relay-trip", ""), "admin")
+        order = stage.headend.ordered("device-000001", (METER, "relay-trip", ""))
         budget = Budget(device.identity)
         budget.take(await device.channel.ask(FetchWork()))
         budget.spend(METER, "read")

@@ -1,6 +1,7 @@
 """Orders that a handheld carries: who may seal them, how many trips there are."""
 
 from contextlib import closing
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -9,7 +10,7 @@ from tests.headend.web_world import NOW, StandingClock, address, settings
 
 from kwhub.cli.app import run
 from kwhub.domain.errors import ConfigError, LocalError
-from kwhub.exchange.device_messages import Carried, Carry, Ended
+from kwhub.exchange.device_messages import Carried, Carry, Denied, Ended
 from kwhub.headend.app import HeadEnd
 from kwhub.headend.config import Devices, Ordering
 from kwhub.headend.identity.records import Description, Visitor
@@ -51,7 +52,10 @@ def parts(headend):
 
 
 def trip(headend, number, by="ann"):
-    return headend.devices.order(NAME, (address(number), "relay-trip", ""), by)
+    """An order of one person to which another one has agreed."""
+    order = headend.devices.order(NAME, (address(number), "relay-trip", ""), by)
+    headend.devices.approve(order, "boss")
+    return order
 
 
 def orders(headend):
@@ -60,14 +64,73 @@ def orders(headend):
 
 
 def test_an_order_goes_with_work_and_its_frames_are_made_with_the_root_keys(headend):
-    number = trip(headend, 2)
+    order = headend.devices.order(NAME, (address(2), "relay-trip", ""), "ann", 30)
+    number = headend.devices.approve(order, "bob")
     with headend._database.write() as connection:
         work = connection.execute(select(device_work)).one()
-        assert (work.id, work.kind, work.order_id) == (number, "relay-trip", 1)
+        assert (work.id, work.kind, work.order_id) == (number, "relay-trip", order)
+        assert work.not_after == NOW + timedelta(minutes=30)
         visitor = Visitor(1, NAME, 1, NOW, is_expired=False)
         first = headend.devices.orders.step(connection, visitor, Carry(work.order_id, 0))
     assert isinstance(first, Carried)
     assert bytes.fromhex(address(2))[::-1] in first.frame
+
+
+def test_no_device_hears_of_an_order_before_a_second_person_has_agreed(headend):
+    service = headend.devices
+    order = service.order(NAME, (address(2), "relay-trip", ""), "ann")
+    visitor = Visitor(1, NAME, 1, NOW, is_expired=False)
+    with headend._database.write() as connection:
+        assert service.work.open_work(connection, visitor).orders == ()
+        assert isinstance(service.orders.step(connection, visitor, Carry(order, 0)), Denied)
+    with pytest.raises(LocalError, match="a second person must approve"):
+        service.approve(order, "ann")
+    with pytest.raises(LocalError, match="there is no order 99"):
+        service.approve(99, "bob")
+    assert [(each.state, each.approved_by) for each in orders(headend)] == [("unapproved", "")]
+    service.approve(order, "bob")
+    assert [(each.state, each.approved_by) for each in orders(headend)] == [("open", "bob")]
+    with pytest.raises(LocalError, match="does not wait for an approval: it is open"):
+        service.approve(order, "eve")
+    with headend._database.write() as connection:
+        assert len(service.work.open_work(connection, visitor).orders) == 1
+        assert isinstance(service.orders.step(connection, visitor, Carry(order, 0)), Carried)
+    with headend._database.read() as connection:
+        steps = [each.action for each in trail.entries(connection, limit=9)]
+    assert steps[::-1][-4:] == [
+        "device_order",
+        "device_order_approve",
+        "device_work",
+        "device_order_begin",
+    ]
+
+
+def test_an_order_that_was_taken_back_or_is_too_late_is_not_approved(headend):
+    service = headend.devices
+    first = service.order(NAME, (address(2), "relay-trip", ""), "ann")
+    service.orders.recall(first, "bob")
+    with pytest.raises(LocalError, match="it is recalled"):
+        service.approve(first, "bob")
+    with pytest.raises(LocalError, match="cannot be recalled"):
+        service.orders.recall(first, "bob")
+    late = service.order(NAME, (address(2), "relay-trip", ""), "ann")
+    with headend._database.write() as connection:
+        connection.execute(update(device_order).values(not_after=NOW))
+    with pytest.raises(LocalError, match=f"the time of order {late} is over"):
+        service.approve(late, "bob")
+    assert trip(headend, 2)  # neither of them blocks the meter
+
+
+def test_work_that_is_recalled_takes_its_order_with_it(headend):
+    order = trip(headend, 2)
+    with headend._database.read() as connection:
+        work = connection.scalar(select(device_work.c.id))
+    assert headend.devices.work.recall(work, "bob") == (order,)
+    assert [each.state for each in orders(headend)] == ["recalled"]
+    with pytest.raises(LocalError, match="is recalled: it cannot be recalled"):
+        headend.devices.work.recall(work, "bob")
+    with pytest.raises(LocalError, match="is not there"):
+        headend.devices.work.recall(99, "bob")
 
 
 def test_trips_that_are_carried_have_the_same_budget_as_all_others(headend):

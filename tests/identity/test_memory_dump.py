@@ -83,7 +83,7 @@ async def carried(place, folder):
             assert child.stdout is not None
             assert (await child.stdout.readline()).strip() == b"enrolled"
             trip = (METER, "relay-trip", "")
-            number = field.headend.orders.order(allocation.device, trip, "admin")
+            number = field.headend.ordered(allocation.device, trip)
             child.stdin.write(f"{number}\n".encode())
             assert (await child.stdout.readline()).strip() == b"True"
             dump = await asyncio.to_thread(memory_of, child.pid)

@@ -215,7 +215,7 @@ def relay_stage(place, main):
 def test_an_order_is_made_by_the_head_end_and_only_carried(place):
     async def main(meter, stage):
         device = await stage.working()
-        number = stage.headend.orders.order("device-000001", TRIP, "admin")
+        number = stage.headend.ordered("device-000001", TRIP)
         assert meter.closed
         assert await carry(device.channel, number, meter.exchange) == Ended(number, True, "")
         assert not meter.closed
@@ -238,7 +238,7 @@ def test_parameters_and_keys_are_orders_like_that_too(place):
         before = site.store.limits
         for operation, detail in (("parameter", "04001003 00100000"), ("keys", "2")):
             order = (METER, operation, detail)
-            number = stage.headend.orders.order("device-000001", order, "admin")
+            number = stage.headend.ordered("device-000001", order)
             assert await carry(device.channel, number, meter.exchange) == Ended(number, True, "")
         assert site.store.limits != before
         assert site.run(log_in(site.master, site.target)).login.version == 2
@@ -256,7 +256,7 @@ def test_an_order_is_for_one_meter(place):
     async def main(meter, stage):
         device = await stage.working()
         wrong = (OTHER_METER, "relay-trip", "")
-        number = stage.headend.orders.order("device-000001", wrong, "admin")
+        number = stage.headend.ordered("device-000001", wrong)
 
         async def deceive(frame):
             """A device that carries the order to another meter, with its address put in."""
@@ -271,7 +271,7 @@ def test_an_order_is_for_one_meter(place):
 def test_a_lost_answer_of_the_head_end_does_not_do_it_twice_or_lose_it(place):
     async def main(meter, stage):
         device = await stage.working()
-        number = stage.headend.orders.order("device-000001", TRIP, "admin")
+        number = stage.headend.ordered("device-000001", TRIP)
         first = await device.channel.ask(Carry(number, 0))
         assert await device.channel.ask(Carry(number, 0)) == first
         answer = await meter.exchange(first.frame)
@@ -291,7 +291,7 @@ def test_a_lost_answer_of_the_head_end_does_not_do_it_twice_or_lose_it(place):
 def test_orders_that_do_not_hold_are_refused(place, trouble):
     async def main(meter, stage):
         device = await stage.working()
-        number = stage.headend.orders.order("device-000001", TRIP, "admin", minutes=5)
+        number = stage.headend.ordered("device-000001", TRIP, minutes=5)
         if trouble == "late":
             await stage.clock.sleep(300)
         if trouble == "unknown":
@@ -331,7 +331,7 @@ def test_an_order_that_was_begun_is_recalled_with_its_device_and_no_other_goes_o
 ):
     async def main(meter, stage):
         device, registry = await stage.working(), stage.headend.registry
-        number = stage.headend.orders.order("device-000001", TRIP, "admin")
+        number = stage.headend.ordered("device-000001", TRIP)
         begun = await device.channel.ask(Carry(number, 0))
         if how != "allocate_again":
             told = getattr(registry, how)("device-000001", "admin", "left in the bus")
@@ -360,7 +360,7 @@ def test_an_order_that_was_begun_is_recalled_with_its_device_and_no_other_goes_o
 def test_a_silent_meter_ends_the_order(place):
     async def main(meter, stage):
         device = await stage.working()
-        number = stage.headend.orders.order("device-000001", TRIP, "admin")
+        number = stage.headend.ordered("device-000001", TRIP)
 
         async def silence(_frame):
             raise NoAnswer
@@ -376,7 +376,7 @@ def test_nothing_can_be_given_to_a_device_that_does_not_work(place):
     async def main(stage):
         for give in (
             stage.give,
-            lambda: stage.headend.orders.order("device-000001", TRIP, "admin"),
+            lambda: stage.headend.ordered("device-000001", TRIP),
         ):
             with pytest.raises(LocalError, match="is allocated"):
                 give()
@@ -386,7 +386,7 @@ def test_nothing_can_be_given_to_a_device_that_does_not_work(place):
         with pytest.raises(LocalError, match="at least one meter"):
             stage.give(meters=())
         with pytest.raises(LocalError, match="at least a minute"):
-            stage.headend.orders.order("device-000001", TRIP, "admin", minutes=0)
+            stage.headend.ordered("device-000001", TRIP, minutes=0)
 
     on_stage(place, main)
 

@@ -13,13 +13,14 @@ from kwhub.cli.output import ZH, Exit, JsonFlag, LanguageOption, pick_language, 
 from kwhub.domain.errors import LocalError
 from kwhub.exchange.device_messages import Operation
 from kwhub.headend import config as headend_config
+from kwhub.headend.identity.listing import UNAPPROVED
 from kwhub.headend.identity.orders import ORDER_MINUTES
 from kwhub.headend.identity.visits import meters_to_visit
 from kwhub.headend.identity.work import NewWork
 from kwhub.headend.vending_store import VendingStore
 from kwhub.headend.vending_views import customers
 
-__all__ = ["give_order", "give_work"]
+__all__ = ["approve_order", "give_order", "give_work", "recall_order", "recall_work"]
 
 
 async def give_work(
@@ -96,8 +97,9 @@ async def give_order(
 ) -> int:
     """Have a handheld carry an order to one cost-control meter: relay, a parameter, new keys.
 
-    The running head-end makes every frame with its root keys (root_key in [devices]); the device has none and can
-    use nothing twice. Trips count in the budget of the table [orders]. Example:
+    It waits until a second person agrees ('kwhub headend device approve', or on the page of the devices). The running
+    head-end makes every frame with its root keys (root_key in [devices]); the device has none and can use nothing
+    twice. Trips count in the budget of the table [orders]. Example:
 
         kwhub headend device order headend.toml device-000001 202611200001 relay-trip
 
@@ -115,7 +117,89 @@ async def give_order(
     with device_service(config) as service:
         wanted = (meter, operation, detail)
         number = service.order(device, wanted, getpass.getuser(), minutes)
-    _tell(device, number, 1, json=json, chinese=pick_language(language) == ZH)
+    if json:
+        print_json({"order": number, "device": device, "state": UNAPPROVED})
+    elif pick_language(language) == ZH:
+        say(f"{device}：命令 {number} 待另一人审批。")
+    else:
+        say(f"{device}: order {number} waits for a second person.")
+    return Exit.OK
+
+
+def approve_order(
+    config: Path, order: int, *, json: JsonFlag = False, language: LanguageOption = None
+) -> int:
+    """Agree to an order that another person has given to a handheld.
+
+    Who has ordered it cannot agree to it. Its deadline stays what it was. Example:
+
+        kwhub headend device approve headend.toml 7
+
+    Parameters
+    ----------
+    config
+        The settings of the head-end.
+    order
+        Number of the order.
+    """
+    with device_service(config) as service:
+        work = service.approve(order, getpass.getuser())
+    if json:
+        print_json({"order": order, "work": work})
+    elif pick_language(language) == ZH:
+        say(f"命令 {order} 已批准：工单 {work}。")
+    else:
+        say(f"Order {order} is approved: work {work}.")
+    return Exit.OK
+
+
+def recall_order(
+    config: Path, order: int, *, json: JsonFlag = False, language: LanguageOption = None
+) -> int:
+    """Take back an order to a handheld that is not over.
+
+    One that was begun may have been obeyed: look at the meter. Example:
+
+        kwhub headend device withdraw headend.toml 7
+
+    Parameters
+    ----------
+    config
+        The settings of the head-end.
+    order
+        Number of the order.
+    """
+    with device_service(config) as service:
+        service.orders.recall(order, getpass.getuser())
+    return _recalled({"order": order}, json=json, language=language)
+
+
+def recall_work(
+    config: Path, work: int, *, json: JsonFlag = False, language: LanguageOption = None
+) -> int:
+    """Take back work that a handheld was given.
+
+    It hears of that at its next contact; until then its grants hold. Example:
+
+        kwhub headend device recall headend.toml 3
+
+    Parameters
+    ----------
+    config
+        The settings of the head-end.
+    work
+        Number of the work order.
+    """
+    with device_service(config) as service:
+        orders = service.work.recall(work, getpass.getuser())
+    return _recalled({"work": work, "orders": list(orders)}, json=json, language=language)
+
+
+def _recalled(told: dict[str, object], *, json: bool, language: LanguageOption) -> int:
+    if json:
+        print_json(told)
+    else:
+        say("已撤回。" if pick_language(language) == ZH else "Recalled.")
     return Exit.OK
 
 

@@ -16,6 +16,7 @@ from kwhub.domain.readings import CURVE_INTERVAL_S, DAY_INTERVAL_S, HOUR_INTERVA
 from kwhub.headend.api import (
     archive,
     archive_files,
+    device_work,
     devices,
     money,
     people,
@@ -226,6 +227,7 @@ def api_router() -> Router:
             *archive.ROUTES,
             *archive_files.FILE_ROUTES,
             *devices.ROUTES,
+            *device_work.ROUTES,
             *money.ROUTES,
             *vending.ROUTES,
             *people.ROUTES,

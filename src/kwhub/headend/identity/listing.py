@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
 
 from kwhub.headend.identity.records import (
     Description,
@@ -21,9 +21,21 @@ from kwhub.headend.store.schema_devices import (
     device_work,
 )
 
-__all__ = ["BEGUN", "OPEN", "devices", "exposure", "recall"]
+__all__ = [
+    "BEGUN",
+    "OPEN",
+    "RECALLED",
+    "UNAPPROVED",
+    "devices",
+    "exposure",
+    "recall",
+    "recall_order",
+    "recall_work",
+]
 
 OPEN, BEGUN, RECALLED = "open", "begun", "recalled"
+UNAPPROVED = "unapproved"
+"""An order that waits for a second person; no device hears of it."""
 
 _UNKNOWN = "recalled after it was begun: look at the meter, then order anew"
 
@@ -60,15 +72,42 @@ def recall(connection: Connection, device_id: int, now: datetime) -> tuple[int, 
 
     What a begun one has done at its meter is not known; no device can go on with it, that one with a new identity neither.
     """
+    orders = _recalled_orders(connection, device_order.c.device_id == device_id, now)
+    _recalled_works(connection, device_work.c.device_id == device_id, now)
+    return orders
+
+
+def recall_work(connection: Connection, work: int, now: datetime) -> tuple[int, ...]:
+    """Recall one work order with its grants and the order that goes with it; returns that order as ``recall`` does."""
+    carried = select(device_work.c.order_id).where(device_work.c.id == work)
+    orders = _recalled_orders(connection, device_order.c.id.in_(carried), now)
+    _recalled_works(connection, device_work.c.id == work, now)
+    return orders
+
+
+def recall_order(connection: Connection, order: int, now: datetime) -> tuple[int, ...]:
+    """Recall one order, approved or not, with the work order that it goes with; returns as ``recall`` does."""
+    orders = _recalled_orders(connection, device_order.c.id == order, now)
+    _recalled_works(connection, device_work.c.order_id == order, now)
+    return orders
+
+
+def _recalled_orders(
+    connection: Connection, which: ColumnElement[bool], now: datetime
+) -> tuple[int, ...]:
     orders: list[int] = []
-    for state, outcome in ((OPEN, ""), (BEGUN, _UNKNOWN)):
+    for state, outcome in ((UNAPPROVED, ""), (OPEN, ""), (BEGUN, _UNKNOWN)):
         orders += connection.scalars(
             update(device_order)
-            .where(device_order.c.device_id == device_id, device_order.c.state == state)
+            .where(which, device_order.c.state == state)
             .values(state=RECALLED, finished_at=now, outcome=outcome)
             .returning(device_order.c.id)
         )
-    works = select(device_work.c.id).where(device_work.c.device_id == device_id)
+    return tuple(sorted(orders))
+
+
+def _recalled_works(connection: Connection, which: ColumnElement[bool], now: datetime) -> None:
+    works = select(device_work.c.id).where(which)
     connection.execute(
         update(device_grant)
         .where(device_grant.c.work_id.in_(works), device_grant.c.state == OPEN)
@@ -76,10 +115,9 @@ def recall(connection: Connection, device_id: int, now: datetime) -> tuple[int, 
     )
     connection.execute(
         update(device_work)
-        .where(device_work.c.device_id == device_id, device_work.c.state == OPEN)
+        .where(which, device_work.c.state == OPEN)
         .values(state=RECALLED, finished_at=now)
     )
-    return tuple(sorted(orders))
 
 
 def exposure(

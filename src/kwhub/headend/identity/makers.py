@@ -14,7 +14,7 @@ from kwhub.domain.errors import LocalError
 from kwhub.domain.machine import Conversation
 from kwhub.exchange.transfer import order as obey
 from kwhub.headend.identity.orders import FieldOrder, Make
-from kwhub.prepay.master import ControlOrder, MasterCrypto, deadline_of
+from kwhub.prepay.master_crypto import ControlOrder, MasterCrypto, deadline_of
 from kwhub.prepay.orders import VALID_FOR, sealed_control, update_keys, write_parameter
 from kwhub.prepay.sessions import Target, log_in
 

@@ -2,13 +2,14 @@
 
 The whole conversation with the meter runs here. The device gets one frame at a time and brings back what the meter
 says to it: no password, key or session ever stands on it, and nothing that it has seen can be used again, because
-each order is begun once and what the meter obeys is sealed over a number that the meter has just drawn.
+each order is begun once and what the meter obeys is sealed over a number that the meter has just drawn. No order
+reaches a device before a second person has agreed to it.
 
 Source: kwhub; the on-line relay between master station, hand-held and meter follows public descriptions of
 State Grid's safety units (single source).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, TypeAlias
@@ -18,11 +19,12 @@ from sqlalchemy import Connection, Row, select, update
 from kwhub.domain.errors import KwhubError, LocalError, NoAnswer, Refusal
 from kwhub.domain.machine import Conversation
 from kwhub.exchange.device_messages import Carried, Carry, Denied, Ended
-from kwhub.headend.identity.listing import BEGUN, OPEN
+from kwhub.headend.identity.listing import BEGUN, OPEN, UNAPPROVED, recall_order
 from kwhub.headend.identity.records import Visitor
 from kwhub.headend.identity.registry import Registry
 from kwhub.headend.identity.work import working
-from kwhub.headend.store.schema_devices import device_order
+from kwhub.headend.people.person import person_of
+from kwhub.headend.store.schema_devices import device, device_order
 from kwhub.prepay.trip_tickets import TripTicket
 from kwhub.protocols.dlt645.session import Role, Session
 
@@ -150,7 +152,7 @@ class FieldOrders:
     def order(
         self, name: str, order: tuple[str, str, str], by: str, minutes: int = ORDER_MINUTES
     ) -> int:
-        """Order something at a meter, by way of a device.
+        """Order something at a meter, by way of a device that hears of it when a second person has agreed.
 
         Args:
             name: of the device.
@@ -175,7 +177,7 @@ class FieldOrders:
                     meter=meter,
                     operation=operation,
                     detail=detail,
-                    state=OPEN,
+                    state=UNAPPROVED,
                     ordered_by=by,
                     created_at=now,
                     not_after=now + timedelta(minutes=minutes),
@@ -187,6 +189,45 @@ class FieldOrders:
             told = f"order {number}: {operation} at meter {meter}"
             self._registry.record(connection, by, "device_order", name, told)
         return number
+
+    def approve(
+        self, connection: Connection, number: int, by: str, others: Collection[str] = ()
+    ) -> Row[Any]:
+        """Let a second person agree; the deadline stays what it was.
+
+        Args:
+            connection: of a writing transaction.
+            number: of the order.
+            by: who agrees.
+            others: people who stand behind the order beside the one whose name it bears.
+
+        Returns:
+            The order with the name of its device.
+
+        Raises:
+            LocalError: there is none, it waits for nobody, its time is over, it is the same person, or it must not be.
+        """
+        row, now = _waiting(connection, number), self._registry.now()
+        if now >= row.not_after:
+            raise LocalError(f"the time of order {number} is over: order anew")
+        behind = {person_of(connection, each) for each in (row.ordered_by, *others)}
+        if person_of(connection, by) in behind:
+            raise LocalError("a second person must approve: not the one who has ordered")
+        changed = update(device_order).where(device_order.c.id == number)
+        connection.execute(changed.values(state=OPEN, approved_by=by))
+        self._judge(connection, number, row.operation)
+        told = f"order {number}: {row.operation} at meter {row.meter}"
+        self._registry.record(connection, by, "device_order_approve", row.name, told)
+        return row
+
+    def recall(self, number: int, by: str) -> None:
+        """Take an order back; one that was begun may have been obeyed. Raises LocalError: there is none, or it is over."""
+        now = self._registry.now()
+        with self._registry.database.write() as connection:
+            if not recall_order(connection, number, now):
+                raise LocalError(f"order {number} is over or not there: it cannot be recalled")
+            subject, told = f"order {number}", "not to be carried out any more"
+            self._registry.record(connection, by, "device_order_recall", subject, told)
 
     def step(
         self, connection: Connection, visitor: Visitor, carry: Carry
@@ -271,3 +312,17 @@ class FieldOrders:
         told = f"order {row.id}: {state} {ended.detail}".strip()
         self._registry.record(connection, visitor.who, "device_order_end", row.meter, told)
         self._talks.pop(row.id, None)
+
+
+def _waiting(connection: Connection, number: int) -> Row[Any]:
+    """An order that waits for a second person, with the name of its device."""
+    row = connection.execute(
+        select(device_order, device.c.name)
+        .join(device, device.c.id == device_order.c.device_id)
+        .where(device_order.c.id == number)
+    ).one_or_none()
+    if row is None:
+        raise LocalError(f"there is no order {number}")
+    if row.state != UNAPPROVED:
+        raise LocalError(f"order {number} does not wait for an approval: it is {row.state}")
+    return row

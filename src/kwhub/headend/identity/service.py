@@ -104,7 +104,7 @@ class DeviceService:
     def order(
         self, device: str, wanted: tuple[str, str, str], by: str, minutes: int = ORDER_MINUTES
     ) -> int:
-        """Have a device carry an order to a meter, with a work order that says so.
+        """Order something at a meter by way of a device, which hears of it when a second person has agreed.
 
         Args:
             device: its name.
@@ -113,7 +113,7 @@ class DeviceService:
             minutes: until when it must be done.
 
         Returns:
-            The number of the work order.
+            The number of the order.
 
         Raises:
             LocalError: nothing here seals orders, no such operation, the archive does not know the meter, or
@@ -124,22 +124,38 @@ class DeviceService:
             raise LocalError("nothing here seals orders: set root_key in the table [devices]")
         check_order(operation, detail)
         with self.registry.database.read() as connection:
-            meters = meters_to_visit(connection, addresses=[meter])
+            meters_to_visit(connection, addresses=[meter])
         try:
-            number = self.orders.order(device, wanted, by, minutes)
+            return self.orders.order(device, wanted, by, minutes)
         except TripRefused as refusal:
-            with self.registry.database.write() as connection:
-                told = (
-                    by,
-                    "device_order_refused",
-                    device,
-                    f"{operation} at meter {meter}: {refusal}",
-                )
-                self.registry.record(connection, *told)
+            self._tell_refused(by, device, f"{operation} at meter {meter}: {refusal}")
             raise
-        hours = -(-minutes // 60)
-        work = NewWork(operation, meters, (), 1, hours, detail, number)
-        return self.work.give(device, work, by)
+
+    def approve(self, number: int, by: str) -> int:
+        """Agree to an order of another person; it goes to its device with a work order that says so.
+
+        Returns:
+            The number of the work order.
+
+        Raises:
+            LocalError: as ``FieldOrders.approve``, or the archive does not know the meter any more.
+        """
+        try:
+            with self.registry.database.write() as connection:
+                row = self.orders.approve(connection, number, by)
+                meters = meters_to_visit(connection, addresses=[row.meter])
+                work = NewWork(
+                    row.operation, meters, (), 1, None, row.detail, number, row.not_after
+                )
+                return self.work.give_in(connection, row.name, work, by)
+        except TripRefused as refusal:
+            self._tell_refused(by, f"order {number}", str(refusal))
+            raise
+
+    def _tell_refused(self, by: str, subject: str, why: str) -> None:
+        """A trip that must not be leaves a trace, though all else of it was undone."""
+        with self.registry.database.write() as connection:
+            self.registry.record(connection, by, "device_order_refused", subject, why)
 
     async def open(self) -> None:
         """Listen where the settings say. Raises ConfigError, LinkDown."""

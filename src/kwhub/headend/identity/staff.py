@@ -12,6 +12,7 @@ import segno
 from sqlalchemy import Connection, func, select
 
 from kwhub.domain.errors import LocalError
+from kwhub.headend.identity.progress import meters_of, meters_read
 from kwhub.headend.identity.records import (
     Allocation,
     Description,
@@ -74,6 +75,8 @@ class WorkLine:
     state: str
     by: str
     not_after: datetime
+    read: int  #: meters of which readings were taken
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ class OrderLine:
     operation: str
     state: str
     by: str
+    approved_by: str
     not_after: datetime
     outcome: str
 
@@ -232,9 +236,19 @@ class DeviceDesk:
 def _works(connection: Connection, number: int) -> tuple[WorkLine, ...]:
     table = device_work
     query = select(table).where(table.c.device_id == number).order_by(table.c.id.desc())
+    rows = connection.execute(query.limit(ROWS_SHOWN)).all()
+    read = meters_read(connection, number, [row.id for row in rows])
     return tuple(
-        WorkLine(row.id, row.kind, row.state, row.ordered_by, row.not_after)
-        for row in connection.execute(query.limit(ROWS_SHOWN))
+        WorkLine(
+            row.id,
+            row.kind,
+            row.state,
+            row.ordered_by,
+            row.not_after,
+            read.get(row.id, 0),
+            len(meters_of(row.body)),
+        )
+        for row in rows
     )
 
 
@@ -248,6 +262,7 @@ def _orders(connection: Connection, number: int) -> tuple[OrderLine, ...]:
             row.operation,
             row.state,
             row.ordered_by,
+            row.approved_by,
             row.not_after,
             row.outcome,
         )

@@ -24,7 +24,7 @@ from kwhub.exchange.device_messages import (
     WorkOrder,
 )
 from kwhub.exchange.device_messages import Row as Line
-from kwhub.headend.identity.listing import OPEN
+from kwhub.headend.identity.listing import OPEN, recall_work
 from kwhub.headend.identity.records import DeviceState, Visitor
 from kwhub.headend.identity.registry import Registry
 from kwhub.headend.identity.rights import may_ask, unfit
@@ -57,6 +57,7 @@ class NewWork:
         hours: how long; None for the rule of the house.
         note: for the technician.
         carry: number of an order for the same device that goes with it.
+        until: in place of ``hours``.
     """
 
     kind: str
@@ -66,6 +67,7 @@ class NewWork:
     hours: int | None = None
     note: str = ""
     carry: int | None = None
+    until: datetime | None = None
 
 
 class FieldWork:
@@ -86,45 +88,71 @@ class FieldWork:
         Raises:
             LocalError: the device does not work, or there is nothing to do.
         """
+        with self._registry.database.write() as connection:
+            return self.give_in(connection, name, work, by)
+
+    def give_in(self, connection: Connection, name: str, work: NewWork, by: str) -> int:
+        """The same in a transaction of the caller's."""
         registry, now = self._registry, self._registry.now()
         if not work.meters or work.uses < 1:
             raise LocalError("work needs at least one meter, and a grant at least one use")
         hours = registry.rules.offline_hours if work.hours is None else work.hours
-        until = now + timedelta(hours=hours)
-        with registry.database.write() as connection:
-            device_id = working(connection, name)
-            made = connection.execute(
-                device_work.insert().values(
-                    device_id=device_id,
-                    kind=work.kind,
-                    note=work.note,
-                    body=msgspec.json.encode(work.meters),
-                    state=OPEN,
-                    ordered_by=by,
-                    created_at=now,
-                    not_after=until,
-                    order_id=work.carry,
-                )
+        until = work.until or now + timedelta(hours=hours)
+        made = connection.execute(
+            device_work.insert().values(
+                device_id=working(connection, name),
+                kind=work.kind,
+                note=work.note,
+                body=msgspec.json.encode(work.meters),
+                state=OPEN,
+                ordered_by=by,
+                created_at=now,
+                not_after=until,
+                order_id=work.carry,
             )
-            number = int(made.inserted_primary_key[0])  # type: ignore[index]
-            rows = [
-                {
-                    "work_id": number,
-                    "meter": meter.address,
-                    "operation": operation,
-                    "uses": work.uses,
-                    "used": 0,
-                    "state": OPEN,
-                    "not_after": until,
-                }
-                for meter in work.meters
-                for operation in work.operations
-            ]
-            if rows:
-                connection.execute(device_grant.insert(), rows)
-            told = f"work {number}: {work.kind} at {len(work.meters)} meters"
-            registry.record(connection, by, "device_work", name, told)
+        )
+        number = int(made.inserted_primary_key[0])  # type: ignore[index]
+        rows = [
+            {
+                "work_id": number,
+                "meter": meter.address,
+                "operation": operation,
+                "uses": work.uses,
+                "used": 0,
+                "state": OPEN,
+                "not_after": until,
+            }
+            for meter in work.meters
+            for operation in work.operations
+        ]
+        if rows:
+            connection.execute(device_grant.insert(), rows)
+        told = f"work {number}: {work.kind} at {len(work.meters)} meters"
+        registry.record(connection, by, "device_work", name, told)
         return number
+
+    def recall(self, number: int, by: str) -> tuple[int, ...]:
+        """Take open work back; the device hears of it at its next contact, its grants hold until then at most.
+
+        Returns:
+            The order that went with it and is recalled, too.
+
+        Raises:
+            LocalError: there is none, or it is over.
+        """
+        registry, now = self._registry, self._registry.now()
+        with registry.database.write() as connection:
+            row = connection.execute(
+                select(device_work.c.state, device.c.name)
+                .join(device, device.c.id == device_work.c.device_id)
+                .where(device_work.c.id == number)
+            ).one_or_none()
+            if row is None or row.state != OPEN:
+                state = "not there" if row is None else row.state
+                raise LocalError(f"work {number} is {state}: it cannot be recalled")
+            orders = recall_work(connection, number, now)
+            registry.record(connection, by, "device_work_recall", row.name, f"work {number}")
+        return orders
 
     def open_work(self, connection: Connection, visitor: Visitor) -> Work:
         """What a device has to do."""

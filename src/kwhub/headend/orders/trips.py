@@ -6,6 +6,7 @@ those that go by a concentrator and those that a handheld carries.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from typing import Any
 
 from sqlalchemy import Connection, func, select
 
@@ -15,7 +16,7 @@ from kwhub.headend.people.person import person_of
 from kwhub.headend.store import schema
 from kwhub.headend.store.schema_devices import device_order
 from kwhub.headend.store.views import OrderState
-from kwhub.prepay.master import deadline_of
+from kwhub.prepay.master_crypto import deadline_of
 from kwhub.prepay.trip_guard import Order as Trip
 from kwhub.prepay.trip_guard import State, TripGuard, TripRules
 from kwhub.prepay.trip_tickets import TicketPress, TripTicket, can_open
@@ -44,6 +45,7 @@ _STATES = {
     OrderState.EXPIRED: State.EXPIRED,
 }
 _CARRIED_STATES = {
+    "unapproved": State.UNAPPROVED,
     "open": State.WAITING,
     "recalled": State.CANCELLED,
     "expired": State.EXPIRED,
@@ -121,7 +123,7 @@ def _judged(
     press: TicketPress | None = None,
 ) -> tuple[TripGuard, int]:
     """The guard with the order in it, and its number there; the delay is over when the store lets an order go."""
-    trips = _trips(connection, now) | _carried(connection, now - _HOUR)
+    trips = _trips(connection, now) | _carried(connection, now)
     new = trips.pop(number, None)
     if new is None:
         raise TripRefused("no trip: the archive has no active meter with this address")
@@ -196,9 +198,9 @@ def _trips(connection: Connection, now: datetime) -> dict[int, Trip]:
     }
 
 
-def _carried(connection: Connection, since: datetime) -> dict[int, Trip]:
+def _carried(connection: Connection, now: datetime) -> dict[int, Trip]:
     """The same of orders that handhelds carry; their numbers are below zero."""
-    meter, terminal = schema.meter, schema.terminal
+    meter, terminal, since = schema.meter, schema.terminal, now - _HOUR
     rows = connection.execute(
         select(device_order, terminal.c.area_id)
         .join(meter, device_order.c.meter == meter.c.address)
@@ -206,7 +208,8 @@ def _carried(connection: Connection, since: datetime) -> dict[int, Trip]:
         .where(
             meter.c.active,
             device_order.c.operation.in_((CARRIED_TRIP, "parameter")),
-            device_order.c.state.in_(("open", "begun"))
+            (device_order.c.state.in_(("unapproved", "open")) & (device_order.c.not_after > now))
+            | (device_order.c.state == "begun")
             | (device_order.c.created_at > since)
             | (device_order.c.finished_at > since),
         )
@@ -218,15 +221,22 @@ def _carried(connection: Connection, since: datetime) -> dict[int, Trip]:
             meter=row.meter,
             area=str(row.area_id),
             operator=people[row.ordered_by],
-            ordered_at=int(row.created_at.timestamp()),
-            state=State.RELEASED
-            if row.begun_at
-            else _CARRIED_STATES.get(row.state, State.RELEASED),
-            settled_at=_second(row.finished_at),
+            ordered_at=int((now if row.approved_by else row.created_at).timestamp()),
+            state=_carried_state(row, now),
+            settled_at=_second(row.finished_at or row.begun_at),
         )
         for row in rows
         if is_carried_trip(row.operation, row.detail)
     }
+
+
+def _carried_state(row: Any, now: datetime) -> State:
+    """One that nobody has begun in its time is over, whatever its row says."""
+    if row.begun_at:
+        return State.RELEASED
+    if row.state in {"unapproved", "open"} and row.not_after <= now:
+        return State.EXPIRED
+    return _CARRIED_STATES.get(row.state, State.RELEASED)
 
 
 class _People(dict[str, str]):

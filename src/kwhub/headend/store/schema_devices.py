@@ -107,8 +107,11 @@ device_order = Table(
     Column("meter", String(12), nullable=False),
     Column("operation", String(32), nullable=False),
     Column("detail", Text, nullable=False),
-    Column("state", String(16), nullable=False),  # open, begun, done, failed, expired, recalled
+    Column(
+        "state", String(16), nullable=False
+    ),  # unapproved, open, begun, done, failed, expired, recalled
     Column("ordered_by", String(100), nullable=False),
+    Column("approved_by", String(100), nullable=False, server_default=""),  # the second person
     Column("created_at", Moment, nullable=False),
     Column("not_after", Moment, nullable=False),
     Column("begun_at", Moment),

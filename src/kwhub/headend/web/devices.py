@@ -20,6 +20,7 @@ from kwhub.headend.identity.staff import (
     HandedOut,
 )
 from kwhub.headend.people.rights import Right, needs
+from kwhub.headend.web.devices_work import ORDERABLE, waiting_orders
 from kwhub.headend.web.page import Page
 from kwhub.headend.web.sheets import local, table_file
 from kwhub.headend.web.tables import (
@@ -180,6 +181,7 @@ def _list(
         "text_max": TEXT_MAX,
         "wrong": wrong,
         "handed": handed,
+        **_deciding(page),
     }
     return page.show("devices.html", context, status_code=400 if wrong else 200)
 
@@ -199,8 +201,19 @@ def _sheet(page: Page, name: str, *, wrong: str = "", handed: HandedOut | None =
         "reason_max": REASON_MAX,
         "wrong": wrong,
         "handed": handed,
+        **_deciding(page, name),
+        **ORDERABLE,
     }
     return page.show("device.html", context, status_code=400 if wrong else 200)
+
+
+def _deciding(page: Page, name: str = "") -> dict[str, object]:
+    """Orders that wait for a second person, and what the reader may do about them."""
+    return {
+        "waiting": waiting_orders(page, name),
+        "may_approve": page.caller.may(Right.APPROVE),
+        "may_control": page.caller.may(Right.CONTROL),
+    }
 
 
 def _unkept(answer: Template) -> Template:
