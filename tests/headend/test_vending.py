@@ -36,11 +36,13 @@ class Counter:
     """A counter with one customer, one meter and one medium."""
 
     core = Core
+    keys = KEYS
+    version = 2
 
     def __init__(self, folder, limits=None):
         self.at = datetime(2026, 3, 1, 8, tzinfo=UTC)
         self.folder, self.limits = folder, limits
-        self.site = Site(core=self.core)
+        self.site = Site(core=self.core, version=self.version)
         self.memory = RamMemory(MEDIUM_BYTES)
         self.boots = 0
         self.open()
@@ -56,8 +58,8 @@ class Counter:
         self.store = VendingStore(self.folder / "sales.sqlite", self.limits)
         self.crypto = CountingMaster(
             self.folder / "book.sqlite",
-            KEYS,
-            draw("c"),
+            self.keys,
+            draw("c", self.boots),
             self.now,
             lambda: self.store.head,
             self.store.check_signing,

@@ -98,7 +98,8 @@ def test_keys_differ_by_purpose_meter_and_version_and_come_again(token):
         children = {keys.child(*place) for place in places}
         assert len(children) == len(places)
         assert all(len(child) == 16 for child in children)
-        assert len(keys.book_key()) == 32
+        assert len(keys.book_key(1)) == 32
+        assert keys.book_key(1) != keys.book_key(2)
         before = keys.child(Purpose.MONEY, FACTOR)
         with pytest.raises(LocalError, match="no root key of version 3"):
             keys.child(Purpose.MONEY, FACTOR, 3)

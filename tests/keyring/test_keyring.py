@@ -215,7 +215,10 @@ def test_the_counter_asks_a_key_ring_over_a_link():
         data, status = await port.transmit(bytes.fromhex("80100000") + b"\x00")
         assert (status, data) == (
             0x9000,
-            journey.medium.serial + journey.medium.meter + journey.medium.customer,
+            journey.medium.serial
+            + journey.medium.meter
+            + journey.medium.customer
+            + bytes(journey.medium.versions),
         )
         assert (await port.transmit(b"\x80\x99\x00\x00\x00"))[1] == 0x6D00
 

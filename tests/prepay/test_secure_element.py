@@ -9,7 +9,8 @@ from kwhub.prepay.element.files import CUSTOMER_OFFSET, FILES, PARAMETERS
 from kwhub.prepay.element.interface import Status
 from kwhub.prepay.element.software import MEMORY_BYTES, SoftwareElement
 from kwhub.prepay.keys import MasterKeys, Purpose, factor_of
-from kwhub.prepay.master import ControlOrder, SoftwareMaster, update_header
+from kwhub.prepay.master import SoftwareMaster
+from kwhub.prepay.master_crypto import ControlOrder, update_header
 from kwhub.prepay.memory import RamMemory
 from kwhub.runtime.chance import seeded
 

@@ -8,7 +8,8 @@ import pytest
 
 from kwhub.domain.errors import LocalError, Refusal
 from kwhub.prepay.keys import MasterKeys, Purpose, factor_of
-from kwhub.prepay.master import ControlOrder, SoftwareMaster, deadline_of, update_header
+from kwhub.prepay.master import SoftwareMaster
+from kwhub.prepay.master_crypto import ControlOrder, deadline_of, update_header
 from kwhub.prepay.medium_load import RECHARGES, Load, parameters_for
 from kwhub.prepay.run_information import ALARM_1, ALARM_2, SWITCH_TIME, UPDATE_FLAGS
 from kwhub.prepay.tariff import TARIFF_NOW

@@ -10,7 +10,8 @@ from kwhub.prepay.conversations import open_account
 from kwhub.prepay.element.software import MEMORY_BYTES as ELEMENT_BYTES
 from kwhub.prepay.element.software import SoftwareElement
 from kwhub.prepay.keys import MasterKeys, Purpose, factor_of
-from kwhub.prepay.master import ControlOrder, SoftwareMaster, deadline_of
+from kwhub.prepay.master import SoftwareMaster
+from kwhub.prepay.master_crypto import ControlOrder, deadline_of
 from kwhub.prepay.memory import RamMemory
 from kwhub.prepay.orders import VALID_FOR, control, write_parameter
 from kwhub.prepay.sessions import Target

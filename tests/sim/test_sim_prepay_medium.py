@@ -27,6 +27,7 @@ from kwhub.prepay.medium_load import (
     parameters_for,
 )
 from kwhub.prepay.medium_master import MediumMaster
+from kwhub.prepay.pairing import SEALED_BYTES
 from kwhub.prepay.reasons import SecurityError
 from kwhub.prepay.run_information import RunInformation
 from kwhub.runtime.chance import seeded
@@ -202,7 +203,7 @@ def test_a_medium_is_issued_once():
     with pytest.raises(LocalError, match="blank"):
         _ = blank.serial
     with pytest.raises(LocalError, match="does not fit"):
-        blank.issue(b"", bytes(64), NUMBER, CUSTOMER)
+        blank.issue(b"", bytes(SEALED_BYTES), NUMBER, CUSTOMER)
 
 
 def test_the_key_of_a_pair_travels_sealed_to_one_element_for_one_meter_and_customer():
@@ -213,7 +214,7 @@ def test_the_key_of_a_pair_travels_sealed_to_one_element_for_one_meter_and_custo
         for name in ("one", "other")
     )
     with pytest.raises(Refusal, match="no issue is begun"):
-        one.issue(SERIAL, bytes(64), NUMBER, CUSTOMER)
+        one.issue(SERIAL, bytes(SEALED_BYTES), NUMBER, CUSTOMER)
     for medium, customer, flipped in ((one, bytes(6), 0), (one, CUSTOMER, 1), (other, CUSTOMER, 0)):
         other.begin_issue()
         sealed = master.seal_pair(factor, SERIAL, CUSTOMER, one.begin_issue())

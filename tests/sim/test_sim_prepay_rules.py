@@ -9,7 +9,7 @@ from tests.sim.prepay_site import CUSTOMER, METER, OTHER_METER, Site, draw
 from kwhub.domain.errors import Refusal
 from kwhub.prepay.conversations import Outcome, initialise_wallet, open_account, recharge, refund
 from kwhub.prepay.keys import Purpose
-from kwhub.prepay.master import ControlOrder, update_header
+from kwhub.prepay.master_crypto import ControlOrder, update_header
 from kwhub.prepay.orders import open_infrared, sealed_control, update_keys, write_parameter
 from kwhub.prepay.reasons import SecurityError
 from kwhub.prepay.sessions import (

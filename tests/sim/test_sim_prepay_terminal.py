@@ -9,7 +9,7 @@ from tests.sim.prepay_site import CUSTOMER, METER, Site, pair_key
 from kwhub.prepay import ciphers
 from kwhub.prepay.element.driver import file_header
 from kwhub.prepay.element.files import RUN_INFORMATION
-from kwhub.prepay.master import ControlOrder, update_header
+from kwhub.prepay.master_crypto import ControlOrder, update_header
 from kwhub.prepay.run_information import RunInformation
 from kwhub.prepay.sessions import log_in
 from kwhub.prepay.tariff import TARIFF_NOW, TariffSet

@@ -8,15 +8,19 @@ and a signature that nobody has sold stand out (``kwhub.prepay.vending.reconcile
 import json
 import sqlite3
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from kwhub.domain.errors import ConfigError, LocalError, Refusal
 from kwhub.prepay.keys import KeySource, MasterKeys
-from kwhub.prepay.master import Login, Recharge, SoftwareMaster
+from kwhub.prepay.master import SoftwareMaster
+from kwhub.prepay.master_crypto import Login, Recharge
 from kwhub.prepay.medium_load import NOTHING, Load
 from kwhub.prepay.vending import GENESIS, Entry, Signature, first_bad, linked
 
@@ -27,6 +31,9 @@ CREATE TABLE IF NOT EXISTS book (
     number INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, content TEXT NOT NULL,
     previous TEXT NOT NULL, digest TEXT NOT NULL) STRICT
 """
+_KEPT: Final = """
+CREATE TABLE IF NOT EXISTS chain_key (version INTEGER PRIMARY KEY, sealed BLOB NOT NULL) STRICT
+"""
 _INDEX: Final = """
 CREATE INDEX IF NOT EXISTS by_number ON book (
     json_extract(content, '$.meter'), json_extract(content, '$.count'))
@@ -36,6 +43,8 @@ SELECT json_extract(content, '$.amount') FROM book
 WHERE json_extract(content, '$.meter') = ? AND json_extract(content, '$.count') = ?
 """
 _LAST: Final = "SELECT number, digest FROM book ORDER BY number DESC LIMIT 1"
+_CHAIN_BYTES = 32
+_NONCE_BYTES = 12
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -88,17 +97,53 @@ class CountingMaster(SoftwareMaster):
     ) -> None:
         super().__init__(keys, draw)
         self._check = check
-        self._key = keys.book_key()
         self._now, self._head = now, head
         self._book = sqlite3.connect(path, isolation_level=None)
         self._book.execute("PRAGMA synchronous = EXTRA")
-        self._book.execute(_SCHEMA)
-        self._book.execute(_INDEX)
+        for statement in (_SCHEMA, _INDEX, _KEPT):
+            self._book.execute(statement)
+        try:
+            self._key = self._chain_key()
+        except BaseException:
+            self._book.close()
+            raise
 
-    @property
-    def versions(self) -> tuple[int, ...]:
-        """Of the keys that meters may have, the newest first."""
-        return tuple(reversed(self._keys.versions))
+    def _chain_key(self) -> bytes:
+        """The key of the book's chain: kept in the book under the root keys of every version that was ever there.
+
+        So a version may be retired when the book was opened once with the next one. Raises ConfigError: no key fits.
+        """
+        _ = self._keys.newest  # says so when there is none
+        versions, kept = self._keys.versions, self._kept()
+        if set(versions) <= kept.keys():
+            return self._opened(kept, versions)
+        with self.held():
+            kept = self._kept()
+            if kept:
+                key = self._opened(kept, versions)
+            elif self._book.execute(_LAST).fetchone() is None:
+                key = self._draw(_CHAIN_BYTES)
+            else:  # a book from before its key was kept in it
+                key = self._keys.book_key(versions[0])
+            for version in set(versions) - kept.keys():
+                nonce = self._draw(_NONCE_BYTES)
+                sealed = nonce + AESGCM(self._keys.book_key(version)).encrypt(nonce, key, None)
+                self._book.execute("INSERT INTO chain_key VALUES (?, ?)", (version, sealed))
+        return key
+
+    def _kept(self) -> dict[int, bytes]:
+        return dict(self._book.execute("SELECT version, sealed FROM chain_key"))
+
+    def _opened(self, kept: Mapping[int, bytes], versions: Sequence[int]) -> bytes:
+        for version in versions:
+            if version in kept:
+                sealed, gcm = kept[version], AESGCM(self._keys.book_key(version))
+                try:
+                    return gcm.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None)
+                except InvalidTag:
+                    raise ConfigError("the book was made with other root keys") from None
+        known = ", ".join(map(str, sorted(kept)))
+        raise ConfigError(f"the book needs root keys of version {known}, beside the new ones, once")
 
     def close(self) -> None:
         """Let go of the book."""
@@ -116,9 +161,17 @@ class CountingMaster(SoftwareMaster):
         self._write(login.factor[2:].hex(), count, amount)
         return super().recharge(login, nonce, amount, count, customer)
 
-    def sign_load(self, factor: bytes, serial: bytes, challenge: bytes, load: bytes) -> bytes:
+    def sign_load(
+        self,
+        factor: bytes,
+        serial: bytes,
+        challenge: bytes,
+        load: bytes,
+        version: int | None = None,
+    ) -> bytes:
         """Sign a load for a medium; see ``MasterCrypto``. Raises as ``recharge``."""
-        given, taken = super().sign_load(factor, serial, challenge, load), Load.from_bytes(load)
+        given = super().sign_load(factor, serial, challenge, load, version)
+        taken = Load.from_bytes(load)
         if taken.kind != NOTHING:
             self._write(factor[2:].hex(), taken.count, taken.amount)
         return given

@@ -60,12 +60,10 @@ class Desk:
         self.store, self.crypto, self._now = store, crypto, now
 
     def issue(self, medium: Medium, meter: str, serial: bytes) -> None:
-        """Pair a blank medium with a meter and its customer, and let it read. Raises as its parts."""
+        """Pair a blank medium with a meter and its customer, and let it read; an issued one gets newer keys. Raises as its parts."""
         customer = bytes.fromhex(self.store.customer_of(meter).number)
         number = bytes.fromhex(meter)
-        public = medium.begin_issue()
-        sealed = self.crypto.seal_pair(factor_of(meter), serial, customer, public)
-        medium.issue(serial, sealed, number, customer)
+        MediumMaster(self.crypto).pair(medium, serial, number, customer)
         if medium.load is None:
             nonce = _nonce(serial.hex())
             self._put(medium, Load(NOTHING, 0, 0, nonce, parameters_for(number, customer)))
@@ -103,10 +101,13 @@ class Desk:
         return self.store.issued(purchase, self._now())
 
     def _put(self, medium: Medium, load: Load) -> None:
-        factor, serial, challenge = bytes(2) + medium.meter, medium.serial, medium.challenge()
-        counter = MediumMaster(self.crypto)
-        receipt = medium.take(load.to_bytes(), counter.sign(factor, serial, challenge, load))
-        if not counter.has_taken(factor, serial, challenge, load, receipt):
+        factor, serial = bytes(2) + medium.meter, medium.serial
+        MediumMaster(self.crypto).pair(medium, serial, medium.meter, medium.customer)
+        challenge = medium.challenge()
+        counter, version = MediumMaster(self.crypto), medium.versions[0]
+        given = counter.sign(factor, serial, challenge, load, version)
+        receipt = medium.take(load.to_bytes(), given)
+        if not counter.has_taken(factor, serial, challenge, load, receipt, version):
             raise Refusal(("the medium has not signed for its load",))
 
     def collect(self, medium: Medium) -> Collected:

@@ -66,10 +66,10 @@ class SharedKeys:
         with self._lock:
             return self._keys.source.child(purpose, factor, version)
 
-    def book_key(self) -> bytes:
+    def book_key(self, version: int) -> bytes:
         """See ``KeySource``."""
         with self._lock:
-            return self._keys.source.book_key()
+            return self._keys.source.book_key(version)
 
     def draw(self, length: int) -> bytes:
         """Random bytes."""

@@ -100,11 +100,9 @@ class TokenKeys:
         wanted = self.newest if version is None else version
         return self._mac(wanted, purpose, _CHILD + bytes((wanted, purpose)) + factor)
 
-    def book_key(self) -> bytes:
+    def book_key(self, version: int) -> bytes:
         """See ``KeySource``."""
-        self._require()
-        oldest = self.versions[0]
-        return b"".join(self._mac(oldest, _BOOK, _CHAIN + bytes((part,))) for part in (1, 2))
+        return b"".join(self._mac(version, _BOOK, _CHAIN + bytes((part,))) for part in (1, 2))
 
     def random(self, length: int) -> bytes:
         """So many bytes out of the token."""
@@ -133,9 +131,6 @@ class TokenKeys:
                     store=True,
                     capabilities=self._names.MechanismFlag.SIGN,
                 )
-
-    def _require(self) -> None:
-        _ = self.newest
 
     def _mac(self, version: int, place: int, message: bytes) -> bytes:
         key = self._keys.get((version, place))

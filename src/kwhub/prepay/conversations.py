@@ -12,7 +12,7 @@ from enum import Enum
 
 from kwhub.domain.errors import NoAnswer
 from kwhub.domain.machine import Conversation
-from kwhub.prepay.master import MasterCrypto
+from kwhub.prepay.master_crypto import MasterCrypto
 from kwhub.prepay.reasons import SecurityError
 from kwhub.prepay.sessions import (
     ATTEMPTS_MAX,

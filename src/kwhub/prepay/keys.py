@@ -93,8 +93,12 @@ class KeySource(Protocol):
             LocalError: there is no root key of that version.
         """
 
-    def book_key(self) -> bytes:
-        """Return the key that the book of signatures is chained with; no meter has it."""
+    def book_key(self, version: int) -> bytes:
+        """Return 32 bytes that keep the key of a book of signatures; no meter has them.
+
+        Raises:
+            LocalError: there is no root key of that version.
+        """
 
 
 class MasterKeys:
@@ -134,15 +138,19 @@ class MasterKeys:
             LocalError: there is no root of that version.
         """
         wanted = self.newest if version is None else version
-        root = self._roots.get(wanted)
-        if root is None:
-            raise LocalError(f"there is no root key of version {wanted}")
+        root = self._root(wanted)
         label = b"kwhub-master" + bytes([0, 0, wanted, purpose])
         return child_key(encrypt_block(root, label), factor)
 
-    def book_key(self) -> bytes:
+    def book_key(self, version: int) -> bytes:
         """See ``KeySource``."""
-        return hmac.digest(self._roots[min(self._roots)], _BOOK, "sha256")
+        return hmac.digest(self._root(version), _BOOK, "sha256")
+
+    def _root(self, version: int) -> bytes:
+        root = self._roots.get(version)
+        if root is None:
+            raise LocalError(f"there is no root key of version {version}")
+        return root
 
     def key_set(self, factor: bytes, version: int | None = None, *, formal: bool = True) -> KeySet:
         """Return every key of one meter."""

@@ -21,7 +21,7 @@ from kwhub.prepay.sessions import ATTEMPTS_MAX, SecurityRefusal, Target, ask
 from kwhub.prepay.wire.answers import ReadBackData, Returned, TerminalOpened
 from kwhub.prepay.wire.requests import ReadBack
 
-__all__ = ["Arrival", "Visit", "visit"]
+__all__ = ["Arrival", "Visit", "open_session", "visit"]
 
 _DIRECTORY = 0xDF01
 _RELAY_OPEN = 0x02
@@ -86,17 +86,35 @@ def visit(medium: Medium, address: str | None = None) -> Conversation[Visit]:
     return Visit(Arrival.UNKNOWN)
 
 
-def _open(medium: Medium, target: Target) -> Conversation[bytes]:
-    opened = yield from ask(target, medium.log_in())
-    if not isinstance(opened, TerminalOpened):
-        raise DecodeError("bad_value", "the meter does not open a session")
-    return opened.nonce
+def open_session(medium: Medium, target: Target) -> Conversation[bytes]:
+    """Open a session with the pair key of the version that the meter has, the newest first.
+
+    Returns:
+        The meter's random.
+
+    Raises:
+        SecurityRefusal: none of them is right, or a head-end is in session.
+        NoAnswer, DecodeError: as usual.
+    """
+    refusal: SecurityRefusal | None = None
+    for version in medium.versions:
+        try:
+            opened = yield from ask(target, medium.log_in(version))
+        except SecurityRefusal as error:
+            if SecurityError.IDENTITY not in error.error:
+                raise
+            refusal = error
+            continue
+        if not isinstance(opened, TerminalOpened):
+            raise DecodeError("bad_value", "the meter does not open a session")
+        return opened.nonce
+    raise refusal or LocalError("this medium has no key")
 
 
 def _bring(medium: Medium, target: Target) -> Conversation[Visit]:
     load = medium.load
     try:
-        nonce = yield from _open(medium, target)
+        nonce = yield from open_session(medium, target)
     except SecurityRefusal as refusal:
         return Visit(Arrival.REFUSED, None, refusal.error)
     if load is None or load.kind == NOTHING:
@@ -135,7 +153,7 @@ def _read(medium: Medium, target: Target) -> Conversation[RunInformation]:
 def _permit(medium: Medium, target: Target) -> Conversation[bool]:
     """In a session of its own, because a purchase uses the meter's random up."""
     try:
-        nonce = yield from _open(medium, target)
+        nonce = yield from open_session(medium, target)
         yield from ask(target, medium.permit(nonce))
     except (NoAnswer, SecurityRefusal):
         return False

@@ -61,14 +61,16 @@ class MediumCard:
     def __init__(self, element: MediumElement) -> None:
         self._element = element
         self._handlers: Mapping[int, Callable[[bytes], bytes]] = {
-            _Do.IDENTITY: lambda _: element.serial + element.meter + element.customer,
+            _Do.IDENTITY: lambda _: (
+                element.serial + element.meter + element.customer + bytes(element.versions)
+            ),
             _Do.BEGIN_ISSUE: lambda _: element.begin_issue(),
             _Do.ISSUE: self._issue,
             _Do.CHALLENGE: lambda _: element.challenge(),
             _Do.TAKE: lambda data: element.take(data[:LOAD_BYTES], data[LOAD_BYTES:]),
             _Do.LOAD: lambda _: b"" if (load := element.load) is None else load.to_bytes(),
             _Do.USAGE: lambda _: b"" if (usage := element.usage) is None else usage.to_bytes(),
-            _Do.LOG_IN: lambda _: element.log_in().payload(),
+            _Do.LOG_IN: lambda data: element.log_in(data[0] if data else None).payload(),
             _Do.PURCHASE: lambda data: element.purchase(data).payload(),
             _Do.PERMIT: lambda data: element.permit(data).payload(),
             _Do.KEEP: self._keep,
@@ -150,7 +152,12 @@ class MediumReader:
     @property
     def customer(self) -> bytes:
         """See ``Medium``."""
-        return self._identity[14:]
+        return self._identity[14:20]
+
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """See ``Medium``."""
+        return tuple(self._identity[20:]) or (0,)
 
     @property
     def load(self) -> Load | None:
@@ -186,9 +193,10 @@ class MediumReader:
         """See ``Medium``."""
         return self._ask(_Do.TAKE, raw + given)
 
-    def log_in(self) -> TerminalLogin:
+    def log_in(self, version: int | None = None) -> TerminalLogin:
         """See ``Medium``."""
-        return TerminalLogin.from_payload(self._ask(_Do.LOG_IN))
+        wanted = b"" if version is None else bytes((version,))
+        return TerminalLogin.from_payload(self._ask(_Do.LOG_IN, wanted))
 
     def purchase(self, nonce: bytes) -> TerminalPurchase:
         """See ``Medium``."""

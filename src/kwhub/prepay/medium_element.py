@@ -1,4 +1,4 @@
-"""The secure element of a medium: one pair key, one load, one usage, each in two slots.
+"""The secure element of a medium: pair keys, one load, one usage, each in two slots.
 
 It signs nothing but the load that the counter has put in, towards the one meter that it is paired with;
 no command gives a key out. A power cut leaves each record as it was or as it is to be.
@@ -12,18 +12,22 @@ from typing import Final
 from kwhub.domain.errors import DecodeError, LocalError, Refusal
 from kwhub.prepay import ciphers
 from kwhub.prepay.element.files import CUSTOMER_OFFSET, PARAMETERS
-from kwhub.prepay.master import ControlOrder, update_header
+from kwhub.prepay.master_crypto import ControlOrder, update_header
 from kwhub.prepay.medium_load import LOAD_BYTES, NEVER, NOTHING, USAGE_BYTES, Load, Usage
 from kwhub.prepay.memory import Memory, TwoSlots
 from kwhub.prepay.pairing import SEALED_BYTES, Receiver, proof
 from kwhub.prepay.run_information import RunInformation
 from kwhub.prepay.wire.terminal import CloseAndRestore, TerminalLogin, TerminalPurchase
 
-__all__ = ["MEDIUM_BYTES", "MediumElement"]
+__all__ = ["MEDIUM_BYTES", "PAIRS_MAX", "MediumElement"]
 
 MEDIUM_BYTES: Final = 512
 """Of memory."""
 
+PAIRS_MAX: Final = 3
+"""Pair keys of different versions that a medium holds at the same time."""
+
+_PAIR_BYTES = 1 + 16
 _IDENTITY_BYTES = 8 + 16 + 6 + 6
 _PERMIT_CLOSING = 0x1B
 _CREDIT = bytes.fromhex("8432010C0C")
@@ -46,6 +50,7 @@ class MediumElement:
         self._load = TwoSlots(memory, self._identity.size, LOAD_BYTES)
         place = self._identity.size + self._load.size
         self._usage = TwoSlots(memory, place, USAGE_BYTES)
+        self._pairs = TwoSlots(memory, place + self._usage.size, PAIRS_MAX * _PAIR_BYTES)
         self._challenge: bytes | None = None
         self._session: bytes | None = None
         self._receiver: Receiver | None = None
@@ -58,7 +63,9 @@ class MediumElement:
         return self._receiver.public
 
     def issue(self, serial: bytes, sealed: bytes, meter: bytes, customer: bytes) -> None:
-        """Pair a blank medium with a meter and its customer; the same again does nothing.
+        """Pair a blank medium with a meter and its customer, or give it a pair key of another version.
+
+        Whatever it carries stays. Its meter tells which of its keys is the right one.
 
         Args:
             serial: of the medium, eight bytes.
@@ -75,13 +82,17 @@ class MediumElement:
         receiver, self._receiver = self._receiver, None
         if receiver is None:
             raise Refusal(("no issue is begun",))
-        pair = receiver.open(sealed, serial + meter + customer)
-        record = serial + pair + meter + customer
+        version, pair = receiver.open(sealed, serial + meter + customer)
         present = self._identity.read()
-        if present is not None and not ciphers.same(present, record):
+        if present is not None and present[:8] + present[24:] != serial + meter + customer:
             raise LocalError("this medium is issued already: take a blank one")
         if present is None:
-            self._identity.write(record)
+            self._identity.write(serial + pair + meter + customer)
+        held = {number: key for number, key in self._keys() if number} | {version: pair}
+        rows = [bytes((number,)) + held[number] for number in sorted(held, reverse=True)]
+        record = b"".join(rows[:PAIRS_MAX]).ljust(PAIRS_MAX * _PAIR_BYTES, b"\x00")
+        if record != self._pairs.read():
+            self._pairs.write(record)
 
     @property
     def is_issued(self) -> bool:
@@ -110,8 +121,21 @@ class MediumElement:
         return record
 
     @property
+    def versions(self) -> tuple[int, ...]:
+        """Of its pair keys, the newest first; 0 for one that was issued without a version."""
+        return tuple(version for version, _ in self._keys())
+
+    @property
     def _pair(self) -> bytes:
-        return self._record()[8:24]
+        """The newest: what counter and medium show each other."""
+        return self._keys()[0][1]
+
+    def _keys(self) -> list[tuple[int, bytes]]:
+        record = self._pairs.read()
+        if record is None:
+            return [(0, self._record()[8:24])]
+        rows = (record[at : at + _PAIR_BYTES] for at in range(0, len(record), _PAIR_BYTES))
+        return [(row[0], row[1:]) for row in rows if row[0]]
 
     # At the counter
 
@@ -163,12 +187,22 @@ class MediumElement:
 
     # At the meter
 
-    def log_in(self) -> TerminalLogin:
-        """Begin a session. The load's nonce ends the random, so that all that is read is signed over it."""
-        load = self.load
+    def log_in(self, version: int | None = None) -> TerminalLogin:
+        """Begin a session. The load's nonce ends the random, so that all that is read is signed over it.
+
+        Args:
+            version: one of ``versions``; None for the newest.
+
+        Raises:
+            LocalError: it has no pair key of that version.
+        """
+        load, keys = self.load, dict(self._keys())
+        pair = self._pair if version is None else keys.get(version)
+        if pair is None:
+            raise LocalError(f"this medium has no key of version {version}")
         random = self._draw(4) + (bytes(4) if load is None else load.nonce)
-        self._session = ciphers.session_key(self._pair, random)
-        return TerminalLogin(ciphers.authentication(self._pair, random), random, self.serial)
+        self._session = ciphers.session_key(pair, random)
+        return TerminalLogin(ciphers.authentication(pair, random), random, self.serial)
 
     def purchase(self, nonce: bytes) -> TerminalPurchase:
         """Sign the purchase over the meter's random. Raises LocalError when there is none."""

@@ -32,6 +32,10 @@ class Medium(Protocol):
         """Six bytes."""
 
     @property
+    def versions(self) -> tuple[int, ...]:
+        """Of its pair keys, the newest first."""
+
+    @property
     def load(self) -> Load | None:
         """What it carries."""
 
@@ -55,7 +59,7 @@ class Medium(Protocol):
     def take(self, raw: bytes, given: bytes) -> bytes:
         """Take a load, and sign for it."""
 
-    def log_in(self) -> TerminalLogin:
+    def log_in(self, version: int | None = None) -> TerminalLogin:
         """Begin a session with the meter."""
 
     def purchase(self, nonce: bytes) -> TerminalPurchase:

@@ -10,9 +10,9 @@ from typing import Any, Final
 from kwhub.domain.errors import DecodeError
 from kwhub.domain.machine import Conversation
 from kwhub.exchange.transfer import order, transfer
+from kwhub.prepay.medium import open_session
 from kwhub.prepay.medium_interface import Medium
-from kwhub.prepay.sessions import Target, ask
-from kwhub.prepay.wire.answers import TerminalOpened
+from kwhub.prepay.sessions import Target
 from kwhub.protocols.dlt645.authority import Authority, Key
 from kwhub.protocols.dlt645.items import decode
 from kwhub.protocols.dlt645.writing import WriteData
@@ -65,9 +65,7 @@ def turn_page(medium: Medium, number: int, address: str | None = None) -> Conver
     """
     meter = medium.meter.hex()
     target = Target(address or meter, meter)
-    opened = yield from ask(target, medium.log_in())
-    if not isinstance(opened, TerminalOpened):
-        raise DecodeError("bad_value", "the meter does not open a session")
+    yield from open_session(medium, target)
     told = yield from transfer(target.address, _COUNT)
     pages = int(_plain(_COUNT, told.payload)[0])
     if not pages:

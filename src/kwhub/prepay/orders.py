@@ -13,7 +13,7 @@ from kwhub.exchange.read import read_clock
 from kwhub.exchange.transfer import order
 from kwhub.prepay import ciphers
 from kwhub.prepay.keys import Purpose
-from kwhub.prepay.master import ControlOrder, MasterCrypto, update_header
+from kwhub.prepay.master_crypto import ControlOrder, MasterCrypto, update_header
 from kwhub.prepay.reasons import SecurityError
 from kwhub.prepay.sessions import (
     ForgedAnswerError,
@@ -218,9 +218,12 @@ def open_infrared(
     """
     random = draw(8)
     shown = yield from ask(target, RequestInfrared(random))
-    expected = master.answer_infrared(target.factor, random)
-    if not (isinstance(shown, InfraredShown) and ciphers.same(shown.cipher, expected)):
+    for version in target.versions:
+        expected = master.answer_infrared(target.factor, random, version)
+        if isinstance(shown, InfraredShown) and ciphers.same(shown.cipher, expected):
+            break
+    else:
         raise ForgedAnswerError(f"whoever answers is not meter {target.number}")
-    cipher = master.answer_infrared(target.factor, shown.challenge)
+    cipher = master.answer_infrared(target.factor, shown.challenge, version)
     yield from ask(target, AuthenticateInfrared(cipher))
     return shown.serial

@@ -22,8 +22,8 @@ from kwhub.prepay import ciphers
 __all__ = ["PUBLIC_BYTES", "SEALED_BYTES", "Receiver", "proof", "seal"]
 
 PUBLIC_BYTES = 32
-SEALED_BYTES = PUBLIC_BYTES + ciphers.BLOCK_BYTES + 16
-"""The sender's public key, the enciphered key, a tag."""
+SEALED_BYTES = PUBLIC_BYTES + 1 + ciphers.BLOCK_BYTES + 16
+"""The sender's public key, the enciphered version and key, a tag."""
 
 _LABEL = b"kwhub-counter-01"
 _LOADS, _LOADED = b"kwhub load\x00", b"kwhub loaded\x00"
@@ -48,11 +48,12 @@ def proof(pair: bytes, serial: bytes, challenge: bytes, load: bytes, *, loaded: 
     return hmac.digest(key, message, "sha256")
 
 
-def seal(public: bytes, pair: bytes, about: bytes, draw: Draw) -> bytes:
+def seal(public: bytes, version: int, pair: bytes, about: bytes, draw: Draw) -> bytes:
     """Seal the key of a pair to an element.
 
     Args:
         public: of the element, 32 bytes.
+        version: of the keys that it comes from.
         pair: the key.
         about: what the key belongs to; both sides must say the same.
         draw: random bytes.
@@ -69,7 +70,7 @@ def seal(public: bytes, pair: bytes, about: bytes, draw: Draw) -> bytes:
         shared = own.exchange(X25519PublicKey.from_public_bytes(public))
     except ValueError:
         raise LocalError("that is no public key of a medium") from None
-    return sender + _gcm(shared, sender, public).encrypt(_NONCE, pair, about)
+    return sender + _gcm(shared, sender, public).encrypt(_NONCE, bytes((version,)) + pair, about)
 
 
 class Receiver:
@@ -79,14 +80,15 @@ class Receiver:
         self._own = X25519PrivateKey.from_private_bytes(draw(PUBLIC_BYTES))
         self.public = self._own.public_key().public_bytes_raw()
 
-    def open(self, sealed: bytes, about: bytes) -> bytes:
-        """Return the key. Raises Refusal when it was sealed to another, about another, or changed."""
+    def open(self, sealed: bytes, about: bytes) -> tuple[int, bytes]:
+        """Return version and key. Raises Refusal when it was sealed to another, about another, or changed."""
         sender, rest = sealed[:PUBLIC_BYTES], sealed[PUBLIC_BYTES:]
         try:
             shared = self._own.exchange(X25519PublicKey.from_public_bytes(sender))
-            return _gcm(shared, sender, self.public).decrypt(_NONCE, rest, about)
+            opened = _gcm(shared, sender, self.public).decrypt(_NONCE, rest, about)
         except (InvalidTag, ValueError):
             raise Refusal(("the key is not for this medium",)) from None
+        return opened[0], opened[1:]
 
 
 def _gcm(shared: bytes, sender: bytes, receiver: bytes) -> AESGCM:

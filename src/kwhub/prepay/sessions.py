@@ -13,7 +13,7 @@ from kwhub.exchange.transfer import fail
 from kwhub.prepay.element.driver import file_header, record_header
 from kwhub.prepay.element.files import PARAMETERS
 from kwhub.prepay.keys import Purpose, factor_of
-from kwhub.prepay.master import Login, MasterCrypto, update_header
+from kwhub.prepay.master_crypto import Login, MasterCrypto, update_header
 from kwhub.prepay.reasons import SecurityError, words
 from kwhub.prepay.run_information import MINUTES
 from kwhub.prepay.wire import decode_answer
