@@ -26,6 +26,7 @@ from kwhub.runtime.clock import SystemClock
 from kwhub.wire.passing import Passing
 
 QUESTIONS = 24  # of each writer; no two are the same
+NEWS = 20
 COMMAND, OK = b"AT\r\n", b"+OK\r\n"
 
 
@@ -113,7 +114,8 @@ def test_who_writes_faster_than_meters_answer_is_held_back_and_loses_nothing():
 @pytest.mark.slow
 def test_answers_and_what_is_published_are_not_mixed_when_the_program_reads_late():
     """More than a pseudo terminal holds, from two writers inside the node."""
-    news = Frame645("000000000099", 0x91, bytes(180)).to_bytes()
+    one = Frame645("000000000099", 0x91, bytes(180)).to_bytes()
+    news = one * NEWS
 
     async def main():
         clock = SystemClock()
@@ -133,9 +135,9 @@ def test_answers_and_what_is_published_are_not_mixed_when_the_program_reads_late
                     await clock.sleep(0.05)
                 os.write(far, b"".join(questions(meter.address)))
                 publishing = [asyncio.ensure_future(middle.publish(news)) for _ in range(QUESTIONS)]
-                while middle.forwarded < 3:  # the answers press on while the news wait for room
+                while not middle.forwarded:  # an answer presses on while the news wait for room
                     await clock.sleep(0.05)
-                heard = await _read_all(far, 2 * QUESTIONS)
+                heard = await _read_all(far, QUESTIONS * (len(news) + 20))
                 await asyncio.gather(*publishing)
             os.close(far)
             face.cancel()
@@ -143,18 +145,20 @@ def test_answers_and_what_is_published_are_not_mixed_when_the_program_reads_late
         return heard
 
     answers = asyncio.run(main())
-    assert answers.pop(("000000000099", bytes(4))) == QUESTIONS
+    assert answers.pop(("000000000099", bytes(4))) == QUESTIONS * NEWS
     assert sum(answers.values()) == len(answers) == QUESTIONS
 
 
-async def _read_all(far, count):
-    heard = b""
-    while sum(told(heard).values()) < count:
+async def _read_all(far, size):
+    """What comes up to so many bytes, and until nothing more comes for a while."""
+    heard, quiet = b"", 0
+    while len(heard) < size or quiet < 20:
         await asyncio.sleep(0.01)
         try:
-            heard += os.read(far, 512)
+            heard += os.read(far, 4_096)
+            quiet = 0
         except BlockingIOError:
-            continue
+            quiet += 1
     return told(heard)
 
 
