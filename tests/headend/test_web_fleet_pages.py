@@ -1,21 +1,20 @@
 """Dashboard, meters, comparing, terminals with frames, alarms: what stands there, filtered, downloaded, noted."""
 
+import asyncio
 import datetime as dt
 import io
 import json
-import threading
 import zipfile
 
 import openpyxl
 import pytest
 from tests.headend.test_web_pages import words
 from tests.headend.web_events import reported
-from tests.headend.web_world import METERS, NOW, StandingClock, address, client, filled
+from tests.headend.web_world import METERS, NOW, address, client, filled
 
 from kwhub.headend.people.rights import Role
 from kwhub.headend.store import schema
 from kwhub.headend.web import dashboard
-from kwhub.headend.web.kept import Kept
 from kwhub.protocols.gdw1376 import afn_10
 from kwhub.protocols.gdw1376.afn_10 import Forward
 from kwhub.protocols.gdw1376.builders import initiated_frame
@@ -24,18 +23,6 @@ from kwhub.protocols.gdw1376.messages import Heartbeat, Login, Request
 
 FRAGMENT = {"HX-Request": "true"}
 OWN = TerminalAddress("4101", 2082)
-
-
-PATIENCE_S = 10.0
-
-
-class PushedSeconds(StandingClock):
-    """Its seconds go on when they are pushed."""
-
-    seconds = 0.0
-
-    def monotonic(self) -> float:
-        return self.seconds
 
 
 @pytest.fixture(scope="module")
@@ -280,43 +267,23 @@ def test_the_theme_is_remembered(headend):
     assert "/areas?day=2026-03-03&amp;theme=light" in again
 
 
-def test_nobody_waits_for_the_figures_of_a_large_fleet():
-    """Another thread computes them; until then the page has none, later the newest that are known."""
-    clock, begun, may_go = PushedSeconds(), threading.Event(), threading.Event()
-    kept, made = Kept(clock), iter((1, 2))
-
-    def compute() -> int:
-        begun.set()
-        assert may_go.wait(PATIENCE_S)
-        return next(made)
-
-    def computed() -> None:
-        for thread in threading.enumerate():
-            if thread.name == "figures":
-                thread.join(PATIENCE_S)
-
-    assert kept.soon("load", 20, compute) is None
-    assert begun.wait(PATIENCE_S)
-    assert kept.soon("load", 20, compute) is None  # computed once, however often it is asked for
-    may_go.set()
-    computed()
-    assert kept.soon("load", 20, compute) == 1
-    clock.seconds = 30.0
-    assert kept.soon("load", 20, compute) == 1  # old, but at once
-    computed()
-    assert kept.soon("load", 20, compute) == 2
-
-
-def test_the_dashboard_of_a_large_fleet_says_what_is_not_known_yet(headend, monkeypatch):
-    monkeypatch.setattr(dashboard, "METERS_AT_ONCE", 10)
-    with client(headend, **{"Accept-Language": "en"}) as reader:
-        page = reader.get("/")
-        assert page.status_code == 200
-        assert "The figures of this fleet are being computed" in page.text
-        assert "every 3s" in page.text
-        for thread in threading.enumerate():
-            if thread.name == "figures":
-                thread.join(PATIENCE_S)
-        later = reader.get("/").text
-        assert "are being computed" not in later
-        assert "every 60s" in later
+@pytest.mark.slow
+def test_the_dashboard_of_a_large_fleet_shows_what_is_kept(tmp_path, monkeypatch):
+    """It says that figures are missing, until they are kept; then it says the same as that of a small fleet."""
+    made = filled(tmp_path / "headend.sqlite")
+    with client(made, **{"Accept-Language": "en"}) as reader:
+        small = words(reader.get("/").text)
+        monkeypatch.setattr(dashboard, "METERS_AT_ONCE", 10)
+        before = reader.get("/").text
+        assert "The figures of this fleet are being computed" in before
+        assert "every 3s" in before
+        asyncio.run(made.chores.keep())
+        page = reader.get("/").text
+        assert "every 60s" in page
+        later = words(page)
+        assert "those of 12:40" in later
+    begin = small.index("Read rate today")
+    assert small[begin : small.index("10,878", begin)] in later
+    begin = small.index("Line loss yesterday")
+    assert small[begin:] in later
+    made.store.close()

@@ -31,6 +31,7 @@ from kwhub.headend.store.queries import Queries
 from kwhub.headend.store.store import Store
 from kwhub.headend.tasks.desk import Tasks
 from kwhub.headend.validation.desk import QualityDesk
+from kwhub.headend.validation.keeper import Keeper
 from kwhub.headend.validation.ledger import Ledger
 from kwhub.headend.vending_service import VendingService
 from kwhub.links.base import Link
@@ -152,6 +153,7 @@ class HeadEnd:
             self.store,
             self.quality,
             self.ledger,
+            Keeper(self._database, days, now),
             Anchors(key) if key else None,
             self.clock,
             self._offload,

@@ -108,15 +108,17 @@ def _duty(
     return Duty(phases, curve_minutes, hourly, day_freeze, tariffs, has_records)
 
 
-def meters(
+def meters(  # noqa: PLR0913  each narrows the list
     connection: Connection,
     *,
     area_id: int | None = None,
     areas: Collection[int] | None = None,
     meter_id: int | None = None,
+    numbers: Collection[int] | None = None,
+    kind: str = "",
     search: str = "",
 ) -> list[ArchiveMeter]:
-    """Active meters by address; of one or some areas, of one number, or with a text in address or name."""
+    """Active meters by address; of areas, of numbers, of a kind, or with a text in address or name."""
     meter, terminal = schema.meter, schema.terminal
     query = (
         select(*(meter.c[name] for name in _OF_METER), *(terminal.c[name] for name in _OF_TERMINAL))
@@ -130,6 +132,10 @@ def meters(
         query = query.where(among(connection, terminal.c.area_id, sorted(areas)))
     if meter_id is not None:
         query = query.where(meter.c.id == meter_id)
+    if numbers is not None:
+        query = query.where(among(connection, meter.c.id, sorted(numbers)))
+    if kind:
+        query = query.where(meter.c.kind == kind)
     if text := search.strip():
         # autoescape: a percent sign in the text is a percent sign
         columns = (meter.c.address, meter.c.name)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -71,6 +71,15 @@ class Dated:
     def changed(self, meter_id: int) -> bool:
         """Whether a meter has a history at all."""
         return meter_id in self._changed
+
+    def histories(self) -> dict[int, list[tuple[object, ...]]]:
+        """All that is known, by meter, in a form that is equal when it says the same."""
+        found: dict[int, list[tuple[object, ...]]] = defaultdict(list)
+        for (meter_id, register), swaps in sorted(self._swaps.items()):
+            found[meter_id] += [(register, *map(astuple, swaps))]
+        for meter_id, ratios in self._ratios.items():
+            found[meter_id] += ratios
+        return found
 
     def continued(self, meter_id: int, register: str, series: Series) -> Series:
         """A register as if one meter had counted from the first to the last: no step at an exchange.

@@ -1,8 +1,8 @@
 """What a dashboard shows of the whole fleet: the load of the day, the silent meters, the newest orders."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 from sqlalchemy import Connection, and_, func, or_, select
@@ -11,14 +11,26 @@ from kwhub.domain.readings import CURVE_INTERVAL_S
 from kwhub.headend.quality.expect import ENERGY
 from kwhub.headend.store import archive_rows, schema
 from kwhub.headend.store.days import Days
-from kwhub.headend.store.figures import on_grid
 from kwhub.headend.store.fleet import FleetMeter, Wanted, meters, newest
+from kwhub.headend.store.many import among, tuples
 from kwhub.headend.store.read import Reader
 from kwhub.headend.store.schema import MICRO
-from kwhub.headend.store.vectors import EMPTY
 from kwhub.headend.store.views import OrderState
 
-__all__ = ["Load", "OrderLine", "SilentMeter", "load_of_day", "newest_orders", "silent_meters"]
+__all__ = [
+    "SILENT_AFTER",
+    "Load",
+    "OrderLine",
+    "SilentMeter",
+    "load_of_day",
+    "newest_orders",
+    "silent_lines",
+    "silent_meters",
+    "silent_since",
+]
+
+SILENT_AFTER = timedelta(hours=25)
+"""A meter of which nothing newer is known is silent: a day, and an hour for what is on its way."""
 
 SUPPLY = "supply"
 _PER_HOUR = 3600 // CURVE_INTERVAL_S
@@ -72,47 +84,56 @@ def load_of_day(
     connection: Connection, days: Days, day: date, areas: Collection[int] | None
 ) -> Load:
     """The load of all areas that the reader may see."""
-    supply = [
-        each
-        for each in archive_rows.meters(connection)
-        if each.kind == SUPPLY and (areas is None or each.area_id in areas)
-    ]
-    numbers = [each.id for each in supply]
-    series = Reader(connection, days).series(numbers, [ENERGY], CURVE_INTERVAL_S, (day, day))
+    supply = archive_rows.meters(connection, areas=areas, kind=SUPPLY)
     start_s, stop_s = days.span_s(day, day)
     grid = np.arange(start_s, stop_s, CURVE_INTERVAL_S, dtype="<i8")
-    total, known = np.zeros(len(grid) - 1), np.zeros(len(grid) - 1, "<i8")
-    reporting = 0
-    for meter in supply:
-        values = on_grid(series.get((meter.id, ENERGY), EMPTY), grid)
-        register = np.array([np.nan if value is None else value for value in values])
-        used = np.diff(register) * float(meter.ratio)
-        there = ~np.isnan(used)
-        reporting += bool(there.any())
-        total[there] += used[there]
-        known += there
-    kw = [
-        float(micro) * _PER_HOUR / MICRO if reporting and count == reporting else None
-        for micro, count in zip(total, known, strict=True)
-    ]
-    return Load([int(at) for at in grid[:-1]], kw, len(supply), reporting)
+    numbers = [each.id for each in supply]
+    reader = Reader(connection, days)
+    values, known = reader.table(numbers, ENERGY, CURVE_INTERVAL_S, (day, day), grid)
+    there = known[:, 1:] & known[:, :-1]
+    ratios = np.array([float(each.ratio) for each in supply])[:, None]
+    used = np.where(there, values[:, 1:] - values[:, :-1], 0) * ratios
+    reporting = int(there.any(axis=1).sum())
+    complete = there.sum(axis=0) == reporting if reporting else np.zeros(len(grid) - 1, bool)
+    total = used.sum(axis=0) * (_PER_HOUR / MICRO)
+    kw = [each if whole else None for each, whole in zip(total.tolist(), complete, strict=True)]
+    return Load(grid[:-1].tolist(), kw, len(supply), reporting)
 
 
 def silent_meters(
     connection: Connection, days: Days, since: datetime, areas: Collection[int] | None, limit: int
 ) -> tuple[list[SilentMeter], int]:
     """Meters whose newest energy register is older than ``since``, the longest silent first, and how many."""
+    silent = {
+        number: at for number, (_, at) in silent_since(connection, days, since, areas).items()
+    }
+    longest = sorted(silent, key=lambda each: (silent[each] or 0, each))[:limit]
+    named = [(each, _moment(silent[each])) for each in longest]
+    return silent_lines(connection, named, areas), len(silent)
+
+
+def silent_since(
+    connection: Connection, days: Days, since: datetime, areas: Collection[int] | None = None
+) -> dict[int, tuple[int, int | None]]:
+    """Area of every silent meter, and the second of its newest energy register, None when there is none."""
     before_s = int(since.timestamp())
     found = _behind(connection, before_s, areas)
     # What is in the journal only is not in the table of newest values yet.
     for meter_id, one in newest(connection, days, sorted(found), ENERGY).items():
-        found[meter_id] = one.captured_at
-    silent = {meter_id: at for meter_id, at in found.items() if at is None or at < before_s}
-    longest = sorted(silent, key=lambda each: (silent[each] or 0, each))[:limit]
-    shown, _ = meters(connection, Wanted(areas=areas, numbers=longest, limit=limit))
+        found[meter_id] = (found[meter_id][0], one.captured_at)
+    return {number: each for number, each in found.items() if each[1] is None or each[1] < before_s}
+
+
+def silent_lines(
+    connection: Connection,
+    named: Sequence[tuple[int, datetime | None]],
+    areas: Collection[int] | None,
+) -> list[SilentMeter]:
+    """Silent meters with their places, in the order given; one that is in the archive no more is left out."""
+    numbers = [each for each, _ in named]
+    shown, _ = meters(connection, Wanted(areas=areas, numbers=numbers, limit=len(numbers)))
     by_number = {each.id: each for each in shown}
-    lines = [_silent(by_number[each], silent[each]) for each in longest if each in by_number]
-    return lines, len(silent)
+    return [SilentMeter(by_number[each], at) for each, at in named if each in by_number]
 
 
 def newest_orders(
@@ -145,12 +166,12 @@ def newest_orders(
 
 def _behind(
     connection: Connection, before_s: int, areas: Collection[int] | None
-) -> dict[int, int | None]:
-    """Meters of whose energy the table of newest values has nothing since ``before_s``, and what it has."""
+) -> dict[int, tuple[int, int | None]]:
+    """Meters of whose energy the table of newest values has nothing since ``before_s``: area, and what it has."""
     latest, meter, terminal = schema.latest, schema.meter, schema.terminal
     last = func.max(latest.c.captured_at)
     query = (
-        select(meter.c.id, last.label("last"))
+        select(meter.c.id, terminal.c.area_id, last.label("last"))
         .join(terminal, meter.c.terminal_id == terminal.c.id)
         .join(
             latest,
@@ -158,13 +179,13 @@ def _behind(
             isouter=True,
         )
         .where(meter.c.active)
-        .group_by(meter.c.id)
+        .group_by(meter.c.id, terminal.c.area_id)
         .having(or_(last.is_(None), last < before_s))
     )
     if areas is not None:
-        query = query.where(terminal.c.area_id.in_(areas))
-    return {row.id: row.last for row in connection.execute(query)}
+        query = query.where(among(connection, terminal.c.area_id, sorted(areas)))
+    return {number: (area, at) for number, area, at in tuples(connection, query)}
 
 
-def _silent(meter: FleetMeter, at: int | None) -> SilentMeter:
-    return SilentMeter(meter, None if at is None else datetime.fromtimestamp(at, UTC))
+def _moment(at: int | None) -> datetime | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC)

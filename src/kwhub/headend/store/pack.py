@@ -19,6 +19,7 @@ from kwhub.headend.store.days import Days
 from kwhub.headend.store.journal import Entry, oldest
 from kwhub.headend.store.many import upsert_columns
 from kwhub.headend.store.schema_quality import to_check
+from kwhub.headend.store.stale import note_stale
 from kwhub.headend.store.stored import stored_days
 from kwhub.headend.store.vectors import Packed, Series
 
@@ -83,6 +84,7 @@ class _Work:
         repeated: by group, readings that changed nothing.
         conflicts: by group, readings kept beside a measurement.
         touched: meter and day of every series that changed, as often as one did.
+        begun: meter and day of which the register at the beginning changed.
     """
 
     places: list[tuple[int, int]] = field(default_factory=list)
@@ -90,6 +92,7 @@ class _Work:
     repeated: Ints = field(default_factory=lambda: np.zeros(0, "<i8"))
     conflicts: Ints = field(default_factory=lambda: np.zeros(0, "<i8"))
     touched: list[tuple[Ints, Ints]] = field(default_factory=list)
+    begun: list[tuple[Ints, Ints]] = field(default_factory=list)
 
 
 def pack(connection: Connection, days: Days, *, batches_max: int = BATCHES_MAX) -> Packing:
@@ -182,6 +185,9 @@ def _note(
     ends = np.bincount(of[left.at == groups.start_s[of]], minlength=size)[changed] > 0
     before = changed[ends & (groups.interval[changed] != DAY_INTERVAL_S)]
     work.touched.append((groups.meter[before], groups.day[before] - 1))
+    # And the freeze of a day begins the next one.
+    frozen = changed[groups.interval[changed] == DAY_INTERVAL_S]
+    work.begun.append((groups.meter[frozen], groups.day[frozen] + 1))
 
 
 def _write_vectors(connection: Connection, groups: _Groups, work: _Work) -> None:
@@ -254,3 +260,6 @@ def _write_tallies(connection: Connection, groups: _Groups, work: _Work) -> None
         "count": counts.tolist(),
     }
     upsert_columns(connection, to_check, to_be_checked, add="count")
+    pairs = [*work.touched, *work.begun]
+    meter, day = (np.concatenate(each) for each in zip(*pairs, strict=True))
+    note_stale(connection, meter, day)

@@ -1,6 +1,6 @@
 """Every question that pages and API ask of the store, answered from day vectors and journal as one."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -24,6 +24,7 @@ from kwhub.headend.store.days import Days
 from kwhub.headend.store.doubles import stored_twice
 from kwhub.headend.store.figures import MeterFigures, day_figures, on_grid
 from kwhub.headend.store.losses import loss_of_day, loss_so_far
+from kwhub.headend.store.many import among
 from kwhub.headend.store.read import Reader
 from kwhub.headend.store.schema import from_micro
 from kwhub.headend.store.vectors import EMPTY, Series
@@ -74,15 +75,16 @@ class Queries:
         """A snapshot for questions that a part of the head-end asks by itself. Raises StoreError."""
         return self._database.read()
 
-    def areas(self, day: date) -> list[AreaSummary]:
-        """Every area on one day, by code. Of a day that is not over, the figures so far."""
+    def areas(self, day: date, only: Collection[int] | None = None) -> list[AreaSummary]:
+        """Every area on one day, or ``only`` some, by code. Of a day that is not over, the figures so far."""
         with self._database.read() as connection:
             reader = Reader(connection, self._days)
             table = schema.area
-            areas = connection.execute(
-                select(table).where(table.c.active).order_by(table.c.code)
-            ).all()
-            meters = archive_rows.meters(connection)
+            query = select(table).where(table.c.active).order_by(table.c.code)
+            if only is not None:
+                query = query.where(among(connection, table.c.id, sorted(only)))
+            areas = connection.execute(query).all()
+            meters = archive_rows.meters(connection, areas=only)
             figures = self._figures(reader, meters, (day, day))
             by_area: dict[int, list[archive_rows.ArchiveMeter]] = {}
             for meter in meters:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 
+import numpy as np
 from sqlalchemy import Connection, delete, select, tuple_
 
 from kwhub.domain.errors import LocalError
@@ -22,6 +23,7 @@ from kwhub.headend.store.edits import Edit, EditSet
 from kwhub.headend.store.read import Reader
 from kwhub.headend.store.schema import local_date
 from kwhub.headend.store.schema_quality import to_check
+from kwhub.headend.store.stale import note_stale
 from kwhub.headend.store.vectors import EMPTY
 from kwhub.headend.validation import findings, ledger, rule_rows
 from kwhub.headend.validation.filling import fill
@@ -226,7 +228,9 @@ class QualityDesk:
         """Validate meter-days; siblings are looked at in whole areas."""
         book = RuleBook(connection)
         areas: dict[int, list[ArchiveMeter]] = {}
-        for meter in archive_rows.meters(connection):
+        touched = {meter_id for _, meter_id in waiting}
+        own = {each.area_id for each in archive_rows.meters(connection, numbers=touched)}
+        for meter in archive_rows.meters(connection, areas=own):
             areas.setdefault(meter.area_id, []).append(meter)
         found = []
         for day, grouped in groupby(sorted(waiting), key=lambda each: each[0]):
@@ -270,6 +274,8 @@ class QualityDesk:
             touched |= {(each.meter_id, day), (each.meter_id, day - 1)}
         rows = [{"meter_id": meter, "day": day, "count": 1} for meter, day in sorted(touched)]
         upsert(connection, to_check, rows, add="count")
+        around = np.array([(meter, day + n) for meter, day in touched for n in (0, 1)], "<i8")
+        note_stale(connection, *around.T)
 
     def _measured(
         self,

@@ -232,7 +232,7 @@ def refresh(
     for meter_id, number in meter_days:
         wanted.setdefault(number, set()).add(meter_id)
     for number, ids in sorted(wanted.items()):
-        meters = [each for each in archive_rows.meters(connection) if each.id in ids]
+        meters = archive_rows.meters(connection, numbers=ids)
         _refresh_day(connection, days, local_date(number), meters, now)
 
 

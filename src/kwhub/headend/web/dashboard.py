@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ from litestar.response import Template
 from sqlalchemy import func, select
 
 from kwhub.headend.people.rights import Right, needs
-from kwhub.headend.store import alarm_rows, fleet, overview, schema
+from kwhub.headend.store import alarm_rows, area_days, fleet, overview, schema
 from kwhub.headend.store.alarm_rows import AlarmsWanted
 from kwhub.headend.store.days import Days
 from kwhub.headend.store.overview import Load, SilentMeter
@@ -33,11 +33,8 @@ WORST_SHOWN = 6
 SILENT_SHOWN = 8
 ORDERS_SHOWN = 8
 ALARMS_SHOWN = 6
-SILENT_AFTER = timedelta(hours=25)
-"""A meter of which nothing newer is known is silent: a day, and an hour for what is on its way."""
-
-METERS_AT_ONCE = 5_000
-"""Up to so many meters the figures are computed while the reader waits."""
+METERS_AT_ONCE = 500
+"""Up to so many meters the figures are computed while the reader waits; of more those are shown that are kept."""
 
 TODAY_KEPT_S = 20.0
 PAST_KEPT_S = 300.0
@@ -101,26 +98,23 @@ class Rate:
 def dashboard_page(page: NamedDependency[Page], kept: NamedDependency[Kept]) -> Template:
     """The whole fleet at a glance; only the figures when they renew themselves.
 
-    Nobody waits for the figures of a large fleet: the page shows the newest that are known, and renews itself.
+    Of a large fleet the page shows the figures that are kept of every area, and tells of when they are.
     """
     today = page.site.today()
-    figures = _Figures(page, kept, large=_meters(page, kept) > METERS_AT_ONCE)
+    figures = _figures(page, kept)
     past = [today - n * _ONE_DAY for n in range(1, WEEK_DAYS + 1)]
-    silent, week, load = (
-        figures.silent(),
-        figures.rate(past),
-        figures.load(today),
-    )  # cheap ones first
+    silent, week = figures.silent(), figures.rate(past)
     yesterday, of_today = figures.areas(past[0]), figures.areas(today)
     context = {
-        "today": Rate.of(of_today or ()),
-        "yesterday": figures.rate(past[:1]) if yesterday is None else Rate.of(yesterday),
+        "today": Rate.of(of_today),
+        "yesterday": Rate.of(yesterday),
         "week": week,
         "days": (today, today - _ONE_DAY),
-        "worst_read": _worst_read(yesterday or ()),
-        "worst_loss": _worst_loss(yesterday or ()),
-        "load": load or Load([], [], 0, 0),
-        "computing": any(each is None for each in (of_today, yesterday, load, silent)),
+        "worst_read": _worst_read(yesterday),
+        "worst_loss": _worst_loss(yesterday),
+        "load": figures.load(today),
+        "as_of": figures.as_of(today),
+        "computing": figures.large and (not of_today or silent is None),
         **_lists(page, silent or ([], 0)),
     }
     template = "dashboard_figures.html" if page.swaps == "dashboard" else "dashboard.html"
@@ -131,9 +125,9 @@ def dashboard_page(page: NamedDependency[Page], kept: NamedDependency[Kept]) -> 
 def load_chart(page: NamedDependency[Page], kept: NamedDependency[Kept]) -> Chart:
     """The load of today and of the same day a week ago, to be drawn."""
     t, today = page.t, page.site.today()
-    figures = _Figures(page, kept, large=_meters(page, kept) > METERS_AT_ONCE)
-    load = figures.load(today) or Load([], [], 0, 0)
-    before = figures.load(today - WEEK_DAYS * _ONE_DAY) or Load([], [], 0, 0)
+    figures = _figures(page, kept)
+    load = figures.load(today)
+    before = figures.load(today - WEEK_DAYS * _ONE_DAY)
     zone_days = Days(page.site.zone)
     begin, end = zone_days.span_s(today, today)
     return Chart(
@@ -152,7 +146,7 @@ def load_chart(page: NamedDependency[Page], kept: NamedDependency[Kept]) -> Char
 
 @dataclass(frozen=True, slots=True)
 class _Figures:
-    """The costly figures: of a small fleet at once, of a large one the newest that are known."""
+    """The costly figures: of a small fleet computed at once, of a large one those that are kept."""
 
     page: Page
     kept: Kept
@@ -163,13 +157,24 @@ class _Figures:
         """The areas that the reader sees."""
         return None if self.page.scope is None else frozenset(self.page.scope)
 
-    def areas(self, day: date) -> list[AreaSummary] | None:
+    def areas(self, day: date) -> list[AreaSummary]:
         """The areas on one day."""
-        every = self._known(("areas", day), day, partial(self.page.site.queries.areas, day))
-        scope = self.scope
-        return every and [each for each in every if scope is None or each.id in scope]
+        queries, scope = self.page.site.queries, self.scope
+        if not self.large:
+            every = self._known(("areas", day), day, partial(queries.areas, day))
+            return [each for each in every if scope is None or each.id in scope]
+        with queries.reading() as connection:
+            return area_days.areas_of(connection, day, scope, missing=False)
 
-    def load(self, day: date) -> Load | None:
+    def as_of(self, day: date) -> datetime | None:
+        """When the figures of a day were computed that are kept; None when they are those of this moment."""
+        if not self.large:
+            return None
+        with self.page.site.queries.reading() as connection:
+            found = area_days.sums(connection, day, day, self.scope).get(day)
+        return None if found is None else found.at
+
+    def load(self, day: date) -> Load:
         """The load of one day."""
         scope = self.scope
 
@@ -180,45 +185,54 @@ class _Figures:
         return self._known(("load", day, scope), day, compute)
 
     def silent(self) -> tuple[list[SilentMeter], int] | None:
-        """The meters that are silent, the longest silent first, and how many."""
+        """The meters that are silent, the longest silent first, and how many; None before that is known."""
         scope, site = self.scope, self.page.site
-        since = site.clock.now() - SILENT_AFTER
 
         def compute() -> tuple[list[SilentMeter], int]:
+            since = site.clock.now() - overview.SILENT_AFTER
             with site.queries.reading() as connection:
                 return overview.silent_meters(
                     connection, Days(site.zone), since, scope, SILENT_SHOWN
                 )
 
-        return self._known(("silent", scope), site.today(), compute)
+        if not self.large:
+            return self._known(("silent", scope), site.today(), compute)
+        with site.queries.reading() as connection:
+            found = area_days.silence_of(connection, scope, SILENT_SHOWN)
+            if found is None:
+                return None
+            return overview.silent_lines(connection, found.longest, scope), found.count
 
     def rate(self, days: Sequence[date]) -> Rate:
-        """The read rate of some days that are over: from the ledger, else from the readings."""
+        """The read rate of some days that are over: of a small fleet from the ledger, else from the readings."""
         scope = self.scope
+        span = (min(days), max(days))
+        if self.large:
+            with self.page.site.queries.reading() as connection:
+                sums = area_days.sums(connection, *span, scope).values()
+            whole = (sum(each.expected for each in sums), sum(each.got for each in sums))
+            return Rate(*whole, Decimal(0), Decimal(0), 0, 0)
 
         def compute() -> tuple[Cell | None, ...]:
             with self.page.site.queries.reading() as connection:
-                span = (min(days), max(days))
                 found = calendar(connection, Days(self.page.site.zone), By.AREA, span, scope)
             return found.total.cells
 
-        cells = self._known(("rate", days[0], len(days), scope), days[0], compute) or ()
+        cells = self._known(("rate", days[0], len(days), scope), days[0], compute)
         known = dict(zip(sorted(days), cells, strict=False))
         expected = got = 0
         for day in days:
-            cell = known.get(day)
-            if cell is not None:
-                expected, got = expected + cell.expected, got + cell.got
-            elif not self.large:
-                scanned = Rate.of(self.areas(day) or ())
-                expected, got = expected + scanned.expected, got + scanned.got
+            cell = known.get(day) or Rate.of(self.areas(day))
+            expected, got = expected + cell.expected, got + cell.got
         return Rate(expected, got, Decimal(0), Decimal(0), 0, 0)
 
-    def _known(self, key: tuple[object, ...], day: date, compute: Callable[[], T]) -> T | None:
+    def _known(self, key: tuple[object, ...], day: date, compute: Callable[[], T]) -> T:
         seconds = TODAY_KEPT_S if day == self.page.site.today() else PAST_KEPT_S
-        if self.large:
-            return self.kept.soon(key, seconds, compute)
         return self.kept.get(key, seconds, compute)
+
+
+def _figures(page: Page, kept: Kept) -> _Figures:
+    return _Figures(page, kept, large=_meters(page, kept) > METERS_AT_ONCE)
 
 
 def _meters(page: Page, kept: Kept) -> int:
