@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from tests.terminal.box import ADDRESS, START_US, WRITER, Table
+from tests.terminal.box import ADDRESS, START_US, WRITER, S, Table
 
 from kwhub.catalog.terminal_profile import (
     ChannelKind,
@@ -50,6 +50,7 @@ from kwhub.exchange.terminal_settings import (
     write_port_meter,
 )
 from kwhub.protocols.dlt645 import Authority, Key, SetTime
+from kwhub.terminal.clockwork import wall_moment
 
 ENERGY = Register("1-0:1.8.0")
 
@@ -191,6 +192,39 @@ def test_the_clock_drifts_and_is_put_right(tmp_path):
     assert abs(table.ask(compare_clock(ADDRESS, true)).offset_s) < 1.5
     assert EventKind.CLOCK_SET in kinds(table)
     table.memory.close()
+
+
+def test_a_clock_that_is_two_days_behind_at_power_up_is_told_until_it_is_set(table):
+    table.ask(set_clock(ADDRESS, lambda: table.wall, WRITER))
+    table.wait(3600)
+    table.power_cut()
+    right_us = table.true_us
+    table.true_us -= 2 * 86_400 * S  # its battery was empty
+    for _ in range(2):  # seen again after another cut, although no later moment was ever kept
+        table.power_up()
+        assert TerminalStatus.CLOCK_INVALID in table.ask(read_status(ADDRESS))
+        table.wait(1800)
+        table.power_cut()
+    table.power_up()
+    assert kinds(table).count(EventKind.CLOCK_BEHIND) == 3
+    wall = wall_moment(table.box.wall_s(right_us))
+    table.ask(set_clock(ADDRESS, lambda: wall, WRITER))
+    assert TerminalStatus.CLOCK_INVALID not in table.ask(read_status(ADDRESS))
+    table.power_cut()
+    table.power_up()
+    assert TerminalStatus.CLOCK_INVALID not in table.ask(read_status(ADDRESS))
+
+
+def test_a_clock_that_the_machine_puts_right_by_itself_is_trusted_again(table):
+    table.ask(set_clock(ADDRESS, lambda: table.wall, WRITER))
+    table.wait(3600)
+    table.power_cut(warned=False)
+    table.true_us -= 2 * 86_400 * S
+    table.power_up()
+    table.wait(600)
+    assert TerminalStatus.CLOCK_INVALID in table.ask(read_status(ADDRESS))
+    table.wait(2 * 86_400, step_s=2 * 86_400)  # one look, and it is two days later
+    assert TerminalStatus.CLOCK_INVALID not in table.ask(read_status(ADDRESS))
 
 
 def test_a_broadcast_time_is_taken_once_a_day_and_only_when_it_is_near(table):

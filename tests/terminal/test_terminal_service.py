@@ -484,3 +484,29 @@ def test_a_full_disk_ends_neither_the_service_nor_its_counting(path, monkeypatch
         terminal.close()
 
     run_virtual(main, start=START)
+
+
+class Gone(BaseException):
+    """The supply has held for one commit, and not for more."""
+
+
+def test_the_supplys_warning_has_the_counts_kept_before_the_inputs_are_looked_at(path):
+    async def main(clock: LoopClock) -> None:
+        terminal = Terminal(terminal_config.load(path), clock, chance=seeded(1))
+        await clock.sleep(20)
+        terminal.look()
+        counted = tuple(each.total for each in terminal.box.channels.each)
+        assert counted[0] > 30  # nothing of it was committed: commit_ms is 30 s
+
+        def no_time(_now_us):
+            raise Gone
+
+        terminal._inputs.edges = no_time  # type: ignore[method-assign]
+        with pytest.raises(Gone):
+            terminal.power_fails()
+        terminal.close()
+        medium = FileMedium(path.parent / "kept")
+        assert CountLog(medium).durable.totals == counted
+        medium.close()
+
+    run_virtual(main, start=START)

@@ -130,7 +130,7 @@ class ChannelStatus(IntFlag):
 class TerminalStatus(IntFlag):
     """The status word of a terminal."""
 
-    CLOCK_INVALID = 0x0001  #: never set since power was lost for longer than the clock runs on
+    CLOCK_INVALID = 0x0001  #: never set, or behind a moment that is known to be past
     COVER_OPEN = 0x0002
     STORE_FAULT = 0x0004  #: counts are kept in memory only
     CHANNEL_FAULT = 0x0008  #: at least one channel says so
@@ -155,6 +155,7 @@ class EventKind(IntEnum):
     PASSWORD_REFUSED = 13
     STORE_FAULT = 14
     EDGES_LOST = 15  #: edges of an input were not seen in time: its count may be low
+    CLOCK_BEHIND = 16  #: at the start the clock showed a moment before one that is known to be past
 
 
 EVENT_WORDS: Final = MappingProxyType(
@@ -174,6 +175,7 @@ EVENT_WORDS: Final = MappingProxyType(
         EventKind.PASSWORD_REFUSED: ("wrong password", "密码错误"),
         EventKind.STORE_FAULT: ("store cannot be written", "存储故障"),
         EventKind.EDGES_LOST: ("edges of an input lost", "输入脉冲沿丢失"),
+        EventKind.CLOCK_BEHIND: ("clock behind at power-up", "上电时钟落后"),
     }
 )
 """English and Chinese."""

@@ -154,7 +154,11 @@ class Terminal:
             self.box.cover(true_us, is_open=self._cover)
 
     def power_fails(self) -> None:
-        """The supply warns, or the service ends: count what has come and keep it."""
+        """The supply warns, or the service ends: keep what is counted first, then count what has come since and keep it.
+
+        The supply need not hold for more than the first commit: looking at the inputs comes after it.
+        """
+        self.box.commit(self._true_us())
         with suppress(LinkDown):
             self.look()
         self.box.power_fails(self._true_us())

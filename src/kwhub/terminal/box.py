@@ -37,6 +37,7 @@ Batch = tuple[NDArray[np.int64], NDArray[np.bool_]]
 
 _US_PER_S: Final = 1_000_000
 _DAY_S: Final = 86_400
+_BEHIND_S: Final = 60  #: a clock that was wrong by less at the start is not told
 _IMPLAUSIBLE_S: Final = 3_600  #: how long the status byte remembers
 _OFF: Final = ChannelSettings(ChannelKind.OFF, 0, Decimal(0), Decimal(0), 0, 0)
 
@@ -86,6 +87,7 @@ class Box:
         round: the last collection round.
         points: measuring point addresses, in order.
         port: the meter on the RS-485 port, and what it showed last.
+        clock_behind: at the start the clock was behind a moment that is known to be past; until it is set.
         lost: edges of each input since the start that were never seen, so that its count may be low.
     """
 
@@ -111,14 +113,15 @@ class Box:
         self.port_silent = False
         times = get("freeze_times")
         self.freeze_times: list[str] = list(maker.freeze_times) if times is None else times
-        clock = get("clock")
-        never = TerminalClock(0, maker.zone_s * _US_PER_S, maker.drift_ppm)
-        self.clock = TerminalClock(clock[0], clock[1], maker.drift_ppm) if clock else never
+        self.clock = _clock(get("clock"), maker)
         self.round = CollectionRound(**(get("round") or {}))
         if self.round.state is RoundState.RUNNING:  # the power went meanwhile
             self.round.state = RoundState.DONE
         self.cover_open = bool(get("cover_open"))
         self.store_fault = False
+        self._known_us = get("seen_us") or log.durable.at_ms * 1_000
+        is_behind = self._known_us - true_us > _BEHIND_S * _US_PER_S
+        self.clock_behind = bool(get("clock_behind")) or is_behind
         self._seen_s = self.wall_s(true_us)
         self._seen: Counts | None = None
         self._implausible_us = [-(1 << 60)] * CHANNELS
@@ -134,6 +137,9 @@ class Box:
         """Begin to listen to the inputs, after the power came."""
         self.channels.wake(now_us, levels)
         self.note(EventKind.POWER_UP, true_us)
+        if self.clock_behind:
+            self._keep({"clock_behind": True})
+            self.note(EventKind.CLOCK_BEHIND, true_us)
 
     def take(self, batches: Mapping[int, Batch], now_us: int, true_us: int) -> None:
         """Take the edges of inputs by channel number, until a moment."""
@@ -176,6 +182,10 @@ class Box:
     def tick(self, true_us: int) -> None:
         """Do what the clock has come to: freezes and points of the curves."""
         wall_s = self.wall_s(true_us)
+        jumped = wall_s - self._seen_s > _BEHIND_S
+        if self.clock_behind and jumped and true_us >= self._known_us:  # this machine was put right
+            self.clock_behind = False
+            self._keep({"clock_behind": False})
         for minute_s in minutes_between(self._seen_s, wall_s):
             self._at(minute_s, true_us)
         self._seen_s = wall_s
@@ -196,6 +206,7 @@ class Box:
                 self._forget_past(minute_s)
             if point:
                 self.memory.add_point(minute_s, registers)
+                self.saw(true_us)
         except MemoryFault:
             self.store_fault = True
 
@@ -249,7 +260,7 @@ class Box:
     def status(self) -> TerminalStatus:
         """The status word."""
         flags = {
-            TerminalStatus.CLOCK_INVALID: not self.clock.set_us,
+            TerminalStatus.CLOCK_INVALID: not self.clock.set_us or self.clock_behind,
             TerminalStatus.COVER_OPEN: self.cover_open,
             TerminalStatus.STORE_FAULT: self.store_fault,
             TerminalStatus.CHANNEL_FAULT: any(self._faulty),
@@ -281,6 +292,25 @@ class Box:
         """The supply warns: counts first, the event afterwards, if there is time."""
         self.commit(true_us)
         self.note(EventKind.POWER_DOWN, true_us)
+        self.saw(true_us)
+
+    def put_clock(self, wall_s: int, true_us: int) -> None:
+        """Set the clock; what it is set to is believed. Raises MemoryFault: it stands as it was."""
+        clock = self.clock.put(wall_s, true_us)
+        kept = {"clock": (clock.set_us, clock.wall_us), "clock_behind": False, "seen_us": true_us}
+        self.memory.put(kept)
+        self.clock, self.clock_behind = clock, False
+
+    def saw(self, true_us: int) -> None:
+        """This moment is past: a clock that shows an earlier one at the next start is behind."""
+        if not self.clock_behind:
+            self._keep({"seen_us": true_us})
+
+    def _keep(self, values: Mapping[str, Any]) -> None:
+        try:
+            self.memory.put(values)
+        except MemoryFault:
+            self.store_fault = True
 
     def begin_round(self, true_us: int) -> None:
         """Freeze every register now; the meter on the port is waited for. Raises MemoryFault."""
@@ -335,6 +365,11 @@ def _settings(kept: Any) -> ChannelSettings | None:
     return ChannelSettings(
         ChannelKind(kind), constant, Decimal(current), Decimal(voltage), phases, debounce
     )
+
+
+def _clock(kept: Any, maker: Maker) -> TerminalClock:
+    set_us, wall_us = kept or (0, maker.zone_s * _US_PER_S)
+    return TerminalClock(set_us, wall_us, maker.drift_ppm)
 
 
 def _base(kept: Any, initial: Decimal | None) -> Base:

@@ -100,7 +100,7 @@ class Orders:
         box = self._box
         now_s, told_s = box.wall_s(true_us), wall_seconds(time)
         today = now_s // _DAY_S
-        if not box.clock.set_us or abs(told_s - now_s) > BROADCAST_S_MAX:
+        if not box.clock.set_us or box.clock_behind or abs(told_s - now_s) > BROADCAST_S_MAX:
             raise _other("the clock is too far off for a broadcast")
         if box.memory.get("broadcast_day") == today:
             raise _other("one broadcast a day")
@@ -111,9 +111,7 @@ class Orders:
         box = self._box
         box.note(EventKind.CLOCK_SET, true_us)
         box.tick(true_us)  # what was due by the old clock is done
-        clock = box.clock.put(wall_s, true_us)
-        box.memory.put({"clock": (clock.set_us, clock.wall_us)})
-        box.clock = clock
+        box.put_clock(wall_s, true_us)
         box.tick(true_us)
 
     def _freeze(self, pattern: str, true_us: int) -> None:
