@@ -58,7 +58,7 @@ class TornFiles(FileMedium):
     def __init__(self, folder: Path, chance: random.Random) -> None:
         super().__init__(folder)
         self.cut_in: int | None = None  #: bytes that are still written
-        self.torn = self.spoilt = 0
+        self.torn = self.spoilt = self.emptied = 0
         self._folder, self._chance = folder, chance
 
     def append(self, name: str, data: bytes) -> None:
@@ -76,6 +76,7 @@ class TornFiles(FileMedium):
     def clear(self, name: str) -> None:
         """See Medium."""
         if self.cut_in is not None and self._chance.random() < 0.5:
+            self.emptied += 1
             length = len(self.read(name))
             os.ftruncate(self._files[name], self._chance.randrange(length + 1))
             raise PowerLost

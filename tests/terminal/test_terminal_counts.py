@@ -108,8 +108,9 @@ def test_ten_million_edges_and_five_hundred_cuts_without_warning_on_real_files(t
 
     lost = rig.play(power_up, warnings=0)
     media[-1].close()
-    assert sum(each.torn for each in media) > 0.9 * CUTS  # the rest fell into the emptying of a log
-    assert sum(each.spoilt for each in media) > 0.4 * CUTS
+    assert sum(each.torn + each.emptied for each in media) == CUTS
+    assert all(sum(getattr(each, how) for each in media) > 30 for how in ("torn", "emptied"))
+    assert sum(each.spoilt for each in media) > 0.3 * CUTS
     assert 0 < max(lost) <= LOST_MAX
     assert sum(each > 0 for each in lost) > 0.9 * CUTS
 
