@@ -454,3 +454,16 @@ def test_a_bug_is_not_hidden(tmp_path):
         await world.station.hang_up()
 
     play(story, tmp_path / "store.sqlite")
+
+
+@pytest.mark.slow
+def test_where_the_power_fails_within_every_round_the_last_meter_has_its_turn(tmp_path):
+    async def story(world):
+        for hour in range(1, 9):
+            await world.until(hours=hour, minutes=1)
+            world.start()
+            await world.clock.sleep(1.5)
+            await world.stop()
+        return {slot.point for slot in world.delivered()}
+
+    assert play(story, tmp_path / "store.sqlite", meters=24) == set(range(1, 25))

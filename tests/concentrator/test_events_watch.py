@@ -84,7 +84,7 @@ def test_what_happened_before_the_first_look_is_no_event(tmp_path):
         await world.until(hours=4)
         assert [told(world, code) for code in (24, 33)] == [[], []]
         (found,) = world.concentrator.notes.abnormal()
-        assert (found.kind, found.detail) == ("undervoltage", "4.1")
+        assert (found.kind, found.detail) == ("undervoltage", "A")
         await world.stop()
 
     play(story, tmp_path / "store.sqlite", hourly=False)

@@ -312,9 +312,14 @@ class Bus(ABC):
         return int(self._clock.now().timestamp())
 
 
-def _patience(ledger: Ledger) -> tuple[int, int]:
-    """Those that answer come first, then those that were silent least often, then who waits longest."""
-    return ledger.state.attempts, ledger.state.next_try if ledger.state.attempts else 0
+def _patience(ledger: Ledger) -> tuple[int, int, int]:
+    """Those that answer come first, then those that were silent least often, then who waits longest.
+
+    Who was left out by a round that was cut off is ahead in the next: otherwise the last of a bus would
+    never be read where the power fails more often than a round takes.
+    """
+    paused_until = ledger.state.next_try if ledger.state.attempts else 0
+    return ledger.state.attempts, paused_until, min(ledger.progress.values(), default=0)
 
 
 def _is_over(state: MeterState, now: int) -> bool:

@@ -49,6 +49,7 @@ _LINES = (20, 40, 60)
 _PHASE_WORDS = slice(6, 12)
 """Status words 4 to 6, of the phases."""
 _SILENT = "silent"
+_PHASES = {4: "A", 5: "B", 6: "C"}  # of the status words that speak of one phase each
 _HOUR_S, _DAY_S = 3_600, 86_400
 _IDLE_PERIOD_S = _HOUR_S
 
@@ -218,9 +219,13 @@ class MeterWatch:
         wrong: dict[str, list[str]] = {}
         for word, bit in sorted(bits):
             if kind := BITS[word, bit].abnormal:
-                wrong.setdefault(kind, []).append(f"{word}.{bit}")
+                wrong.setdefault(kind, []).append(_where(word, bit))
         known = {each.kind for each in self._notes.abnormal(point)} - {"silent", "clock", "device"}
-        note.begun |= {kind: " ".join(where) for kind, where in wrong.items() if kind not in known}
+        note.begun |= {
+            kind: " ".join(dict.fromkeys(where))
+            for kind, where in wrong.items()
+            if kind not in known
+        }
         note.ended |= known - wrong.keys()
 
     # --- counters
@@ -319,6 +324,11 @@ def _fresh(log: EventLog, known: Mapping[tuple[str, int], int]) -> Iterator[tupl
             yield place, count, 0
         elif count != old:
             yield place, count, count - old if count > old else count  # it was cleared in between
+
+
+def _where(word: int, bit: int) -> str:
+    """The phase whose status word it is, else word and bit."""
+    return _PHASES.get(word) or f"{word}.{bit}"
 
 
 def _said(

@@ -216,7 +216,7 @@ class AbnormalView(Struct, frozen=True):
     address: str
     kind: str  #: a key of ``kwhub.concentrator.events_words.ABNORMAL``
     since: int
-    detail: str  #: such as how far a clock is off; may be empty
+    detail: str  #: such as how far a clock is off, or the phase; may be empty
     text_en: str
     text_zh: str
 
