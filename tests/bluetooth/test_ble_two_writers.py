@@ -20,7 +20,7 @@ from kwhub.bluetooth.serial_face import WAITING_MAX, SerialFace
 from kwhub.exchange.passing import DLT645
 from kwhub.links.base import LinkFacts
 from kwhub.links.pty import PtyLink
-from kwhub.protocols.dlt645.frames import Frame645
+from kwhub.protocols.dlt645.frames import Frame645, parse
 from kwhub.protocols.dlt645.receiver import Received, Receiver
 from kwhub.runtime.clock import SystemClock
 from kwhub.wire.passing import Passing
@@ -39,8 +39,8 @@ def questions(meter, count=QUESTIONS):
 
 def told(heard):
     """Questions that were answered, with how often; whatever else was heard must be known."""
-    receiver, answers = Receiver(), Counter()
-    for each in receiver.feed(heard):
+    answers: Counter[tuple[str, bytes]] = Counter()
+    for each in Receiver().feed(heard):
         if isinstance(each, Received):
             answers[each.frame.address, each.frame.data[:4]] += 1
         else:
@@ -49,8 +49,8 @@ def told(heard):
 
 
 def asked(frames):
-    found = Receiver().feed(b"".join(frames))
-    return {(each.frame.address, each.frame.data[:4]): 1 for each in found}
+    found = [parse(each) for each in frames]
+    return {(each.address, each.data[:4]): 1 for each in found}
 
 
 @pytest.mark.parametrize("transmission", list(Transmission))

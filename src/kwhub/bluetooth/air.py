@@ -16,6 +16,7 @@ Processes share an air through `AirServer`: each connection to it is one control
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 from bumble import hci, ll
@@ -343,10 +344,11 @@ class _HciPeer(StreamPacketSource):
 
 
 class AirServer:
-    """Controllers for other processes, over TCP on loopback.
+    """Controllers for other processes, over TCP on loopback or a socket of the file system.
 
     Attributes:
-        adapter: what another process names as its adapter, such as ``tcp-client:127.0.0.1:6402``.
+        adapter: what another process names as its adapter: ``tcp-client:127.0.0.1:6402``, or
+            ``unix-client:/run/air``.
     """
 
     def __init__(self, air: Air) -> None:
@@ -358,9 +360,18 @@ class AirServer:
     async def open(self, port: int = 0, host: str = "127.0.0.1") -> None:
         """Open the port; 0 takes a free one. Raises OSError when it is taken."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _HciPeer(self.air, self._peers), host, port)
+        self._server = await loop.create_server(self._peer, host, port)
         true_port = self._server.sockets[0].getsockname()[1]
         self.adapter = f"tcp-client:{host}:{true_port}"
+
+    async def open_path(self, path: Path) -> None:
+        """Open a socket of the file system. Raises OSError when it cannot be made there."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(self._peer, path)
+        self.adapter = f"unix-client:{path}"
+
+    def _peer(self) -> _HciPeer:
+        return _HciPeer(self.air, self._peers)
 
     async def aclose(self) -> None:
         """Close the port, and take their controllers from those who have called."""
