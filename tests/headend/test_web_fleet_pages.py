@@ -13,8 +13,7 @@ from tests.headend.web_events import reported
 from tests.headend.web_world import METERS, NOW, address, client, filled
 
 from kwhub.headend.people.rights import Role
-from kwhub.headend.store import schema
-from kwhub.headend.web import dashboard
+from kwhub.headend.store import area_days, schema
 from kwhub.protocols.gdw1376 import afn_10
 from kwhub.protocols.gdw1376.afn_10 import Forward
 from kwhub.protocols.gdw1376.builders import initiated_frame
@@ -273,7 +272,7 @@ def test_the_dashboard_of_a_large_fleet_shows_what_is_kept(tmp_path, monkeypatch
     made = filled(tmp_path / "headend.sqlite")
     with client(made, **{"Accept-Language": "en"}) as reader:
         small = words(reader.get("/").text)
-        monkeypatch.setattr(dashboard, "METERS_AT_ONCE", 10)
+        monkeypatch.setattr(area_days, "METERS_AT_ONCE", 10)
         before = reader.get("/").text
         assert "The figures of this fleet are being computed" in before
         assert "every 3s" in before

@@ -37,6 +37,7 @@ from kwhub.headend.api.site import (
 from kwhub.headend.api.tasks import Key, placed
 from kwhub.headend.people.caller import Caller
 from kwhub.headend.people.rights import Right, needs
+from kwhub.headend.store.area_days import active_areas
 from kwhub.headend.store.views import MeterDetail
 
 __all__ = [
@@ -81,9 +82,11 @@ def areas(
     """Areas with read rate and line loss of a local day (today when none is given)."""
     chosen = site.day(day)
     at = position_of(cursor)
-    rows = [row for row in site.queries.areas(chosen) if caller.sees_area(row.id)]
-    part = [Area.of(row, chosen) for row in rows[at : at + limit]]
-    return Items(part, cursor_of(at + limit) if at + limit < len(rows) else None)
+    with site.queries.reading() as connection:
+        numbers = active_areas(connection, caller.scope())
+    rows = site.queries.areas(chosen, only=numbers[at : at + limit])
+    part = [Area.of(row, chosen) for row in rows]
+    return Items(part, cursor_of(at + limit) if at + limit < len(numbers) else None)
 
 
 @get("/areas/{area_id:int}/meters", sync_to_thread=True, opt=needs(Right.SEE))

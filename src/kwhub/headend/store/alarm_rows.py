@@ -108,7 +108,7 @@ ALARM_SORTS = {
 def alarms(connection: Connection, wanted: AlarmsWanted) -> tuple[list[Alarm], int]:
     """A page of the alarms, and how many there are."""
     query = _alarms().where(*_conditions(wanted))
-    counted = select(func.count()).select_from(query.subquery())
+    counted = query.with_only_columns(func.count(), maintain_column_froms=True)
     total: int = connection.execute(counted).scalar_one()
     column = ALARM_SORTS.get(wanted.sort, _EVENT.c.at)
     order = column.desc() if wanted.descending else column.asc()

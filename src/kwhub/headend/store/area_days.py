@@ -7,19 +7,36 @@ They say what `kwhub.headend.store.queries.Queries.areas` says at the moment at 
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import BigInteger, Connection, cast, func, select
 
 from kwhub.headend.store import schema
-from kwhub.headend.store.many import among
+from kwhub.headend.store.many import among, tuples
+from kwhub.headend.store.queries import Queries
 from kwhub.headend.store.schema import day_number, local_date
 from kwhub.headend.store.schema_figures import area_day, area_silence
 from kwhub.headend.store.views import AreaSummary, MissingMeter
 
-__all__ = ["DaySum", "Silence", "areas_of", "columns_of", "silence_of", "sums"]
+__all__ = [
+    "METERS_AT_ONCE",
+    "DaySum",
+    "Silence",
+    "active_areas",
+    "areas_of",
+    "areas_on",
+    "columns_of",
+    "silence_of",
+    "sums",
+]
+
+METERS_AT_ONCE = 500
+"""Up to so many meters the figures are computed while the reader waits; of more those are shown that are kept."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _DECIMALS = ("supply_kwh", "sold_kwh", "loss_kwh", "loss_percent")
 
@@ -62,25 +79,58 @@ def areas_of(
         areas: numbers of areas; None for all.
         missing: also which meters are missing.
     """
-    area = schema.area
-    own = [column for column in area_day.columns if missing or column.name != "missing"]
+    area, table = schema.area, area_day
     query = (
-        select(*own, area.c.code, area.c.name, area.c.name_zh)
-        .join(area, area.c.id == area_day.c.area_id)
-        .where(area.c.active, area_day.c.day == day_number(day))
+        select(
+            *(area.c.id, area.c.code, area.c.name, area.c.name_zh),
+            *(table.c.meters, table.c.expected, table.c.got),
+            *(table.c[name] for name in _DECIMALS),
+            cast(table.c.until, BigInteger),
+            *((table.c.missing,) if missing else ()),
+        )
+        .join(area, area.c.id == table.c.area_id)
+        .where(area.c.active, table.c.day == day_number(day))
         .order_by(area.c.code)
     )
     if areas is not None:
         query = query.where(among(connection, area.c.id, sorted(areas)))
-    rows = connection.execute(query).all()
+    rows = tuples(connection, query)
     if not missing:
         return [_summary(row, ()) for row in rows]
-    lists = [json.loads(row.missing) for row in rows]
+    lists = [json.loads(row[-1]) for row in rows]
     known = _meters(connection, [each for own in lists for each in own])
     return [
         _summary(row, tuple(known[each] for each in own if each in known))
         for row, own in zip(rows, lists, strict=True)
     ]
+
+
+def areas_on(
+    queries: Queries, day: date, areas: Collection[int] | None = None
+) -> list[AreaSummary]:
+    """Areas on one day as a list shows them: of a small fleet computed at once, of a large one as they are kept.
+
+    Of a day of which nothing is kept, the figures are computed, however long that takes.
+
+    Args:
+        queries: what asks the store.
+        day: a local day.
+        areas: numbers of areas; None for all.
+    """
+    with queries.reading() as connection:
+        count = select(func.count()).select_from(schema.meter)
+        large = connection.execute(count).scalar_one() > METERS_AT_ONCE
+        kept = areas_of(connection, day, areas, missing=False) if large else []
+    return kept or queries.areas(day, only=areas)
+
+
+def active_areas(connection: Connection, areas: Collection[int] | None = None) -> list[int]:
+    """Numbers of the areas in use by their codes; None for all."""
+    table = schema.area
+    query = select(table.c.id).where(table.c.active).order_by(table.c.code)
+    if areas is not None:
+        query = query.where(among(connection, table.c.id, sorted(areas)))
+    return list(connection.execute(query).scalars())
 
 
 def sums(
@@ -159,26 +209,32 @@ def _text(value: Decimal | None) -> str | None:
     return None if value is None else str(value)
 
 
-def _summary(row: Row[Any], missing: tuple[MissingMeter, ...]) -> AreaSummary:
-    supply, sold, loss, percent = (
-        None if text is None else Decimal(text) for text in (getattr(row, x) for x in _DECIMALS)
-    )
+def _summary(row: Sequence[Any], missing: tuple[MissingMeter, ...]) -> AreaSummary:
+    """A plain tuple, for large fleets have thousands of them."""
+    number, code, name, name_zh, meters, expected, got, *rest = row
+    supply, sold, loss, percent, until = rest[:5]
     return AreaSummary(
-        id=row.area_id,
-        code=row.code,
-        name=row.name,
-        name_zh=row.name_zh,
-        meters=row.meters,
-        expected=row.expected,
-        got=row.got,
-        read_rate=row.got / row.expected if row.expected else None,
-        supply_kwh=supply,
-        sold_kwh=sold,
-        loss_kwh=loss,
-        loss_percent=percent,
-        missing=missing,
-        until=row.until,
+        number,
+        code,
+        name,
+        name_zh,
+        meters,
+        expected,
+        got,
+        got / expected if expected else None,
+        None if supply is None else Decimal(supply),
+        None if sold is None else Decimal(sold),
+        None if loss is None else Decimal(loss),
+        None if percent is None else Decimal(percent),
+        missing,
+        None if until is None else _moment(until),
     )
+
+
+@lru_cache
+def _moment(microseconds: int) -> datetime:
+    """The areas of a day mostly have the same."""
+    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 def _meters(connection: Connection, numbers: Collection[int]) -> dict[int, MissingMeter]:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, or_
 from kwhub.headend.store import schema, schema_archive
 from kwhub.headend.store.archive_rows import terminal_name
 from kwhub.headend.store.days import Days
+from kwhub.headend.store.many import tuples
 from kwhub.headend.store.read import Latest, Reader
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "FleetTerminal",
     "Wanted",
     "branches",
+    "connected",
     "meters",
     "newest",
     "terminal",
@@ -134,16 +136,23 @@ def branches(connection: Connection, areas: Collection[int] | None = None) -> li
         .group_by(_TERMINAL.c.area_id)
         .subquery()
     )
+    names = (_AREA.c.id, _AREA.c.code, _AREA.c.name, _AREA.c.name_zh)
     query = (
-        select(_AREA, counts.c.terminals, counts.c.online)
+        select(*names, *(func.coalesce(counts.c[each], 0) for each in ("terminals", "online")))
         .join(counts, counts.c.area_id == _AREA.c.id, isouter=True)
         .where(_seen(areas))
         .order_by(_AREA.c.code)
     )
-    return [
-        Branch(row.id, row.code, row.name, row.name_zh, row.terminals or 0, row.online or 0)
-        for row in connection.execute(query)
-    ]
+    return [Branch(*row) for row in tuples(connection, query)]
+
+
+def connected(connection: Connection, areas: Collection[int] | None = None) -> tuple[int, int]:
+    """How many active terminals there are, and how many of them are connected."""
+    query = select(func.count(), func.count().filter(_online())).where(_TERMINAL.c.active)
+    if areas is not None:
+        query = query.where(_TERMINAL.c.area_id.in_(areas))
+    terminals_, online = connection.execute(query).one()
+    return terminals_, online
 
 
 def terminals(connection: Connection, wanted: Wanted) -> tuple[list[FleetTerminal], int]:

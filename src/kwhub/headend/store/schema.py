@@ -172,7 +172,7 @@ meter = Table(
     Column("point", Integer, nullable=False),
     Column("port", SmallInteger, nullable=False),
     Column("name", String(200), nullable=False),
-    Column("kind", String(16), nullable=False),  # customer or supply
+    Column("kind", String(16), nullable=False, index=True),  # customer or supply
     Column("phases", SmallInteger, nullable=False),
     Column("ratio", String(32), nullable=False),  # a decimal in text: exact in both databases
     Column("baud", Integer, nullable=False),
@@ -292,6 +292,7 @@ terminal_event = Table(
     Column("at", BigInteger, nullable=False),  # seconds
     Column("received_at", Moment, nullable=False),
     Column("body", LargeBinary, nullable=False),  # without ERC and Le
+    Index(None, "terminal_id", "point", "code", "at"),
 )
 
 terminal_session = Table(

@@ -1,5 +1,7 @@
 """Pages of the transformer areas: all of them on one day, and one of them with its meters."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import partial
@@ -11,14 +13,17 @@ from litestar.response import Template
 
 from kwhub.headend.api.site import Site
 from kwhub.headend.people.rights import Right, needs
+from kwhub.headend.store.area_days import areas_on
 from kwhub.headend.store.views import AreaSummary, TerminalRow
 from kwhub.headend.web.charts import Chart, Scale, Series
 from kwhub.headend.web.lists import MeterList
 from kwhub.headend.web.page import Page
 from kwhub.headend.web.sheets import local, table_file
 from kwhub.headend.web.shown import Sign, loss_sign, rate_sign
+from kwhub.headend.web.tables import Listing, PageNumber
 
 __all__ = [
+    "AREAS_PER_PAGE",
     "COLUMNS",
     "TREND_DAYS",
     "AreaLine",
@@ -34,6 +39,8 @@ COLUMNS = (
     *("loss_percent", "until"),
 )
 """Columns of the file; their names never change."""
+
+AREAS_PER_PAGE = 100
 
 TREND_DAYS = 14
 MISSING_SHOWN = 8
@@ -51,10 +58,20 @@ class AreaLine:
     terminals: int
 
     @classmethod
-    def of(cls, area: AreaSummary, terminals: list[TerminalRow]) -> "AreaLine":
+    def of(cls, area: AreaSummary, terminals: Iterable[TerminalRow]) -> "AreaLine":
         """Join an area with its terminals, picked from those of all areas."""
         own = [each for each in terminals if each.area_id == area.id]
         return cls(area, sum(each.online for each in own), len(own))
+
+    @classmethod
+    def all_of(
+        cls, areas: Iterable[AreaSummary], terminals: Iterable[TerminalRow]
+    ) -> list["AreaLine"]:
+        """The same of many areas."""
+        own: dict[int, list[TerminalRow]] = defaultdict(list)
+        for each in terminals:
+            own[each.area_id].append(each)
+        return [cls.of(each, own[each.id]) for each in areas]
 
     @property
     def rate_percent(self) -> float | None:
@@ -76,6 +93,7 @@ class AreaLine:
 class Fleet:
     """Sums over all areas."""
 
+    areas: int
     meters: int
     terminals: int
     online: int
@@ -86,6 +104,7 @@ class Fleet:
     def of(cls, lines: list[AreaLine]) -> "Fleet":
         """Add up."""
         return cls(
+            areas=len(lines),
             meters=sum(each.area.meters for each in lines),
             terminals=sum(each.terminals for each in lines),
             online=sum(each.online for each in lines),
@@ -95,23 +114,26 @@ class Fleet:
 
 
 @get("/areas", sync_to_thread=True, opt=needs(Right.SEE))
-def areas_page(page: NamedDependency[Page], day: FromQuery[date | None] = None) -> Template:
-    """All areas on one day; only the figures when the page in the browser renews itself."""
+def areas_page(
+    page: NamedDependency[Page], day: FromQuery[date | None] = None, number: PageNumber = 1
+) -> Template:
+    """The areas on one day; only the figures when the page in the browser renews itself."""
     days = page.days(day)
     sees = page.caller.sees_area
     terminals = [each for each in page.site.queries.terminals() if sees(each.area_id)]
-    rows = [each for each in page.site.queries.areas(days.day) if sees(each.id)]
-    lines = [AreaLine.of(each, terminals) for each in rows]
-    template = "areas_table.html" if page.swaps == "areas" else "areas.html"
-    names = {each.area.id: page.t.either(each.area.name, each.area.name_zh) for each in lines}
+    lines = AreaLine.all_of(areas_on(page.site.queries, days.day, page.scope), terminals)
+    part = lines[(number - 1) * AREAS_PER_PAGE : number * AREAS_PER_PAGE]
+    names = {each.area.id: page.t.either(each.area.name, each.area.name_zh) for each in part}
     context = {
         "days": days,
-        "areas": lines,
+        "listed": Listing(
+            "/areas", (), {"day": days.day}, part, len(lines), number, per_page=AREAS_PER_PAGE
+        ),
         "fleet": Fleet.of(lines),
-        "terminals": terminals,
+        "terminals": [each for each in terminals if each.area_id in names],
         "names": names,
     }
-    return page.show(template, context)
+    return page.show("areas_table.html" if page.swaps == "areas" else "areas.html", context)
 
 
 @get(["/areas.csv", "/areas.xlsx"], opt=needs(Right.SEE))
@@ -129,8 +151,7 @@ def _areas_file(page: Page, day: date) -> Response[str] | Response[bytes]:
             *(each.expected, each.got, each.supply_kwh, each.sold_kwh),
             *(each.loss_kwh, each.loss_percent, local(each.until, page.site.zone)),
         )
-        for each in page.site.queries.areas(day)
-        if page.caller.sees_area(each.id)
+        for each in areas_on(page.site.queries, day, page.scope)
     )
     return table_file(page.request, f"areas-{day}", COLUMNS, rows)
 

@@ -33,9 +33,6 @@ WORST_SHOWN = 6
 SILENT_SHOWN = 8
 ORDERS_SHOWN = 8
 ALARMS_SHOWN = 6
-METERS_AT_ONCE = 500
-"""Up to so many meters the figures are computed while the reader waits; of more those are shown that are kept."""
-
 TODAY_KEPT_S = 20.0
 PAST_KEPT_S = 300.0
 
@@ -104,17 +101,17 @@ def dashboard_page(page: NamedDependency[Page], kept: NamedDependency[Kept]) -> 
     figures = _figures(page, kept)
     past = [today - n * _ONE_DAY for n in range(1, WEEK_DAYS + 1)]
     silent, week = figures.silent(), figures.rate(past)
-    yesterday, of_today = figures.areas(past[0]), figures.areas(today)
+    yesterday, (of_today, as_of) = figures.areas(past[0]), figures.so_far(today)
     context = {
-        "today": Rate.of(of_today),
+        "today": of_today,
         "yesterday": Rate.of(yesterday),
         "week": week,
         "days": (today, today - _ONE_DAY),
         "worst_read": _worst_read(yesterday),
         "worst_loss": _worst_loss(yesterday),
         "load": figures.load(today),
-        "as_of": figures.as_of(today),
-        "computing": figures.large and (not of_today or silent is None),
+        "as_of": as_of,
+        "computing": figures.large and (as_of is None or silent is None),
         **_lists(page, silent or ([], 0)),
     }
     template = "dashboard_figures.html" if page.swaps == "dashboard" else "dashboard.html"
@@ -166,13 +163,15 @@ class _Figures:
         with queries.reading() as connection:
             return area_days.areas_of(connection, day, scope, missing=False)
 
-    def as_of(self, day: date) -> datetime | None:
-        """When the figures of a day were computed that are kept; None when they are those of this moment."""
+    def so_far(self, day: date) -> tuple[Rate, datetime | None]:
+        """The read rate of a day, and when it was computed if it is kept; None for that of this moment."""
         if not self.large:
-            return None
+            return Rate.of(self.areas(day)), None
         with self.page.site.queries.reading() as connection:
             found = area_days.sums(connection, day, day, self.scope).get(day)
-        return None if found is None else found.at
+        if found is None:
+            return Rate.of(()), None
+        return Rate(found.expected, found.got, Decimal(0), Decimal(0), 0, 0), found.at
 
     def load(self, day: date) -> Load:
         """The load of one day."""
@@ -232,7 +231,7 @@ class _Figures:
 
 
 def _figures(page: Page, kept: Kept) -> _Figures:
-    return _Figures(page, kept, large=_meters(page, kept) > METERS_AT_ONCE)
+    return _Figures(page, kept, large=_meters(page, kept) > area_days.METERS_AT_ONCE)
 
 
 def _meters(page: Page, kept: Kept) -> int:
@@ -252,15 +251,15 @@ def _lists(page: Page, silent: tuple[list[SilentMeter], int]) -> dict[str, Any]:
     with page.site.queries.reading() as connection:
         wanted = AlarmsWanted(areas=scope, open_only=True, limit=ALARMS_SHOWN)
         alarms, open_count = alarm_rows.alarms(connection, wanted)
-        branches = fleet.branches(connection, scope)
+        terminals, online = fleet.connected(connection, scope)
         orders = overview.newest_orders(connection, scope, ORDERS_SHOWN)
     return {
         "silent": silent[0],
         "silent_count": silent[1],
         "alarms": [AlarmLine.of(each, page.t) for each in alarms],
         "alarms_count": open_count,
-        "online": sum(each.online for each in branches),
-        "terminals": sum(each.terminals for each in branches),
+        "online": online,
+        "terminals": terminals,
         "orders": orders,
     }
 

@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the tables; the head-end fills them by itself."""
+    """Make the tables, which the head-end fills by itself, and what finds supply meters and the ends of alarms."""
     op.create_table(
         "area_day",
         sa.Column("day", sa.Integer(), autoincrement=False, nullable=False),
@@ -47,9 +47,17 @@ def upgrade() -> None:
         sa.Column("longest", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("area_id", name=op.f("pk_area_silence")),
     )
+    op.create_index("ix_meter_kind", "meter", ["kind"])
+    op.create_index(
+        "ix_terminal_event_terminal_id_point_code_at",
+        "terminal_event",
+        ["terminal_id", "point", "code", "at"],
+    )
 
 
 def downgrade() -> None:
     """Remove the tables; nothing in them is the only copy."""
+    op.drop_index("ix_terminal_event_terminal_id_point_code_at", table_name="terminal_event")
+    op.drop_index("ix_meter_kind", table_name="meter")
     for name in ("area_silence", "area_stale", "area_day"):
         op.drop_table(name)
