@@ -72,6 +72,7 @@ PAGES = (
     "/users",
     "/audit",
     "/account",
+    "/settings",
 )
 """A page of every kind, as a person with every right sees it."""
 

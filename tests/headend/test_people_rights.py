@@ -32,7 +32,7 @@ OPEN_TO_ALL = {
 }
 """What everybody reaches whom nobody knows; each new one is a decision."""
 
-OWN = {"/sign-out", "/account/password", "/account/sessions", "/account/keys"}
+OWN = {"/sign-out", *(f"/account/{each}" for each in ("password", "language", "sessions", "keys"))}
 """What everybody may change who is signed in: the own account."""
 
 ENDLESS = {"/live"}

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from kwhub.cli.output import Exit, JsonFlag, LanguageOption, pick_language, print_json, say
 from kwhub.headend import config as headend_config
+from kwhub.headend.choices import in_force
 from kwhub.headend.retention import Going, due
 from kwhub.headend.store.database import Database
 from kwhub.headend.store.days import Days
@@ -20,7 +21,7 @@ Config: TypeAlias = Annotated[Path, Parameter(help="The settings of the head-end
 
 WORDS: Mapping[str, Mapping[str, object]] = {
     "en": {
-        "all": "Everything is kept: the settings have no [retention].",
+        "all": "Everything is kept: neither the settings file nor the settings page lets anything go.",
         "line": "{kind}: {rows} rows before {before} would go ({days} days are kept){first}{size}.",
         "first": ", the oldest of {first}",
         "size": ", {size} bytes",
@@ -38,7 +39,7 @@ WORDS: Mapping[str, Mapping[str, object]] = {
         },
     },
     "zh": {
-        "all": "全部保留：配置中没有 [retention]。",
+        "all": "全部保留：配置文件和设置页面均未设定保留期限。",
         "line": "{kind}：{before} 之前的 {rows} 行将被删除（保留 {days} 天）{first}{size}。",
         "first": "，最早为 {first}",
         "size": "，共 {size} 字节",
@@ -61,7 +62,7 @@ WORDS: Mapping[str, Mapping[str, object]] = {
 async def show_retention(
     config: Config, *, json: JsonFlag = False, lang: LanguageOption = None
 ) -> int:
-    """Show what would go today by the table [retention] of the settings; nothing goes.
+    """Show what would go today by the table [retention] of the settings, or by what was chosen on the page; nothing goes.
 
     The head-end drops it once a day while it runs, and notes it in the audit trail. Example:
 
@@ -72,7 +73,8 @@ async def show_retention(
     try:
         days = Days(ZoneInfo(settings.headend.zone))
         with database.read() as connection:
-            found = due(connection, settings.retention, days, SystemClock().now())
+            kept = in_force(connection, settings).retention
+            found = due(connection, kept, days, SystemClock().now())
     finally:
         database.close()
     if json:

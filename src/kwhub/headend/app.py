@@ -9,6 +9,7 @@ from kwhub.domain.errors import KwhubError
 from kwhub.headend.archive.desk import ArchiveDesk
 from kwhub.headend.archive.jobs import Imports
 from kwhub.headend.billing.desk import Billing
+from kwhub.headend.choices import Choices
 from kwhub.headend.chores import Chores
 from kwhub.headend.config import Config
 from kwhub.headend.front.door import Door
@@ -56,6 +57,7 @@ class HeadEnd:
         imports: files of the archive, as jobs.
         front: the connections.
         door: the port that concentrators call.
+        choices: settings that may change meanwhile.
         people: who gets in.
         quality: findings about values, edits and estimates beside them.
         ledger: what is missing, and why.
@@ -114,7 +116,9 @@ class HeadEnd:
         self.archive = ArchiveDesk(self.store, clock, self._offload, self.front.renew)
         self.imports = Imports(self.archive)
         self.queries = Queries(self._database, days, clock.now)
-        self.people = People(self._database, config.access, clock, self._offload)
+        self.choices = Choices(self._database, clock, config)
+        self.people = People(self._database, self.choices.config.access, clock, self._offload)
+        self.choices.told.append(lambda chosen: self.people.renew(chosen.access))
         self.devices = self._devices()
         self._open_desks(days)
 
@@ -158,7 +162,7 @@ class HeadEnd:
             self.clock,
             self._offload,
             settings=self.config.headend,
-            kept=self.config.retention,
+            kept=lambda: self.choices.config.retention,
         )
 
     async def attend(self, link: Link) -> None:

@@ -1,6 +1,7 @@
 """What the head-end does by itself: pack, validate days that are over, keep the ledger, sign the trail, drop what is too old."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
@@ -53,7 +54,7 @@ class Chores:
         offload: Offload,
         *,
         settings: Service,
-        kept: Retention | None = None,
+        kept: Callable[[], Retention],
     ) -> None:
         self._store = store
         self._quality = quality
@@ -63,7 +64,7 @@ class Chores:
         self._clock = clock
         self._offload = offload
         self._settings = settings
-        self._kept = kept or Retention()
+        self._kept = kept
         self._full = asyncio.Event()
         self._packed = asyncio.Event()
         self._changed = asyncio.Event()
@@ -77,8 +78,7 @@ class Chores:
             tasks.create_task(self._keep_figures())
             if self._anchors is not None:
                 tasks.create_task(self._keep_anchoring(self._anchors))
-            if self._kept != Retention():
-                tasks.create_task(self._keep_dropping())
+            tasks.create_task(self._keep_dropping())
 
     def on_written(self) -> None:
         """Readings are in the journal: pack when enough wait."""
@@ -110,7 +110,7 @@ class Chores:
         store, now = self._store, self._clock.now()
         async with self._packing:
             return await self._offload(
-                partial(retention.drop, store.database, self._kept, store.days, now)
+                partial(retention.drop, store.database, self._kept(), store.days, now)
             )
 
     async def _keep_dropping(self) -> None:
@@ -121,7 +121,8 @@ class Chores:
             except KwhubError as error:
                 _log.error("not_dropped", error=str(error))
             else:
-                _log.info("dropped", **gone)
+                if gone:
+                    _log.info("dropped", **gone)
             await self._clock.sleep(DROP_EVERY_S)
 
     async def _keep_packing(self) -> None:

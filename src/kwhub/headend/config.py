@@ -16,11 +16,13 @@ from kwhub.runtime.settings import Settings, WrongSetting, load_toml
 __all__ = [
     "Access",
     "Area",
+    "Bills",
     "Config",
     "Devices",
     "Limits",
     "Meter",
     "Ordering",
+    "Pages",
     "Retention",
     "Service",
     "Terminal",
@@ -223,7 +225,7 @@ class Ordering(Settings, frozen=True):
         0.005  #: of the meters of an area, at least one
     )
     approval_delay_s: Annotated[int, Meta(ge=0, le=86_400)] = (
-        0  #: an approved order waits so long, in which anyone may cancel it
+        120  #: an approved trip waits so long, in which anyone may cancel it
     )
     task_pause_s: Annotated[float, Meta(ge=0, le=60)] = (
         0.2  #: after each order of a task, by terminal
@@ -262,6 +264,23 @@ class Retention(Settings, frozen=True):
                 )
 
 
+class Bills(Settings, frozen=True):
+    """Who sells: what stands at the head and at the foot of every bill."""
+
+    name: Name = ""
+    address: Name = ""
+    contact: Name = ""  #: telephone, mail, opening hours
+    note: Annotated[
+        str, Meta(max_length=500, description="text in quotes of at most 500 characters")
+    ] = ""  #: at the foot, such as where to pay
+
+
+class Pages(Settings, frozen=True):
+    """The pages."""
+
+    language: Literal["", "en", "zh"] = ""  #: of readers whose browser wants neither; empty: en
+
+
 class Config(Settings, frozen=True):
     """The whole file."""
 
@@ -270,6 +289,8 @@ class Config(Settings, frozen=True):
     access: Access = Access()
     orders: Ordering = Ordering()
     retention: Retention = Retention()
+    bills: Bills = Bills()
+    pages: Pages = Pages()
     devices: Devices | None = None
     vending: Vending | None = None
     area: tuple[Area, ...] = ()

@@ -26,6 +26,7 @@ from kwhub.headend.api.archive_shapes import (
     Row,
     RowValues,
 )
+from kwhub.headend.api.once import once
 from kwhub.headend.api.paging import ITEMS_DEFAULT, ITEMS_MAX, cursor_of, position_of
 from kwhub.headend.api.shapes import Items
 from kwhub.headend.api.site import NUMBER_MAX, SEARCH_MAX, Site
@@ -116,7 +117,7 @@ def archive_rows(  # noqa: PLR0913, PLR0917 - parameters of the request
     return Items(rows, cursor_of(following) if more else None)
 
 
-@post("/archive/{kind:str}", status_code=201, opt=needs(Right.ARCHIVE))
+@post("/archive/{kind:str}", status_code=201, **once(Right.ARCHIVE))
 async def make_row(
     site: NamedDependency[Site],
     caller: NamedDependency[Caller],
@@ -174,8 +175,10 @@ async def _saved(
         number = await site.archive.save(kind, values, caller.name, row_id=row_id, within=reach)
     except ArchiveError as error:
         raise refused(error) from error
-    found = await site.archive.offload(lambda: site.archive.lists.row(kind, number))
-    return Row.of(kind, found or {"id": str(number)})
+    found = await site.archive.offload(lambda: site.archive.lists.own_row(kind, number, reach))
+    if found is None:
+        raise NotFoundException(f"{kind} {number}")
+    return Row.of(kind, found)
 
 
 @get("/meters/{meter_id:int}/places", sync_to_thread=True, opt=needs(Right.SEE))
@@ -184,7 +187,7 @@ def meter_places(site: NamedDependency[Site], meter_id: FromPath[int]) -> list[P
     return [Place.of(each) for each in site.archive.lists.places(site.meter(meter_id).id)]
 
 
-@post("/meters/{meter_id:int}/places", status_code=201, opt=needs(Right.ARCHIVE))
+@post("/meters/{meter_id:int}/places", status_code=201, **once(Right.ARCHIVE))
 async def move_meter(
     site: NamedDependency[Site],
     caller: NamedDependency[Caller],
@@ -208,7 +211,7 @@ def meter_exchanges(site: NamedDependency[Site], meter_id: FromPath[int]) -> lis
     return [ExchangeDone.of(each) for each in found]
 
 
-@post("/meters/{meter_id:int}/exchanges", status_code=201, opt=needs(Right.ARCHIVE))
+@post("/meters/{meter_id:int}/exchanges", status_code=201, **once(Right.ARCHIVE))
 async def exchange_meter(
     site: NamedDependency[Site],
     caller: NamedDependency[Caller],
@@ -237,7 +240,7 @@ def _readings(data: Exchange) -> dict[str, tuple[Decimal, Decimal]]:
 @post(
     "/meters/{meter_id:int}/exchanges/{exchange_id:int}/withdraw",
     status_code=200,
-    opt=needs(Right.ARCHIVE),
+    **once(Right.ARCHIVE),
 )
 async def withdraw_exchange(
     site: NamedDependency[Site],

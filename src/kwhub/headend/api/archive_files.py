@@ -24,6 +24,7 @@ from kwhub.domain.errors import KwhubError, LocalError
 from kwhub.domain.readings import Register
 from kwhub.headend.api.archive import kind_named, number_of, refused
 from kwhub.headend.api.archive_shapes import Import, ImportMistake
+from kwhub.headend.api.once import once
 from kwhub.headend.api.paging import ITEMS_DEFAULT, ITEMS_MAX, cursor_of, position_of
 from kwhub.headend.api.shapes import Items
 from kwhub.headend.api.site import Site
@@ -74,12 +75,7 @@ class SentFile:
 Upload: TypeAlias = Annotated[SentFile, Body(media_type=RequestEncodingType.MULTI_PART)]
 
 
-@post(
-    "/imports",
-    status_code=202,
-    opt=needs(Right.ARCHIVE),
-    request_max_body_size=BYTES_MAX + 65_536,
-)
+@post("/imports", status_code=202, **once(Right.ARCHIVE), request_max_body_size=BYTES_MAX + 65_536)
 async def import_file(
     site: NamedDependency[Site],
     caller: NamedDependency[Caller],
@@ -142,7 +138,7 @@ def import_mistakes(
     return Items([ImportMistake.of(each) for each in rows[:limit]], following)
 
 
-@post("/imports/{job_id:int}/apply", status_code=202, opt=needs(Right.ARCHIVE))
+@post("/imports/{job_id:int}/apply", status_code=202, **once(Right.ARCHIVE))
 async def apply_import(
     site: NamedDependency[Site], caller: NamedDependency[Caller], job_id: FromPath[int]
 ) -> Import:
@@ -155,7 +151,7 @@ async def apply_import(
     return await _told(site, job_id)
 
 
-@post("/imports/{job_id:int}/undo", status_code=202, opt=needs(Right.ARCHIVE))
+@post("/imports/{job_id:int}/undo", status_code=202, **once(Right.ARCHIVE))
 async def undo_import(
     site: NamedDependency[Site], caller: NamedDependency[Caller], job_id: FromPath[int]
 ) -> Import:

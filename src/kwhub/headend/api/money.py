@@ -17,6 +17,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Struct
 
 from kwhub.domain.errors import KwhubError
+from kwhub.headend.api.once import once
 from kwhub.headend.api.paging import ITEMS_DEFAULT, ITEMS_MAX, cursor_of, position_of
 from kwhub.headend.api.shapes import Items
 from kwhub.headend.api.site import Site
@@ -154,7 +155,7 @@ def tariffs(site: NamedDependency[Site]) -> dict[str, list[Tariff]]:
     return site.billing.tariffs()
 
 
-@put("/tariffs", sync_to_thread=True, status_code=201, opt=needs(Right.BILL))
+@put("/tariffs", sync_to_thread=True, status_code=201, **once(Right.BILL))
 def put_tariff(
     site: NamedDependency[Site], caller: NamedDependency[Caller], data: JSONBody[dict[str, Any]]
 ) -> Tariff:
@@ -167,7 +168,7 @@ def put_tariff(
     return tariff
 
 
-@post("/accounts/{account_id:int}/tariff", sync_to_thread=True, opt=needs(Right.BILL))
+@post("/accounts/{account_id:int}/tariff", sync_to_thread=True, **once(Right.BILL))
 def assign_tariff(
     site: NamedDependency[Site],
     caller: NamedDependency[Caller],
@@ -197,7 +198,7 @@ def preview_statement(
         return site.billing.preview(account_id, site.day(first), site.day(last))
 
 
-@post("/accounts/{account_id:int}/statements", sync_to_thread=True, opt=needs(Right.BILL))
+@post("/accounts/{account_id:int}/statements", sync_to_thread=True, **once(Right.BILL))
 def issue_statement(
     site: NamedDependency[Site],
     caller: NamedDependency[Caller],
@@ -228,7 +229,7 @@ def account_book(
     return Items([BookEntry.of(row) for row in rows[:limit]], following)
 
 
-@post("/accounts/{account_id:int}/payments", sync_to_thread=True, opt=needs(Right.BILL))
+@post("/accounts/{account_id:int}/payments", sync_to_thread=True, **once(Right.BILL))
 def pay(
     site: NamedDependency[Site],
     caller: NamedDependency[Caller],
@@ -271,7 +272,7 @@ def statement(
     return found
 
 
-@post("/statements/{number:int}/cancel", sync_to_thread=True, opt=needs(Right.BILL))
+@post("/statements/{number:int}/cancel", sync_to_thread=True, **once(Right.BILL))
 def cancel_statement(
     site: NamedDependency[Site],
     caller: NamedDependency[Caller],

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from kwhub.domain.errors import KwhubError
 from kwhub.domain.readings import Register
+from kwhub.headend.api.once import once
 from kwhub.headend.api.paging import ITEMS_DEFAULT, ITEMS_MAX, cursor_of, position_of
 from kwhub.headend.api.shapes import Items
 from kwhub.headend.api.site import Site
@@ -225,7 +226,7 @@ def findings(  # noqa: PLR0913, PLR0917  parameters of the request
     return Items([Finding.of(row) for row in rows], following)
 
 
-@post("/findings/decide", sync_to_thread=True, opt=needs(Right.QUALITY))
+@post("/findings/decide", sync_to_thread=True, **once(Right.QUALITY))
 def decide(
     site: NamedDependency[Site], caller: NamedDependency[Caller], data: JSONBody[Decision]
 ) -> Decision:
@@ -250,7 +251,7 @@ def edits(site: NamedDependency[Site], meter_id: FromPath[int]) -> list[EditSet]
     return site.quality.edit_sets(meter_id)
 
 
-@post("/meters/{meter_id:int}/edits", sync_to_thread=True, opt=needs(Right.QUALITY))
+@post("/meters/{meter_id:int}/edits", sync_to_thread=True, **once(Right.QUALITY))
 def edit_values(
     site: NamedDependency[Site],
     caller: NamedDependency[Caller],
@@ -272,7 +273,7 @@ def edit_values(
     return SetMade(made)
 
 
-@post("/meters/{meter_id:int}/estimates", sync_to_thread=True, opt=needs(Right.QUALITY))
+@post("/meters/{meter_id:int}/estimates", sync_to_thread=True, **once(Right.QUALITY))
 def estimate_values(
     site: NamedDependency[Site],
     caller: NamedDependency[Caller],

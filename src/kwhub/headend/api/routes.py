@@ -21,6 +21,7 @@ from kwhub.headend.api import (
     money,
     people,
     quality,
+    settings,
     tasks,
     vending,
 )
@@ -236,6 +237,7 @@ def api_router() -> Router:
             *people.ROUTES,
             *tasks.ROUTES,
             *quality.ROUTES,
+            *settings.ROUTES,
         ],
         dependencies={"span": Provide(_span, sync_to_thread=False)},
     )

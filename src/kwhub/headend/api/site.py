@@ -12,6 +12,7 @@ from kwhub.domain.readings import Register
 from kwhub.headend.archive.desk import ArchiveDesk
 from kwhub.headend.archive.jobs import Imports
 from kwhub.headend.billing.desk import Billing
+from kwhub.headend.choices import Choices
 from kwhub.headend.config import Config
 from kwhub.headend.front.lookout import Lookout
 from kwhub.headend.identity.service import DeviceService
@@ -68,6 +69,7 @@ class Serves(Protocol):
     tasks: Tasks
     archive: ArchiveDesk
     imports: Imports
+    choices: Choices
     live: Broadcaster
     lookout: Lookout
     people: People
@@ -91,6 +93,7 @@ class Site:
     clock: Clock
     zone: ZoneInfo
     config: Config
+    choices: Choices
     live: Broadcaster
     lookout: Lookout
     people: People
@@ -113,6 +116,7 @@ class Site:
             headend.clock,
             ZoneInfo(headend.config.headend.zone),
             headend.config,
+            headend.choices,
             headend.live,
             headend.lookout,
             headend.people,

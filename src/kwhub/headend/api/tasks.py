@@ -14,6 +14,7 @@ from litestar.exceptions import (
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from kwhub.domain.errors import KwhubError
+from kwhub.headend.api.once import once
 from kwhub.headend.api.paging import ITEMS_DEFAULT, ITEMS_MAX, cursor_of, position_of
 from kwhub.headend.api.shapes import Items, Ordered
 from kwhub.headend.api.site import NUMBER_MAX, Site
@@ -182,12 +183,7 @@ async def cancel_order(
     return Ordered.of(await placed(site.orders.cancel(order_id, caller.name)))
 
 
-@post(
-    "/files",
-    status_code=201,
-    opt=needs(Right.CONTROL),
-    request_max_body_size=FILE_BYTES_MAX,
-)
+@post("/files", status_code=201, **once(Right.CONTROL), request_max_body_size=FILE_BYTES_MAX)
 async def keep_file(
     request: Request[Any, Any, Any],
     site: NamedDependency[Site],
@@ -284,7 +280,7 @@ async def cancel_task(
     return TaskShown.of(visible_task(site, caller, task_id))
 
 
-@post("/tasks/{task_id:int}/retry", status_code=202, opt=needs(Right.ORDER))
+@post("/tasks/{task_id:int}/retry", status_code=202, **once(Right.ORDER))
 async def retry_task(
     site: NamedDependency[Site], caller: NamedDependency[Caller], task_id: FromPath[int]
 ) -> TaskShown:

@@ -13,6 +13,7 @@ from kwhub.catalog.registers import describe
 from kwhub.domain.readings import Register
 from kwhub.headend.billing.paper_words import WORDS
 from kwhub.headend.billing.statements import Draft, Issued
+from kwhub.headend.config import Bills
 
 __all__ = ["CSV_COLUMNS", "csv_rows", "html_of", "line_words", "pdf_of"]
 
@@ -24,7 +25,13 @@ CSV_COLUMNS = (
 """Columns of a statement as a file; their names never change."""
 
 
-def html_of(draft: Draft, zone: ZoneInfo, language: str, issued: Issued | None = None) -> str:
+def html_of(
+    draft: Draft,
+    zone: ZoneInfo,
+    language: str,
+    issued: Issued | None = None,
+    seller: Bills | None = None,
+) -> str:
     """A statement, or the draft of one, as a document that stands alone.
 
     Args:
@@ -32,6 +39,7 @@ def html_of(draft: Draft, zone: ZoneInfo, language: str, issued: Issued | None =
         zone: of the site; moments are shown in it.
         language: ``en`` or ``zh``.
         issued: the statement; None for a draft, which says so.
+        seller: who stands at its head and foot.
     """
     words = WORDS[language]
     made: str = _template().render(
@@ -39,6 +47,7 @@ def html_of(draft: Draft, zone: ZoneInfo, language: str, issued: Issued | None =
         tag="zh-Hans" if language == "zh" else "en",
         draft=draft,
         issued=issued,
+        seller=seller or Bills(),
         lines=[(line_words(line, language), line) for line in draft.lines],
         traces=[(_register(each.register, language), each) for each in draft.traces],
         moment=lambda when: f"{_local(when, zone):%Y-%m-%d %H:%M}",

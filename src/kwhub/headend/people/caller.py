@@ -41,6 +41,7 @@ class Caller:
         grants: where each right holds.
         session: digest of the session's id; empty without a session.
         csrf: what every form of this session must send along.
+        language: that the user wants to read, ``en`` or ``zh``; empty: the browser's.
         bucket: under which name requests are counted.
     """
 
@@ -50,6 +51,7 @@ class Caller:
     grants: Mapping[Right, Reach] = field(default_factory=dict)
     session: bytes = b""
     csrf: str = ""
+    language: str = ""
     bucket: str = ""
 
     @property

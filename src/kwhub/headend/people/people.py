@@ -49,8 +49,10 @@ class People:
         self.access = access
         self.offload = offload
         self.staff = Staff(database, access, clock)
-        self._idle = timedelta(seconds=access.idle_s)
-        self._longest = timedelta(seconds=access.session_s)
+
+    def renew(self, access: Access) -> None:
+        """Take other settings; they hold from the next request on."""
+        self.access = access
 
     def empty(self) -> bool:
         """Whether there is no user yet, so that the first one is to be made. Raises StoreError."""
@@ -164,6 +166,7 @@ class People:
             grants=grants,
             session=digest,
             csrf=secret.csrf_of(session),
+            language=user.language,
             bucket=f"session:{digest.hex()}",
         )
 
@@ -195,13 +198,18 @@ class People:
 
     def _alive(self, session: session_rows.Session) -> bool:
         now = self._clock.now()
-        return now - session.seen_at < self._idle and now - session.created_at < self._longest
+        idle, longest = self._longest()
+        return now - session.seen_at < idle and now - session.created_at < longest
+
+    def _longest(self) -> tuple[timedelta, timedelta]:
+        """How long a session lives unused, and in any case."""
+        return timedelta(seconds=self.access.idle_s), timedelta(seconds=self.access.session_s)
 
     def _begin(self, user: User, how: str, address: str, agent: str) -> str:
         """Begin a session, always with an id that nobody has seen before."""
         now = self._clock.now()
         with self._database.write() as connection:
-            session_rows.prune(connection, self._idle, self._longest, now)
+            session_rows.prune(connection, *self._longest(), now)
             throttle.prune(connection, now)
             session = session_rows.begin(connection, user.id, address, agent, now)
             user_rows.change(connection, user.id, signed_in_at=now)

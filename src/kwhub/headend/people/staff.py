@@ -128,6 +128,11 @@ class Staff:
             trail.record(connection, user.name, "password_reset", f"user {user.id}", "", now)
         return user
 
+    def set_language(self, caller: Caller, code: str) -> None:
+        """Remember in which language the caller wants to read, empty: that of the browser. Raises StoreError."""
+        with self._database.write() as connection:
+            user_rows.change(connection, caller.user_id, language=code)
+
     def change_password(self, caller: Caller, old: str, new: str, address: str) -> None:
         """Change the own password; all other sessions of the user end. Raises NotTaken, TooOften."""
         now = self._clock.now()

@@ -52,6 +52,7 @@ class User:
     created_at: datetime
     signed_in_at: datetime | None
     grants: tuple[Grant, ...]
+    language: str = ""  #: ``en`` or ``zh``; empty: that of the browser
 
 
 def any_user(connection: Connection) -> bool:
@@ -188,4 +189,5 @@ def _user(row: Row[Any], grants: Sequence[Grant]) -> User:
         created_at=row.created_at,
         signed_in_at=row.signed_in_at,
         grants=tuple(grants),
+        language=row.language,
     )

@@ -35,6 +35,9 @@ users = Table(
     Column("active", Boolean, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("signed_in_at", Moment),
+    Column(
+        "language", String(8), nullable=False, server_default=""
+    ),  # en, zh; empty: the browser's
 )
 
 user_role = Table(

@@ -7,22 +7,20 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 import kwhub
 from kwhub.catalog.decoding import explain
 from kwhub.headend.config import Config
+from kwhub.headend.told import settings_told
 from kwhub.headend.web.microscope import FrameLine
 from kwhub.protocols.gdw1376.frames import Profile
 from kwhub.protocols.gdw1376.profiles import PROFILES
 
-__all__ = ["PACKAGES", "SECRET", "bundle", "settings_told"]
+__all__ = ["PACKAGES", "bundle"]
 
 PACKAGES = ("kwhub", "litestar", "numpy", "sqlalchemy", "uvicorn")
-SECRET = "(left out)"  # noqa: S105  stands in the place of one
-_SECRET_WORDS = ("secret", "password", "token", "key", "certificate")
 _FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # the same frames make the same file
 
 
@@ -49,26 +47,6 @@ def bundle(
         for name, text in files.items():
             archive.writestr(zipfile.ZipInfo(name, _FIXED_DATE), text)
     return made.getvalue()
-
-
-def settings_told(config: Config) -> dict[str, Any]:
-    """The settings of the service, without secrets and without the archive."""
-    told: dict[str, Any] = msgspec.to_builtins(config)
-    told.pop("area", None)
-    return {name: _without_secrets(name, value) for name, value in told.items()}
-
-
-def _without_secrets(name: str, value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_secrets(str(key), each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_without_secrets(name, each) for each in value]
-    if isinstance(value, str):
-        if value and any(word in name.lower() for word in _SECRET_WORDS):
-            return SECRET
-        if "@" in value or ("://" in value and urlsplit(value).query):
-            return f"{value.partition('://')[0]}://{SECRET}"
-    return value
 
 
 def _versions() -> dict[str, str]:

@@ -77,6 +77,8 @@ class Entrance(ASGIMiddleware):
             if session or bearer:
                 people = self._people
                 caller = await people.offload(lambda: people.identify(session, bearer))
+        access = self._people.access
+        self._rates.per_s, self._rates.burst = access.requests_per_s, access.requests_burst
         wait = self._rates.wait_s(caller.bucket or f"address:{peer(connection)}")
         if wait:
             raise HTTPException(

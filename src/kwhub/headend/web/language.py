@@ -59,13 +59,14 @@ def texts(code: str) -> Texts:
     return Texts(code, table)
 
 
-def choose(asked: str | None, remembered: str | None, accepted: str) -> str:
+def choose(asked: str | None, remembered: str | None, accepted: str, spare: str = "") -> str:
     """The language of a reader: the one asked for, else the remembered one, else the browser's.
 
     Args:
         asked: value of ``?lang=``.
-        remembered: value of the cookie.
+        remembered: value of the cookie, or what the user has chosen.
         accepted: the Accept-Language header (RFC 9110, section 12.5.4).
+        spare: of readers of neither; empty for the first of LANGUAGES.
 
     >>> choose(None, None, "fr;q=0.9, zh-CN;q=0.8, en;q=0.5")
     'zh'
@@ -80,7 +81,7 @@ def choose(asked: str | None, remembered: str | None, accepted: str) -> str:
         code = tag.partition("-")[0]
         if weight > 0 and code in LANGUAGES:
             return code
-    return LANGUAGES[0]
+    return spare or LANGUAGES[0]
 
 
 def _ranked(item: str) -> tuple[float, str]:

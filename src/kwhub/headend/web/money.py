@@ -236,7 +236,7 @@ async def statement_pdf(page: NamedDependency[Page], number: FromPath[int]) -> R
 
     def made() -> Response[bytes]:
         one = _issued(page, number)
-        html = html_of(one.draft, page.site.zone, page.t.code, one)
+        html = html_of(one.draft, page.site.zone, page.t.code, one, page.site.choices.config.bills)
         name = quote(f"statement-{number}.pdf")
         headers = {"Content-Disposition": f"inline; filename*=UTF-8''{name}"}
         return Response(pdf_of(html), media_type="application/pdf", headers=headers)

@@ -104,9 +104,9 @@ class Page:
     def of(cls, request: Request[Any, Any, Any], site: Site) -> "Page":
         """Find out in which language the reader reads."""
         asked = request.query_params.get("lang")
-        code = choose(
-            asked, request.cookies.get(COOKIE), request.headers.get("accept-language", "")
-        )
+        remembered = request.cookies.get(COOKIE) or caller_of(request).language
+        accepted = request.headers.get("accept-language", "")
+        code = choose(asked, remembered, accepted, site.choices.config.pages.language)
         return cls(request, site, texts(code), asked in LANGUAGES)
 
     @property

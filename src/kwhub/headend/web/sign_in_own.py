@@ -15,6 +15,7 @@ from kwhub.headend.people.key_rows import NewKey, StoredKey
 from kwhub.headend.people.password import LENGTH_MIN
 from kwhub.headend.people.rights import Right, needs
 from kwhub.headend.web.entrance import peer
+from kwhub.headend.web.language import COOKIE, LANGUAGES
 from kwhub.headend.web.page import Page
 from kwhub.headend.web.sign_in import Form, told
 
@@ -24,6 +25,7 @@ __all__ = [
     "ROUTES",
     "account_page",
     "add_key",
+    "change_language",
     "change_password",
     "end_sessions",
     "revoke_key",
@@ -38,7 +40,8 @@ KEY_SCOPES = tuple(right for right in Right if right is not Right.OPEN)
 @get("/account", sync_to_thread=True, opt=needs(Right.SEE))
 def account_page(page: NamedDependency[Page]) -> Template:
     """The own account."""
-    return _account(page)
+    saved = page.request.query_params.get("saved") == "language"
+    return _account(page, done=page.t("people.language_saved") if saved else "")
 
 
 @post("/account/password", sync_to_thread=True, status_code=200, opt=needs(Right.SEE))
@@ -51,6 +54,17 @@ def change_password(page: NamedDependency[Page], data: Form) -> Template | Redir
     except (NotTaken, TooOften) as error:
         return _account(page, wrong=told(page, error))
     return _account(page, done=page.t("people.password_changed"))
+
+
+@post("/account/language", sync_to_thread=True, status_code=200, opt=needs(Right.SEE))
+def change_language(page: NamedDependency[Page], data: Form) -> Redirect:
+    """Remember the language; this browser has no other one of its own any more."""
+    _in_person(page)
+    code = data.get("language", "")
+    page.site.people.staff.set_language(page.caller, code if code in LANGUAGES else "")
+    answer = Redirect("/account?saved=language", status_code=303)
+    answer.delete_cookie(COOKIE)
+    return answer
 
 
 @post("/account/sessions/end", sync_to_thread=True, status_code=200, opt=needs(Right.SEE))
@@ -127,4 +141,4 @@ def _in_person(page: Page) -> None:
         raise PermissionDeniedException("")
 
 
-ROUTES = (account_page, change_password, end_sessions, add_key, revoke_key)
+ROUTES = (account_page, change_password, change_language, end_sessions, add_key, revoke_key)
