@@ -152,7 +152,10 @@ class Conductor:
             self._hear(key.data)
 
     def _hear(self, player):
-        data = player.line.recv(RESULT_BYTES_MAX)
+        try:
+            data = player.line.recv(RESULT_BYTES_MAX)
+        except ConnectionResetError:  # it has died with a poll unread; its last words come next
+            return
         if not data:
             self._is_quiet = False
             self._ended(player)
