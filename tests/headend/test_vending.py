@@ -40,7 +40,7 @@ class Counter:
     version = 2
 
     def __init__(self, folder, limits=None):
-        self.at = datetime(2026, 3, 1, 8, tzinfo=UTC)
+        self.at = datetime(2026, 3, 1, 10, tzinfo=UTC)  # 18:00 at the meter
         self.folder, self.limits = folder, limits
         self.site = Site(core=self.core, version=self.version)
         self.memory = RamMemory(MEDIUM_BYTES)

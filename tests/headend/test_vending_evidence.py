@@ -7,7 +7,7 @@ from tests.headend.test_vending import Counter
 from tests.sim.prepay_site import CUSTOMER, METER, Site, draw
 
 from kwhub.domain.errors import Refusal
-from kwhub.prepay.conversations import recharge
+from kwhub.prepay.conversations import open_account, recharge
 from kwhub.prepay.medium import Arrival
 from kwhub.prepay.medium_element import MEDIUM_BYTES, MediumElement
 from kwhub.prepay.memory import RamMemory
@@ -55,7 +55,7 @@ def test_a_meter_that_was_read_before_the_first_sale_gets_its_next_number(counte
         (2, 699, 0, True),
         (2, 701, 0, False),
         (2, 900, 200, True),
-        (2, 9_999, None, True),
+        (2, 9_999, None, None),
         (2, None, 0, False),
         (3, 700, 0, False),
         (1, 700, 0, False),
@@ -121,3 +121,101 @@ def test_t09_a_signature_of_a_purchase_that_was_cancelled_unsigned_is_found():
     sale = Purchase(METER, 1, 700, CUSTOMER.hex(), "ann", "P", State.CANCELLED)
     found = reconcile([sale], [Signature(METER, 1, 700, "")], {})
     assert [each.kind for each in found] == ["signed-not-sold"]
+
+
+# A first purchase of a meter that nobody has read
+
+
+def foreign(counter, amount, count=1):
+    """Somebody else with the same root keys sells to the meter."""
+    site = counter.site
+    site.later(61)
+    if count == 1:
+        site.run(open_account(site.master, site.target, amount, CUSTOMER))
+    else:
+        site.run(recharge(site.master, site.target, amount, count, CUSTOMER))
+    site.later(301)
+
+
+@pytest.mark.parametrize("amount", [100, 700, 5_000])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_foreign_purchase_under_the_same_number_confirms_nothing(counter, amount, first):
+    """Even one of the same amount, or of less, of which the balance says nothing."""
+    if not first:
+        counter.journey(50, "P0")
+    number = 1 if first else 2
+    counter.sell(700)
+    foreign(counter, amount, number)
+    before = counter.site.element.wallet
+    assert counter.visit().arrival.good  # "already", for all that the medium knows
+    assert counter.desk.collect(counter.medium).confirmed == []
+    assert counter.site.element.wallet == before
+    assert "meter-does-not-fit" in counter.kinds()
+    assert counter.desk.cancel("P1").state is State.CANCELLED  # nothing of it is in
+    assert counter.sell(300, "P2").count == number + 1
+    assert counter.visit().arrival is Arrival.DONE
+    assert len(counter.desk.collect(counter.medium).confirmed) == 1
+
+
+@pytest.mark.parametrize("lost", ["request", "answer"])
+def test_a_lost_frame_leaves_the_evidence_of_the_first_visit(counter, lost):
+    counter.sell(700)
+    kinds = iter(["", "", *[lost] * 100])  # log in, read, and then the purchase
+    counter.site.drop = lambda _request: next(kinds)
+    counter.visit()
+    counter.site.drop = lambda _request: ""
+    counter.site.later(61)
+    assert counter.visit().arrival.good
+    assert len(counter.desk.collect(counter.medium).confirmed) == 1
+    assert counter.site.element.wallet == (700, 1)
+
+
+def test_a_purchase_that_a_lost_medium_has_brought_does_not_stop_the_next_one(counter):
+    counter.sell(700)
+    assert counter.visit().arrival is Arrival.DONE
+    counter.memory = RamMemory(MEDIUM_BYTES)  # the ring is lost, and another is issued
+    counter.medium = MediumElement(counter.memory, draw("second"))
+    counter.site.later(61)
+    counter.desk.issue(counter.medium, METER, b"MEDIUM02")
+    counter.visit()
+    assert counter.desk.collect(counter.medium).confirmed == []
+    assert counter.kinds({"P1": 700}) == {"arrival-not-proven"}
+    with pytest.raises(Refusal, match="the meter has it"):
+        counter.desk.cancel("P1")
+    assert counter.journey(300, "P2").told.money == 1_000
+    assert counter.store.purchase("P2").state is State.CONFIRMED
+
+
+def test_a_load_of_an_edition_that_did_not_ask_proves_nothing_and_cancels_nothing(counter):
+    counter.sell(700)
+    counter.visit()
+    place = counter.medium._before
+    counter.memory.content[place._offset :] = b"\xff" * (MEDIUM_BYTES - place._offset)
+    counter.medium = MediumElement(counter.memory, draw("again"))
+    assert counter.desk.collect(counter.medium).confirmed == []
+    assert counter.kinds({"P1": 700}) == {"arrival-not-proven"}
+    with pytest.raises(Refusal, match="the meter has it"):
+        counter.desk.cancel("P1")
+
+
+# The moment of the evidence
+
+
+@pytest.mark.parametrize(("late_s", "permitted"), [(0, True), (-3_600, False), (86_400, False)])
+def test_what_was_told_before_the_load_or_after_now_permits_no_cancelling(
+    counter, late_s, permitted
+):
+    counter.journey()
+    counter.sell(5_000, "P2")
+    counter.site.later(61)
+    counter.site.at_s += late_s
+    asked = iter(["", "", *["request"] * 100])
+    counter.site.drop = lambda _request: next(asked)
+    assert counter.visit().arrival is Arrival.UNKNOWN
+    assert counter.medium.usage.nonce == counter.medium.load.nonce
+    counter.desk.collect(counter.medium)
+    if permitted:
+        assert counter.desk.cancel("P2").state is State.CANCELLED
+    else:
+        with pytest.raises(Refusal, match="not read since"):
+            counter.desk.cancel("P2")

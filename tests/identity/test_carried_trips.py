@@ -22,7 +22,9 @@ from kwhub.headend.store.views import OrderState
 
 ROOT = "11" * 16
 NAME = "device-000001"
-LIMITS = Ordering(trips_per_hour=3, trip_share_per_hour=1.0, never_trip=(address(9),))
+LIMITS = Ordering(
+    trips_per_hour=3, trip_share_per_hour=1.0, approval_delay_s=0, never_trip=(address(9),)
+)
 
 
 @pytest.fixture
@@ -182,7 +184,7 @@ def test_who_became_protected_since_is_not_tripped(headend, tmp_path):
     trip(headend, 2)
     headend.devices.close()
     headend.store.close()
-    limits = Ordering(never_trip=(address(2),))
+    limits = Ordering(never_trip=(address(2),), approval_delay_s=0)
     again = HeadEnd(msgspec.structs.replace(headend.config, orders=limits), StandingClock())
     with closing(again.store), again._database.write() as connection:
         visitor = Visitor(1, NAME, 1, NOW, is_expired=False)

@@ -34,6 +34,7 @@ __all__ = [
 
 _LINK = "link:"
 _OPEN_S = 10.0
+_SMALLER_BYTES = 512  #: of media from before they kept two readings of the meter
 
 KeyOption = Annotated[
     str | None,
@@ -87,7 +88,7 @@ def open_medium(place: str, *, blank: bool = False) -> Iterator[Medium]:
         return
     if not (blank or Path(place).is_file()):
         raise ConfigError("there is no such medium: issue one first", file=place)
-    memory = FileMemory(Path(place), MEDIUM_BYTES)
+    memory = FileMemory(Path(place), MEDIUM_BYTES, _SMALLER_BYTES)
     try:
         yield MediumElement(memory, secrets.token_bytes)
     finally:

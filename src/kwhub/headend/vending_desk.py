@@ -6,19 +6,24 @@ Every step may be done again after a power cut; the reference of the payment mak
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
+from typing import Final
+from zoneinfo import ZoneInfo
 
 from kwhub.domain.errors import Refusal
 from kwhub.headend.vending_crypto import CountingMaster
+from kwhub.headend.vending_evidence import Source
 from kwhub.headend.vending_store import VendingStore
 from kwhub.prepay.keys import factor_of
 from kwhub.prepay.medium_interface import Medium
 from kwhub.prepay.medium_load import (
     NEVER,
+    NOT_TOLD,
     NOTHING,
     OPENS,
     RECHARGES,
     Load,
+    Usage,
     parameters_for,
 )
 from kwhub.prepay.medium_master import MediumMaster
@@ -33,7 +38,10 @@ from kwhub.prepay.vending import (
     reconcile,
 )
 
-__all__ = ["Collected", "Desk"]
+__all__ = ["SITE_ZONE", "Collected", "Desk"]
+
+SITE_ZONE: Final = ZoneInfo("Asia/Shanghai")
+"""Of meters, unless said otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +60,17 @@ class Desk:
         store: its books.
         crypto: signs.
         now: the present moment, UTC.
+        zone: of the clocks in the meters.
     """
 
     def __init__(
-        self, store: VendingStore, crypto: CountingMaster, now: Callable[[], datetime]
+        self,
+        store: VendingStore,
+        crypto: CountingMaster,
+        now: Callable[[], datetime],
+        zone: tzinfo = SITE_ZONE,
     ) -> None:
-        self.store, self.crypto, self._now = store, crypto, now
+        self.store, self.crypto, self._now, self._zone = store, crypto, now, zone
 
     def issue(self, medium: Medium, meter: str, serial: bytes) -> None:
         """Pair a blank medium with a meter and its customer, and let it read; an issued one gets newer keys. Raises as its parts."""
@@ -122,12 +135,23 @@ class Desk:
         payment = self.store.payment_of(meter, load.count)
         nonce = _nonce(payment or medium.serial.hex())
         factor = factor_of(meter)
-        if not MediumMaster(self.crypto).is_genuine(factor, medium.serial, nonce, usage):
-            raise Refusal(("the meter has not signed this usage",))
-        told = RunInformation.from_bytes(usage.run_information)
-        left = told.money - told.overdraft
+        counter, before = MediumMaster(self.crypto), medium.before
+        is_told = before is not None and before.run_information != NOT_TOLD
+        for each in (usage, before) if is_told else (usage,):
+            if each and not counter.is_genuine(factor, medium.serial, nonce, each):
+                raise Refusal(("the meter has not signed this usage",))
+        told = _told(usage)
         confirmed = self.store.saw_count(
-            meter, told.count, self._now(), money=left, source=payment or ""
+            meter,
+            told.count,
+            self._now(),
+            money=_left(told),
+            source=Source(
+                payment or "",
+                max(0, _left(_told(before))) if before and is_told else None,
+                before is not None and not is_told,
+                None if told.moment is None else told.moment.replace(tzinfo=self._zone),
+            ),
         )
         return Collected(told, confirmed, head_room(told.count, COUNT_MAX))
 
@@ -159,12 +183,25 @@ class Desk:
             heads,
             self.store.baselines,
         )
+        counts = self.store.counts
         strange = [
             Finding("meter-does-not-fit", each.meter, each.count, "the meter has another purchase")
+            if each.payment in misfits
+            else Finding("arrival-not-proven", each.meter, each.count, "whose purchase is in?")
             for each in purchases
-            if each.payment in misfits and each.state is State.ISSUED
+            if each.state is State.ISSUED
+            and (each.payment in misfits or each.count <= counts.get(each.meter, 0))
         ]
         return broken + found + strange
+
+
+def _told(usage: Usage) -> RunInformation:
+    return RunInformation.from_bytes(usage.run_information)
+
+
+def _left(told: RunInformation) -> int:
+    """Hundredths, below zero when owed."""
+    return told.money - told.overdraft
 
 
 def _nonce(reference: str) -> bytes:

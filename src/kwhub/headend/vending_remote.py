@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 from kwhub.domain.errors import LocalError, NoAnswer, Refusal
 from kwhub.domain.machine import Conversation
 from kwhub.headend.vending_crypto import CountingMaster
+from kwhub.headend.vending_ledger import LINE
 from kwhub.headend.vending_store import VendingStore
 from kwhub.prepay.conversations import Outcome, Result, open_account, recharge
 from kwhub.prepay.sessions import Account, Target, read_status, retried
@@ -93,14 +94,17 @@ class RemoteDesk:
     async def bring(self, line: Runner, target: Target, purchase: Purchase) -> Bought:
         """Carry a purchase that stands in the books; may be called until it ends well. Raises as ``sell``."""
         target = self._with_versions(target)
-        if not self.crypto.has_signed(purchase.meter, purchase.count):
+        is_signed = self.crypto.has_signed(purchase.meter, purchase.count)
+        if not (is_signed and self.store.knows_before(purchase)):
             try:
                 account = await self._look(line, target)
             except NoAnswer:
                 return Bought(self.store.purchase(purchase.payment), Outcome.UNKNOWN, None)
-            if account.count != purchase.count - 1:  # not ours: nothing is signed for that number
+            if (
+                not is_signed and account.count != purchase.count - 1
+            ):  # not ours: nothing is signed for that number
                 return Bought(self.store.purchase(purchase.payment), Outcome.REFUSED, account)
-        issued = self.store.issued(purchase, self._now())
+        issued = self.store.issued(purchase, self._now(), LINE)
         result: Result = await line.run(self._conversation(target, issued))
         if result.account is not None:
             self._saw(target, result.account, confirms=result.outcome.good)

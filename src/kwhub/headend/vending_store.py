@@ -5,14 +5,12 @@ refuses a second amount for a number, and every change or removal of a ledger en
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from kwhub.domain.errors import LocalError, Refusal
-from kwhub.headend.vending_ledger import LINE, Ledger
+from kwhub.headend.vending_evidence import Evidence
 from kwhub.prepay.vending import (
     Limits,
     Purchase,
@@ -20,12 +18,10 @@ from kwhub.prepay.vending import (
     Totals,
     check_sale,
     first_bad,
-    fits,
 )
 
 __all__ = ["Customer", "VendingStore"]
 
-_COLUMNS = "meter, count, amount, customer, operator, payment, state, signed"
 _PAID_BEFORE = (
     "SELECT 1 FROM ledger WHERE kind = 'purchase' AND json_extract(content, '$.payment') = ?"
 )
@@ -42,7 +38,7 @@ class Customer:
     name: str
 
 
-class VendingStore(Ledger):
+class VendingStore(Evidence):
     """The books of one counter.
 
     Args:
@@ -118,7 +114,7 @@ class VendingStore(Ledger):
             customer = self.customer_of(meter)
             totals = self._totals(customer.number, operator, at)
             present = self.count_of(meter)
-            open_ones = self._select(_OPEN, meter)
+            open_ones = self._waiting(meter, present)
             same = self._select("meter = ? AND count = ?", meter, present + 1)
             count = check_sale(self.limits, totals, amount, [*open_ones, *same], present)
             row = (meter, count, amount, customer.number, operator, payment)
@@ -140,9 +136,9 @@ class VendingStore(Ledger):
             self._log_state(at, purchase)
         return purchase
 
-    def issued(self, purchase: Purchase, at: datetime) -> Purchase:
-        """It was signed and handed out."""
-        return self._move(purchase, (State.RESERVED, State.ISSUED), State.ISSUED, at)
+    def issued(self, purchase: Purchase, at: datetime, by: str = "") -> Purchase:
+        """It is signed and handed out: onto a medium, or ``LINE``."""
+        return self._move(purchase, (State.RESERVED, State.ISSUED), State.ISSUED, at, by=by)
 
     def cancel(self, payment: str, at: datetime, *, is_signed: bool) -> Purchase:
         """Take a purchase back that is not in the meter.
@@ -167,111 +163,6 @@ class VendingStore(Ledger):
             raise Refusal(("the meter has it",))
         return self._move(purchase, wanted, State.CANCELLED, at, signed=is_signed)
 
-    def saw_count(
-        self,
-        meter: str,
-        count: int,
-        at: datetime,
-        *,
-        money: int | None = None,
-        source: str = LINE,
-        confirms: bool = True,
-    ) -> list[Purchase]:
-        """The meter's element has signed its count; confirm the purchase that this shows to be in.
-
-        A purchase is confirmed by its own number and a balance that fits its amount; what does not fit is written down,
-        see ``misfits``. A usage that a medium has told before the last sale shows nothing.
-
-        Args:
-            meter: 12 digits.
-            count: its last purchase number.
-            at: now.
-            money: hundredths that it has left, below zero when owed; nothing is confirmed without.
-            source: ``LINE``, or the payment whose load the meter has signed its usage for; empty for none.
-            confirms: whether the meter agreed to the purchase.
-
-        Returns:
-            What is confirmed now.
-
-        Raises:
-            Refusal: it was higher before: an old usage.
-        """
-        with self._change():
-            before, is_first = self.count_of(meter), not self.was_read(meter)
-            if count < before:
-                raise Refusal((f"the meter had {before} already: this usage is old",))
-            sold = self._select("meter = ?", meter)
-            is_fresh = source == LINE or not sold or source == sold[-1].payment
-            if not (is_fresh or is_first or count > before):
-                return []
-            start = self._money_before(meter, count, is_first=is_first)
-            told = {"meter": meter, "count": count, "source": source}
-            self._log(at, "count", told | ({"first": True} if is_first and not sold else {}))
-            values = (meter, count, at.isoformat())
-            self._run("INSERT OR REPLACE INTO meter_count VALUES (?, ?, ?)", *values)
-            if money is not None:
-                row = (meter, at.isoformat(), money, count)
-                self._run("INSERT OR REPLACE INTO balance VALUES (?, ?, ?, ?)", *row)
-            covered = [x for x in sold if x.state is State.ISSUED and x.count <= count]
-            good = [x for x in covered if confirms and fits(x, count, money, start)]
-            self._settle(covered, good, told | {"money": money}, at)
-        return [self.purchase(each.payment) for each in good]
-
-    def _settle(
-        self,
-        covered: Sequence[Purchase],
-        good: Collection[Purchase],
-        told: Mapping[str, Any],
-        at: datetime,
-    ) -> None:
-        for purchase in covered:
-            if purchase in good:
-                self._set_state(purchase, State.CONFIRMED, at)
-            elif purchase.payment not in self.misfits:
-                self._log(at, "misfit", {**told, "payment": purchase.payment})
-
-    def _money_before(self, meter: str, count: int, *, is_first: bool) -> int | None:
-        """What the meter had left at the number before; None when that was never told."""
-        query = (
-            "SELECT money FROM balance WHERE meter = ? AND count = ? ORDER BY rowid DESC LIMIT 1"
-        )
-        told = self._run(query, meter, count - 1)
-        if told:
-            return max(0, int(told[0][0]))
-        return 0 if is_first else None
-
-    def _was_read_after(self, purchase: Purchase) -> bool:
-        """By the order of the ledger: by the line, or by a usage that was signed for this very load."""
-        last = self._run(
-            "SELECT max(number) FROM ledger WHERE kind = 'purchase' "
-            "AND json_extract(content, '$.payment') = ?",
-            purchase.payment,
-        )[0][0]
-        return bool(
-            self._run(
-                "SELECT 1 FROM ledger WHERE kind = 'count' AND json_extract(content, '$.meter') = ? "
-                "AND number > ? AND json_extract(content, '$.source') IN (?, ?)",
-                *(purchase.meter, last or 0, LINE, purchase.payment),
-            )
-        )
-
-    @property
-    def misfits(self) -> set[str]:
-        """Payments whose purchase is not what the meter has under that number, or so it seems."""
-        rows = self._run(
-            "SELECT json_extract(content, '$.payment') FROM ledger WHERE kind = 'misfit'"
-        )
-        return {str(payment) for (payment,) in rows}
-
-    @property
-    def baselines(self) -> dict[str, int]:
-        """Purchase numbers of meters that were read before anything was sold for them."""
-        rows = self._run(
-            "SELECT json_extract(content, '$.meter'), json_extract(content, '$.count') FROM ledger "
-            "WHERE kind = 'count' AND json_extract(content, '$.first')"
-        )
-        return dict(rows)
-
     def check_signing(self, meter: str, count: int, amount: int) -> None:
         """Say whether a number may be signed now. Raises Refusal: it is sold no more, or for another amount."""
         found = self._select("meter = ? AND count = ?", meter, count)
@@ -279,17 +170,6 @@ class VendingStore(Ledger):
             raise Refusal((f"purchase {count} of meter {meter} is cancelled",))
         if found and found[-1].amount != amount:
             raise Refusal((f"number {count} was sold for another amount",))
-
-    def was_read(self, meter: str) -> bool:
-        """Whether the meter's purchase number was ever told."""
-        return bool(self._run("SELECT 1 FROM meter_count WHERE meter = ?", meter))
-
-    def purchase(self, payment: str) -> Purchase:
-        """By its payment. Raises Refusal when there is none."""
-        found = self._select("payment = ?", payment)
-        if not found:
-            raise Refusal((f"payment {payment} is not known",))
-        return found[0]
 
     def payment_of(self, meter: str, count: int) -> str | None:
         """What has paid for a number last; None when nothing has."""
@@ -306,15 +186,14 @@ class VendingStore(Ledger):
         """What was reserved or issued and is not confirmed."""
         return self._select("state IN ('reserved', 'issued')")
 
-    @property
-    def counts(self) -> dict[str, int]:
-        """The last signed purchase number of each meter."""
-        return dict(self._run("SELECT meter, count FROM meter_count"))
-
-    def count_of(self, meter: str) -> int:
-        """The last signed purchase number of a meter; 0 before the first."""
-        found = self._run("SELECT count FROM meter_count WHERE meter = ?", meter)
-        return int(found[0][0]) if found else 0
+    def _waiting(self, meter: str, present: int) -> list[Purchase]:
+        """What must be settled before the next sale; not what the meter has under a number that was not proven ours."""
+        strange = self.misfits
+        return [
+            each
+            for each in self._select(_OPEN, meter)
+            if each.state is State.RESERVED or each.count > present or each.payment in strange
+        ]
 
     # The ledger
 
@@ -338,13 +217,6 @@ class VendingStore(Ledger):
 
     # Within a change
 
-    def _select(self, where: str, *values: Any) -> list[Purchase]:
-        rows = self._run(f"SELECT {_COLUMNS} FROM purchase WHERE {where} ORDER BY id", *values)  # noqa: S608 - fixed texts
-        return [
-            Purchase(meter, count, amount, customer, operator, payment, State(state), bool(signed))
-            for meter, count, amount, customer, operator, payment, state, signed in rows
-        ]
-
     def _totals(self, customer: str, operator: str, at: datetime) -> Totals:
         day = at.date().isoformat()
         sums = [
@@ -365,25 +237,12 @@ class VendingStore(Ledger):
         at: datetime,
         *,
         signed: bool = True,
+        by: str = "",
     ) -> Purchase:
         with self._change():
             present = self.purchase(purchase.payment)
             if present.state not in wanted:
                 raise Refusal((f"the purchase is {present.state}",))
             if present.state is not state or state is State.ISSUED:  # what was read before is old
-                self._set_state(present, state, at, signed=signed)
+                self._set_state(present, state, at, signed=signed, by=by)
         return self.purchase(purchase.payment)
-
-    def _set_state(
-        self, purchase: Purchase, state: State, at: datetime, *, signed: bool = True
-    ) -> None:
-        self._run(
-            "UPDATE purchase SET state = ?, signed = max(signed, ?), at = "
-            "CASE ? WHEN 'issued' THEN ? ELSE at END WHERE payment = ?",
-            *(state, int(signed), state, at.isoformat(), purchase.payment),
-        )
-        self._log_state(at, self.purchase(purchase.payment))
-
-    def _log_state(self, at: datetime, purchase: Purchase) -> None:
-        names = ("meter", "count", "amount", "customer", "operator", "payment", "state")
-        self._log(at, "purchase", {name: getattr(purchase, name) for name in names})

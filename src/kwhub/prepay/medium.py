@@ -120,6 +120,7 @@ def _bring(medium: Medium, target: Target) -> Conversation[Visit]:
     if load is None or load.kind == NOTHING:
         return Visit(Arrival.NOTHING, (yield from _read(medium, target)))
     try:
+        yield from _read(medium, target)  # with what follows it shows whose purchase is in
         returned = yield from ask(target, medium.purchase(nonce))
     except SecurityRefusal as refusal:
         return (yield from _refused(medium, target, refusal.error, load.count))

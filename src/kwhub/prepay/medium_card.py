@@ -39,6 +39,7 @@ class _Do(IntEnum):
     TAKE = 0x20
     LOAD = 0x22
     USAGE = 0x24
+    BEFORE = 0x26
     LOG_IN = 0x30
     PURCHASE = 0x32
     PERMIT = 0x34
@@ -70,6 +71,7 @@ class MediumCard:
             _Do.TAKE: lambda data: element.take(data[:LOAD_BYTES], data[LOAD_BYTES:]),
             _Do.LOAD: lambda _: b"" if (load := element.load) is None else load.to_bytes(),
             _Do.USAGE: lambda _: b"" if (usage := element.usage) is None else usage.to_bytes(),
+            _Do.BEFORE: lambda _: b"" if (usage := element.before) is None else usage.to_bytes(),
             _Do.LOG_IN: lambda data: element.log_in(data[0] if data else None).payload(),
             _Do.PURCHASE: lambda data: element.purchase(data).payload(),
             _Do.PERMIT: lambda data: element.permit(data).payload(),
@@ -169,6 +171,12 @@ class MediumReader:
     def usage(self) -> Usage | None:
         """See ``Medium``."""
         raw = self._ask(_Do.USAGE)
+        return Usage.from_bytes(raw) if raw else None
+
+    @property
+    def before(self) -> Usage | None:
+        """See ``Medium``."""
+        raw = self._ask(_Do.BEFORE)
         return Usage.from_bytes(raw) if raw else None
 
     @property

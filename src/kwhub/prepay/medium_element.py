@@ -13,7 +13,7 @@ from kwhub.domain.errors import DecodeError, LocalError, Refusal
 from kwhub.prepay import ciphers
 from kwhub.prepay.element.files import CUSTOMER_OFFSET, PARAMETERS
 from kwhub.prepay.master_crypto import ControlOrder, update_header
-from kwhub.prepay.medium_load import LOAD_BYTES, NEVER, NOTHING, USAGE_BYTES, Load, Usage
+from kwhub.prepay.medium_load import LOAD_BYTES, NEVER, NOT_TOLD, NOTHING, USAGE_BYTES, Load, Usage
 from kwhub.prepay.memory import Memory, TwoSlots
 from kwhub.prepay.pairing import SEALED_BYTES, Receiver, proof
 from kwhub.prepay.run_information import RunInformation
@@ -21,7 +21,7 @@ from kwhub.prepay.wire.terminal import CloseAndRestore, TerminalLogin, TerminalP
 
 __all__ = ["MEDIUM_BYTES", "PAIRS_MAX", "MediumElement"]
 
-MEDIUM_BYTES: Final = 512
+MEDIUM_BYTES: Final = 640
 """Of memory."""
 
 PAIRS_MAX: Final = 3
@@ -51,6 +51,7 @@ class MediumElement:
         place = self._identity.size + self._load.size
         self._usage = TwoSlots(memory, place, USAGE_BYTES)
         self._pairs = TwoSlots(memory, place + self._usage.size, PAIRS_MAX * _PAIR_BYTES)
+        self._before = TwoSlots(memory, place + self._usage.size + self._pairs.size, USAGE_BYTES)
         self._challenge: bytes | None = None
         self._session: bytes | None = None
         self._receiver: Receiver | None = None
@@ -168,6 +169,8 @@ class MediumElement:
         if (load.meter, load.customer) != (self.meter, self.customer):
             raise Refusal(("another meter or customer",))
         self._load.write(raw)
+        if self.before is None:
+            self._before.write(Usage(load.nonce, NOT_TOLD, bytes(ciphers.MAC_BYTES)).to_bytes())
         return proof(self._pair, self.serial, challenge, raw, loaded=True)
 
     @property
@@ -179,7 +182,18 @@ class MediumElement:
     @property
     def usage(self) -> Usage | None:
         """What the meter told last; None before it told anything since this load."""
-        raw, load = self._usage.read(), self.load
+        return self._of_load(self._usage)
+
+    @property
+    def before(self) -> Usage | None:
+        """What the meter told before it took the purchase of this load, ``NOT_TOLD`` before that.
+
+        None only for a load of an edition that did not ask. Both together show that this load, and not a purchase of somebody else, has brought the number.
+        """
+        return self._of_load(self._before)
+
+    def _of_load(self, slots: TwoSlots) -> Usage | None:
+        raw, load = slots.read(), self.load
         if raw is None or load is None:
             return None
         usage = Usage.from_bytes(raw)
@@ -253,8 +267,11 @@ class MediumElement:
             raise LocalError("this medium carries no load")
         before = self.usage
         known = 0 if before is None else RunInformation.from_bytes(before.run_information).count
+        raw = Usage(load.nonce, run_information, mac).to_bytes()
+        if load.kind != NOTHING and told.count == load.count - 1:
+            self._before.write(raw)
         if told.count >= known:
-            self._usage.write(Usage(load.nonce, run_information, mac).to_bytes())
+            self._usage.write(raw)
         return told
 
     def _key(self) -> bytes:

@@ -44,6 +44,10 @@ class Medium(Protocol):
         """What the meter told last."""
 
     @property
+    def before(self) -> Usage | None:
+        """What the meter told before it took the purchase."""
+
+    @property
     def may_permit(self) -> bool:
         """Whether the counter lets it permit closing."""
 

@@ -19,6 +19,7 @@ __all__ = [
     "LOAD_BYTES",
     "NEVER",
     "NOTHING",
+    "NOT_TOLD",
     "OPENS",
     "RECHARGES",
     "USAGE_BYTES",
@@ -36,6 +37,9 @@ NEVER: Final = bytes(6)
 """In place of a deadline: the medium may not permit closing."""
 
 LOAD_BYTES: Final = 64
+NOT_TOLD: Final = bytes(RUN_INFORMATION_BYTES)
+"""In place of run information: the meter was not asked yet."""
+
 USAGE_BYTES: Final = 4 + RUN_INFORMATION_BYTES + ciphers.MAC_BYTES
 _PARAMETERS_BYTES = 45
 _AMOUNT_MAX = 0xFFFF_FFFF

@@ -145,18 +145,21 @@ class Totals:
     operator: int
 
 
-def fits(purchase: Purchase, count: int, money: int | None, before: int | None) -> bool:
-    """Whether what a meter tells can be the arrival of a purchase: money is only spent in between.
+def fits(purchase: Purchase, count: int, money: int | None, before: int | None) -> bool | None:
+    """Whether what a meter tells is the arrival of a purchase: money is only spent in between.
 
     Args:
         purchase: not confirmed yet.
         count: what the meter tells.
         money: hundredths left; None when it does not tell, which shows nothing.
         before: what was left at the number before; None when that was not told.
+
+    Returns:
+        False when it is another purchase; None when it cannot be known.
     """
     if count != purchase.count or money is None:
         return False
-    return before is None or money <= before + purchase.amount
+    return None if before is None else money <= before + purchase.amount
 
 
 class HeadRoom(StrEnum):

@@ -15,21 +15,22 @@ class FileMemory:
     Args:
         path: of the file; made, and filled with FF, when there is none.
         size: bytes.
+        smaller: a size that earlier editions had; it is filled up.
 
     Raises:
         ConfigError: the file cannot be opened, or has another size.
     """
 
-    def __init__(self, path: Path, size: int) -> None:
+    def __init__(self, path: Path, size: int, smaller: int = 0) -> None:
         self.path = path
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
             found = os.fstat(self._file).st_size
-            if found == 0:
-                os.pwrite(self._file, b"\xff" * size, 0)
+            if found in (0, smaller):
+                os.pwrite(self._file, b"\xff" * (size - found), found)
         except OSError as error:
             raise ConfigError(f"cannot be used: {error.strerror}", file=str(path)) from error
-        if found not in (0, size):
+        if found not in (0, smaller, size):
             os.close(self._file)
             raise ConfigError(
                 f"has {found} bytes; the memory of a meter has {size}", file=str(path)

@@ -301,9 +301,13 @@ class Orders:
                 raise LocalError("a second person must approve: not the one who has ordered")
             if order.wanted == TRIP:  # ordered long ago, perhaps: it happens now
                 check_trip(connection, self._settings, order_id, now)
-            delay = timedelta(seconds=self._settings.approval_delay_s)
+            delay_s = self._settings.approval_delay_s if order.wanted == TRIP else 0
             order_rows.change(
-                connection, order_id, state=OrderState.NEW, approved_by=by, next_at=now + delay
+                connection,
+                order_id,
+                state=OrderState.NEW,
+                approved_by=by,
+                next_at=now + timedelta(seconds=delay_s),
             )
             return _known(connection, order_id)
 

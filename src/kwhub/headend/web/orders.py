@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
+from math import ceil
 
 import msgspec
 from litestar import Response, get, post
@@ -151,10 +153,18 @@ def _card(page: Page, order: Order) -> dict[str, object]:
         "running": not order.state.final,
         "may_approve": Right.APPROVE in page.rights,
         "may_cancel": Right.ORDER in page.rights,
+        "goes_in": _goes_in(order, page.site.clock.now()),
         "took": _seconds(order),
         "items": [ItemLine.of(page.t, order, each) for each in order.items],
         "exchanges": _exchanges(page.t, order.items, page.site.profile),
     }
+
+
+def _goes_in(order: Order, now: datetime) -> int:
+    """Seconds for which an approved order can still be taken back; 0 when it may go any moment."""
+    if order.state is not OrderState.NEW or not order.approved_by or order.next_at is None:
+        return 0
+    return max(0, ceil((order.next_at - now).total_seconds()))
 
 
 def _exchanges(t: Texts, items: Sequence[OrderItem], profile: Profile) -> list[Exchange]:
