@@ -76,14 +76,15 @@ class Node:
 
         Args:
             station: its Bluetooth; its events are taken over.
-            settings: what it shall be; what was kept over a restart goes first.
+            settings: what it shall be; what was changed at run time and kept is laid over it, see
+                `kwhub.bluetooth.node_settings.load`.
             dialect: protocol of what passes, for addresses and for inspection.
             clock: gives the time.
             chance: for the pauses before a link is made again.
             bus: what lies behind it by wire.
             kept: file for changes at run time.
         """
-        self.settings = (node_settings.load(kept) if kept is not None else None) or settings
+        self.settings = settings if kept is None else node_settings.load(kept, settings)
         self.registry = NodeRegistry(clock, _limits(self.settings))
         self.notices = Notices(clock)
         self.inspection = Inspection(dialect, self.settings.rules, self._on_violation)
@@ -96,6 +97,7 @@ class Node:
         self._clock = clock
         self._chance = chance
         self._kept = kept
+        self._written = settings  # in the settings file
         self._ports: dict[str, Port] = {}
         self._learnt: dict[str, str] = {}  # meter to the port that has answered for it
         if bus is not None:
@@ -137,7 +139,7 @@ class Node:
             OSError: it cannot be kept.
         """
         if self._kept is not None:
-            node_settings.save(self._kept, settings)
+            node_settings.save(self._kept, settings, self._written)
         self.settings = settings
         self.inspection.rules = settings.rules
         self.registry.limits = _limits(settings)

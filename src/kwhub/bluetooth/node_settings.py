@@ -2,9 +2,10 @@
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
+import structlog
 from msgspec import Meta
 
 from kwhub.bluetooth.advertising import Beacon
@@ -102,22 +103,69 @@ class NodeSettings(Settings, frozen=True):
         return Beacon(self.beacon_uuid, self.beacon_major, self.beacon_minor)
 
 
-def load(path: Path) -> NodeSettings | None:
-    """What was changed at run time; None when nothing was.
+class _Kept(msgspec.Struct, frozen=True):
+    """What stands in the file of changes at run time."""
+
+    file: dict[str, Any]  #: the settings from which was changed
+    changed: dict[str, Any]  #: what was made of them; only what is otherwise
+
+
+def load(path: Path, settings: NodeSettings) -> NodeSettings:
+    """Settings as they were changed at run time, wherever their file says what it said then.
+
+    What somebody has written into the settings file since goes before a change at run time: who
+    forbids something there need not know that it was once allowed at the serial face.
+
+    Args:
+        path: file of the changes; there may be none.
+        settings: from the settings file, as it is now.
 
     Raises:
-        ConfigError: the file is damaged.
+        ConfigError: the file of the changes is damaged.
     """
     if not path.exists():
-        return None
+        return settings
     try:
-        return msgspec.json.decode(path.read_bytes(), type=NodeSettings)
-    except (msgspec.DecodeError, WrongSetting) as error:
+        kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
+    except msgspec.DecodeError as error:
         raise ConfigError(
             f"is no kept setting ({error}); remove it to begin anew", file=str(path)
         ) from error
+    now = _plain(settings)
+    held = {key: value for key, value in kept.changed.items() if kept.file.get(key) == now.get(key)}
+    try:
+        made = msgspec.convert({**now, **held}, NodeSettings)
+    except msgspec.ValidationError:  # a change no longer fits to what the file says by now
+        made = settings
+    _tell_overruled(path, kept.changed, _plain(made))
+    return made
 
 
-def save(path: Path, settings: NodeSettings) -> None:
-    """Keep settings over a restart."""
-    write_private(path, msgspec.json.format(msgspec.json.encode(settings), indent=1))
+def _plain(settings: NodeSettings) -> dict[str, Any]:
+    """As JSON has it."""
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(settings))
+    return plain
+
+
+def _tell_overruled(path: Path, changed: dict[str, Any], now: dict[str, Any]) -> None:
+    overruled = sorted(key for key, value in changed.items() if now.get(key) != value)
+    if overruled:
+        structlog.get_logger("kwhub.bluetooth").warning(
+            "settings of the file go before what was changed at run time",
+            settings=overruled,
+            kept=str(path),
+        )
+
+
+def save(path: Path, settings: NodeSettings, before: NodeSettings) -> None:
+    """Keep changes over a restart.
+
+    Args:
+        path: where.
+        settings: as they shall be.
+        before: as the settings file has them.
+    """
+    file, now = _plain(before), _plain(settings)
+    changed = {key: value for key, value in now.items() if file[key] != value}
+    data = msgspec.json.encode(_Kept(file, changed))
+    write_private(path, msgspec.json.format(data, indent=1))
