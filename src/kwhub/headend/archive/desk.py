@@ -15,7 +15,8 @@ from kwhub.headend.archive.known import Known, portions
 from kwhub.headend.archive.lists import ArchiveLists
 from kwhub.headend.archive.plan import Draft, Incoming, New, Plan, parse
 from kwhub.headend.archive.problems import ArchiveError, Problem
-from kwhub.headend.archive.rules import outside, planned
+from kwhub.headend.archive.reach import beyond, is_within, outside
+from kwhub.headend.archive.rules import planned
 from kwhub.headend.archive.write import bump, sync_places, write
 from kwhub.headend.ingest.offload import Offload
 from kwhub.headend.ingest.replay import replay
@@ -162,7 +163,9 @@ class ArchiveDesk:
     ) -> int:
         with self.store.database.write() as connection:
             known = Known(connection)
-            incoming = _understood(known, kind, texts, row_id)
+            incoming = _understood(known, kind, texts, row_id, within)
+            if strange := list(beyond(known, incoming, within)):
+                raise ArchiveError(strange)
             plan = planned(known, {kind.name: [incoming]})
             if problems := plan.problems or outside(known, plan, within):
                 raise ArchiveError(problems)
@@ -233,14 +236,20 @@ def _kind(name: str) -> Kind:
     return kind
 
 
-def _understood(known: Known, kind: Kind, texts: Mapping[str, str], row_id: int | None) -> Incoming:
-    """The row that is given, with its key."""
+def _understood(
+    known: Known,
+    kind: Kind,
+    texts: Mapping[str, str],
+    row_id: int | None,
+    within: Collection[int] | None,
+) -> Incoming:
+    """The row that is given, with its key; out of reach no number has a row."""
     problems = [Problem(each, "unknown_column", each) for each in texts.keys() - kind.by_name]
     key = {}
     if row_id is not None:
         known.want_ids(kind, {row_id})
         stored = known.of_id(kind, row_id)
-        if stored is None:
+        if stored is None or not is_within(known, kind, stored, within):
             raise ArchiveError([Problem("", "unknown", f"{kind.name} {row_id}")])
         key = {kind.key: kind.key_of(stored)}
     elif not texts.get(kind.key, "").strip():

@@ -97,7 +97,7 @@ def within(kind: Kind, areas: Sequence[int]) -> ColumnElement[bool]:
         "area": lambda: table.c.id.in_(areas),
         "terminal": lambda: table.c.id.in_(terminals),
         "meter": lambda: table.c.id.in_(meters),
-        "customer": lambda: table.c.id.in_(customers),
+        "customer": lambda: table.c.id.in_(customers) | table.c.organisation_id.in_(owners),
         "account": lambda: table.c.meter_id.in_(meters),
         "group": lambda: table.c.organisation_id.in_(owners) | table.c.area_id.in_(areas),
     }

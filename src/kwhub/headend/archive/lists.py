@@ -11,6 +11,8 @@ from sqlalchemy import ColumnElement, Connection, Select, String, cast, func, or
 
 from kwhub.headend.archive.export import within
 from kwhub.headend.archive.fields import KINDS, Kind, terminal_key
+from kwhub.headend.archive.known import Known
+from kwhub.headend.archive.reach import is_within
 from kwhub.headend.store import schema, schema_archive
 from kwhub.headend.store.database import Database
 from kwhub.headend.store.schema import from_micro
@@ -138,6 +140,24 @@ class ArchiveLists:
         with self._database.read() as connection:
             found = _texts(connection, known, select(known.table).where(*where))
         return found[0] if found else None
+
+    def own_row(
+        self, kind: str, row_id: int, organisations: Collection[int] | None
+    ) -> RowTexts | None:
+        """One row that belongs to one of some organisations, None for all; None when there is none.
+
+        Unlike ``row`` it finds what lies in no area yet. Raises KeyError for an unknown kind.
+        """
+        known = KINDS[kind]
+        with self._database.read() as connection:
+            archive = Known(connection)
+            archive.want_ids(known, {row_id})
+            stored = archive.of_id(known, row_id)
+            if stored is None or not is_within(archive, known, stored, organisations):
+                return None
+            return _texts(connection, known, select(known.table).where(known.table.c.id == row_id))[
+                0
+            ]
 
     def places(self, meter_id: int) -> list[Placed]:
         """Where a meter was and is, oldest first; empty when nothing has ever changed."""

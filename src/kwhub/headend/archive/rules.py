@@ -1,7 +1,7 @@
 """Rules between rows: places, loops, what hangs on what is retired, accounts of one meter."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -13,12 +13,7 @@ from kwhub.headend.archive.plan import Draft, Incoming, New, Plan, draft
 from kwhub.headend.archive.problems import Problem
 from kwhub.headend.store import schema, schema_archive
 
-__all__ = ["outside", "planned"]
-
-_ABOVE: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"area": (), "terminal": ("area",), "meter": ("terminal",), "account": ("meter",)}
-)
-"""Whose organisation a row without an own one has: the kind that it refers to."""
+__all__ = ["planned"]
 
 _CHILDREN: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
     {
@@ -180,32 +175,3 @@ def _groups(drafts: Sequence[Draft]) -> Iterator[Problem]:
         kind = each.final["kind"]
         if kind != "free" and each.final[f"{kind}_id"] is None:
             yield each.incoming.problem(kind, "group_needs", kind)
-
-
-def outside(known: Known, plan: Plan, organisations: Collection[int] | None) -> list[Problem]:
-    """Rows that are, or would be, outside of some organisations; None stands for all of them."""
-    if organisations is None:
-        return []
-    return [
-        each.incoming.problem("", "outside", each.incoming.key)
-        for drafts in plan.drafts.values()
-        for each in drafts
-        for row in (each.stored, each.final)
-        if row is not None and _owner(known, each.incoming.kind, row) not in organisations
-    ]
-
-
-def _owner(known: Known, kind: Kind, row: Mapping[str, Any]) -> int | None:
-    """The organisation of a row, None when it has none."""
-    if kind.name == "organisation":
-        own = row.get("id", row["parent_id"])  # a new one belongs to the one above it
-        return own if isinstance(own, int) else None
-    for name in _ABOVE.get(kind.name, ()):
-        above = KINDS[name]
-        number = row[f"{name}_id"]
-        if not isinstance(number, int):
-            return None
-        known.want_ids(above, {number})
-        return _owner(known, above, known.of_id(above, number) or {"organisation_id": None})
-    owner = row.get("organisation_id")
-    return owner if isinstance(owner, int) else None
