@@ -8,6 +8,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Final
+from zoneinfo import ZoneInfo
 
 from cyclopts import Parameter
 
@@ -28,9 +29,17 @@ from kwhub.cli.output import (
     print_json,
     say,
 )
+from kwhub.cli.vend_place import (
+    HeadendOption,
+    LimitOption,
+    ZoneOption,
+    place_alone,
+    place_of_headend,
+)
 from kwhub.domain.errors import ConfigError, LocalError
 from kwhub.headend.vending_crypto import CountingMaster
 from kwhub.headend.vending_desk import Desk
+from kwhub.headend.vending_ledger import SITE_ZONE
 from kwhub.headend.vending_service import hundredths, read_payments
 from kwhub.headend.vending_store import Customer, VendingStore
 from kwhub.headend.vending_token import SCHEME, opened
@@ -55,7 +64,6 @@ BookOption = Annotated[
     Path | None,
     Parameter(name="--book", help="The book of the master crypto; otherwise beside the ledger."),
 ]
-LimitOption = Annotated[str, Parameter(help="The most for one sale, customer or operator and day.")]
 
 _STORE = Path("vending.sqlite")
 _CENT = Decimal("0.01")
@@ -69,9 +77,11 @@ _STATES: Final = {
 
 
 @contextmanager
-def _books(store: Path, limits: Limits | None = None) -> Iterator[VendingStore]:
+def _books(
+    store: Path, limits: Limits | None = None, zone: ZoneInfo = SITE_ZONE
+) -> Iterator[VendingStore]:
     try:
-        opened = VendingStore(store, limits)
+        opened = VendingStore(store, limits, zone)
         try:
             yield opened
         finally:
@@ -82,10 +92,14 @@ def _books(store: Path, limits: Limits | None = None) -> Iterator[VendingStore]:
 
 @contextmanager
 def _desk(
-    store: Path, book: Path | None, root_key: str | None, limits: Limits | None = None
+    store: Path,
+    book: Path | None,
+    root_key: str | None,
+    limits: Limits | None = None,
+    zone: ZoneInfo = SITE_ZONE,
 ) -> Iterator[Desk]:
     now = SystemClock().now
-    with open_keys(root_key) as keys, _books(store, limits) as books:
+    with open_keys(root_key) as keys, _books(store, limits, zone) as books:
         place = book or store.with_suffix(".book.sqlite")
         crypto = CountingMaster(
             place, keys.source, keys.draw, now, lambda: books.head, books.check_signing
@@ -197,20 +211,35 @@ def sell_purchase(
     store: StoreOption = _STORE,
     book: BookOption = None,
     root_key: KeyOption = None,
-    limit_sale: LimitOption = "1000",
-    limit_customer: LimitOption = "2000",
-    limit_operator: LimitOption = "50000",
+    headend: HeadendOption = None,
+    zone: ZoneOption = str(SITE_ZONE),
+    limit_sale: LimitOption = None,
+    limit_customer: LimitOption = None,
+    limit_operator: LimitOption = None,
     json: JsonFlag = False,
 ) -> int:
     """Sell to the customer of a medium and load the purchase onto it.
 
-    After a power cut give the same command again: the payment makes it the same sale. Example:
+    After a power cut give the same command again: the payment makes it the same sale. The books of a head-end are sold
+    from with --headend only, by one of its users, within its limits. Example:
 
         kwhub vend sell 50.00 --payment R-1 --medium wang.medium --operator ann --root-key root.key
     """
-    limits = Limits(*map(hundredths, (limit_sale, limit_customer, limit_operator)))
-    with _desk(store, book, root_key, limits) as desk, open_medium(medium) as element:
-        purchase = desk.sell(element, hundredths(amount), operator, payment)
+    limits, cents = (limit_sale, limit_customer, limit_operator), hundredths(amount)
+    if headend is None:
+        place = place_alone(store, book, root_key, limits, zone)
+    elif any(limits):
+        raise ConfigError("the limits stand in the settings of the head-end", key="--limit-sale")
+    else:
+        place = place_of_headend(headend, operator, f"medium {medium}", f"{payment}: {cents}")
+    row = (place.store, place.book, place.root_key, place.limits, place.zone)
+    with _desk(*row) as desk, open_medium(medium) as element:
+        if desk.store.is_claimed and not place.is_of_headend:
+            raise ConfigError(
+                "these are the books of a head-end: sell with --headend, as one of its users",
+                file=str(store),
+            )
+        purchase = desk.sell(element, cents, operator, payment)
     return _tell(purchase, json=json)
 
 

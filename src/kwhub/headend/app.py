@@ -150,7 +150,9 @@ class HeadEnd:
         self.billing = Billing(self._database, days, now)
         selling = self.config.vending
         self.vending = (
-            VendingService(selling, self.orders.carrier, self._offload) if selling else None
+            VendingService(selling, self.orders.carrier, self._offload, days.zone)
+            if selling
+            else None
         )
         key = self.config.access.trail_key
         self.chores = Chores(

@@ -241,8 +241,8 @@ class Vending(Settings, frozen=True):
     book: str = "vending.book.sqlite"  #: what was signed; keep it with other hands
     payments: str = ""  #: CSV of references and amounts to compare with; empty: none
     limit_sale: Annotated[int, Meta(ge=1)] = 1_000  #: whole units of the currency
-    limit_customer: Annotated[int, Meta(ge=1)] = 2_000  #: of one customer and day (UTC)
-    limit_operator: Annotated[int, Meta(ge=1)] = 50_000  #: of one operator and day (UTC)
+    limit_customer: Annotated[int, Meta(ge=1)] = 2_000  #: of one customer and day of the site
+    limit_operator: Annotated[int, Meta(ge=1)] = 50_000  #: of one operator and day of the site
     low_balance: Annotated[int, Meta(ge=0)] = 20  #: a meter with less is warned of
     low_days: Annotated[int, Meta(ge=0)] = 5  #: one whose money lasts for fewer days, too
     token_base: Literal[1993, 2014, 2035] | None = None  #: of STS tokens, to warn of its end

@@ -6,9 +6,7 @@ Every step may be done again after a power cut; the reference of the payment mak
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
-from typing import Final
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 from kwhub.domain.errors import Refusal
 from kwhub.headend.vending_crypto import CountingMaster
@@ -38,10 +36,7 @@ from kwhub.prepay.vending import (
     reconcile,
 )
 
-__all__ = ["SITE_ZONE", "Collected", "Desk"]
-
-SITE_ZONE: Final = ZoneInfo("Asia/Shanghai")
-"""Of meters, unless said otherwise."""
+__all__ = ["Collected", "Desk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +55,12 @@ class Desk:
         store: its books.
         crypto: signs.
         now: the present moment, UTC.
-        zone: of the clocks in the meters.
     """
 
     def __init__(
-        self,
-        store: VendingStore,
-        crypto: CountingMaster,
-        now: Callable[[], datetime],
-        zone: tzinfo = SITE_ZONE,
+        self, store: VendingStore, crypto: CountingMaster, now: Callable[[], datetime]
     ) -> None:
-        self.store, self.crypto, self._now, self._zone = store, crypto, now, zone
+        self.store, self.crypto, self._now = store, crypto, now
 
     def issue(self, medium: Medium, meter: str, serial: bytes) -> None:
         """Pair a blank medium with a meter and its customer, and let it read; an issued one gets newer keys. Raises as its parts."""
@@ -150,7 +140,7 @@ class Desk:
                 payment or "",
                 max(0, _left(_told(before))) if before and is_told else None,
                 before is not None and not is_told,
-                None if told.moment is None else told.moment.replace(tzinfo=self._zone),
+                None if told.moment is None else told.moment.replace(tzinfo=self.store.zone),
             ),
         )
         return Collected(told, confirmed, head_room(told.count, COUNT_MAX))

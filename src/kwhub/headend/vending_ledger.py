@@ -4,17 +4,22 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from kwhub.prepay.vending import GENESIS, Entry, linked
 
-__all__ = ["LINE", "Ledger"]
+__all__ = ["LINE", "SITE_ZONE", "Ledger"]
 
 LINE: Final = "line"
 """Source of a reading: the meter itself was asked."""
 
+SITE_ZONE: Final = ZoneInfo("Asia/Shanghai")
+"""Of a site, unless said otherwise."""
+
+_CLAIMED: Final = 1
 _SCHEMA: Final = """
 BEGIN;
 CREATE TABLE IF NOT EXISTS customer (
@@ -47,8 +52,10 @@ DROP INDEX IF EXISTS by_day;
 CREATE INDEX IF NOT EXISTS by_reading ON ledger (kind, json_extract(content, '$.meter'));
 CREATE INDEX IF NOT EXISTS by_meter ON purchase (meter, count);
 CREATE INDEX IF NOT EXISTS by_state ON purchase (meter, state) WHERE state IN ('reserved', 'issued');
-CREATE INDEX IF NOT EXISTS customer_day ON purchase (customer, substr(at, 1, 10), state, amount);
-CREATE INDEX IF NOT EXISTS operator_day ON purchase (operator, substr(at, 1, 10), state, amount);
+DROP INDEX IF EXISTS customer_day;
+DROP INDEX IF EXISTS operator_day;
+CREATE INDEX IF NOT EXISTS customer_time ON purchase (customer, at, state, amount);
+CREATE INDEX IF NOT EXISTS operator_time ON purchase (operator, at, state, amount);
 CREATE TRIGGER IF NOT EXISTS entries_stay BEFORE DELETE ON ledger
     BEGIN SELECT RAISE(ABORT, 'a ledger entry stays'); END;
 CREATE TRIGGER IF NOT EXISTS entries_stay_so BEFORE UPDATE ON ledger
@@ -62,9 +69,11 @@ class Ledger:
 
     Args:
         path: of the database.
+        zone: of the site: its days begin at midnight there.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, zone: tzinfo = SITE_ZONE) -> None:
+        self.zone = zone
         self._base = sqlite3.connect(path, isolation_level=None)
         self._base.execute("PRAGMA synchronous = EXTRA")
         self._base.execute("PRAGMA foreign_keys = ON")
@@ -77,6 +86,23 @@ class Ledger:
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """What a reading statement finds; for views of the books."""
         return self._run(statement, *values)
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether these are the books of a head-end, which knows who may sell."""
+        return bool(self._run("PRAGMA user_version")[0][0])
+
+    def claim(self) -> None:
+        """They are, from now on."""
+        if not self.is_claimed:
+            self._run(f"PRAGMA user_version = {_CLAIMED}")
+
+    def day_of(self, at: datetime) -> tuple[str, str]:
+        """Begin and end of the site's day around a moment, as moments stand in the books."""
+        day = at.astimezone(self.zone).date()
+        begins = (datetime.combine(day + timedelta(days=n), time(), self.zone) for n in (0, 1))
+        first, last = (each.astimezone(UTC).isoformat() for each in begins)
+        return first, last
 
     def _run(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         return self._base.execute(statement, values).fetchall()

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from kwhub.headend.store.archive import KnownMeter
 from kwhub.headend.vending_crypto import CountingMaster
 from kwhub.headend.vending_desk import Desk
 from kwhub.headend.vending_keys import SharedKeys
+from kwhub.headend.vending_ledger import SITE_ZONE
 from kwhub.headend.vending_remote import Bought, RemoteDesk
 from kwhub.headend.vending_store import Customer, VendingStore
 from kwhub.headend.vending_views import Prepaid, prepaid
@@ -124,6 +125,7 @@ class VendingService:
         settings: where its books and keys are, and its limits.
         carrier: the way to meters; its store has the archive and the trail.
         offload: where blocking work runs.
+        zone: of the site, whose days the limits count.
 
     Raises:
         ConfigError, LocalError: keys or books cannot be opened.
@@ -132,11 +134,14 @@ class VendingService:
         compared: the last comparison; None before the first.
     """
 
-    def __init__(self, settings: Vending, carrier: Carrier, offload: Offload) -> None:
+    def __init__(
+        self, settings: Vending, carrier: Carrier, offload: Offload, zone: tzinfo = SITE_ZONE
+    ) -> None:
         self.settings = settings
         self.compared: Compared | None = None
         self._carrier = carrier
         self._offload = offload
+        self._zone = zone
         self._selling: dict[str, asyncio.Lock] = {}
         self._keys = SharedKeys(settings.root_key)
         with self._desk():
@@ -154,8 +159,9 @@ class VendingService:
         limits = (self.settings.limit_sale, self.settings.limit_customer)
         made = Limits(*(100 * each for each in (*limits, self.settings.limit_operator)))
         try:
-            store = VendingStore(Path(self.settings.ledger), made)
+            store = VendingStore(Path(self.settings.ledger), made, self._zone)
             try:
+                store.claim()
                 yield store
             finally:
                 store.close()

@@ -6,11 +6,12 @@ refuses a second amount for a number, and every change or removal of a ledger en
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 from kwhub.domain.errors import LocalError, Refusal
 from kwhub.headend.vending_evidence import Evidence
+from kwhub.headend.vending_ledger import SITE_ZONE
 from kwhub.prepay.vending import (
     Limits,
     Purchase,
@@ -44,11 +45,14 @@ class VendingStore(Evidence):
     Args:
         path: of the database.
         limits: what is sold at most.
+        zone: of the site.
     """
 
-    def __init__(self, path: Path | str, limits: Limits | None = None) -> None:
+    def __init__(
+        self, path: Path | str, limits: Limits | None = None, zone: tzinfo = SITE_ZONE
+    ) -> None:
         self.limits = limits or Limits()
-        super().__init__(path)
+        super().__init__(path, zone)
 
     # Customers and prices
 
@@ -218,12 +222,12 @@ class VendingStore(Evidence):
     # Within a change
 
     def _totals(self, customer: str, operator: str, at: datetime) -> Totals:
-        day = at.date().isoformat()
+        first, last = self.day_of(at)
         sums = [
             self._run(
                 f"SELECT total(amount) FROM purchase WHERE {column} = ? "  # noqa: S608 - one of two names
-                "AND substr(at, 1, 10) = ? AND state <> 'cancelled'",
-                *(value, day),
+                "AND at >= ? AND at < ? AND state <> 'cancelled'",
+                *(value, first, last),
             )[0][0]
             for column, value in (("customer", customer), ("operator", operator))
         ]

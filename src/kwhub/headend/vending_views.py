@@ -116,13 +116,13 @@ def of_meter(
 
 
 def sold_today(store: VendingStore, operator: str, at: datetime) -> Totals:
-    """What an operator, and everybody, has sold on the day of a moment (UTC), hundredths."""
-    day = at.date().isoformat()
+    """What an operator, and everybody, has sold on the site's day of a moment, hundredths."""
+    first, last = store.day_of(at)
     query = (
         "SELECT total(amount), total(CASE WHEN operator = ? THEN amount END) FROM purchase "
-        "WHERE substr(at, 1, 10) = ? AND state <> 'cancelled'"
+        "WHERE at >= ? AND at < ? AND state <> 'cancelled'"
     )
-    everybody, own = store.rows(query, operator, day)[0]
+    everybody, own = store.rows(query, operator, first, last)[0]
     return Totals(int(everybody), int(own))
 
 
