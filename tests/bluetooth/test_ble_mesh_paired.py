@@ -7,7 +7,7 @@ import pytest
 from tests.bluetooth.nodes import address, collector, meters, node, read, slave
 from tests.bluetooth.stations import on_air, showing, station, typing
 
-from kwhub.bluetooth.registry import NodeState
+from kwhub.bluetooth.states import NodeState
 
 MASTERS, SLAVES = 3, 6
 

@@ -18,7 +18,8 @@ from tests.bluetooth.stations import METER, OTHER, READER, free, on_air, station
 
 from kwhub.bluetooth.inspection import InspectionMode, Violation
 from kwhub.bluetooth.node_settings import NodeSettings, Role
-from kwhub.bluetooth.registry import NodeState, StateChange
+from kwhub.bluetooth.registry import StateChange
+from kwhub.bluetooth.states import NodeState
 from kwhub.protocols.dlt645.frames import Frame645, parse
 from kwhub.wire.passing import Kind
 

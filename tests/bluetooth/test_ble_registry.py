@@ -2,7 +2,8 @@
 
 from tests.bluetooth.stations import METER, on_air
 
-from kwhub.bluetooth.registry import Limits, NodeRegistry, NodeState, StateChange
+from kwhub.bluetooth.registry import Limits, NodeRegistry, StateChange
+from kwhub.bluetooth.states import NodeState
 
 LIMITS = Limits(silent_s=60.0, loss_max=0.2, signal_dbm_min=-85, wrong_max=3)
 
@@ -13,7 +14,7 @@ def changes_after(play):
         registry = NodeRegistry(clock, LIMITS, told.append)
         registry.enter(METER, meter="000000000038")
         await play(registry, clock)
-        return [(change.after, change.why) for change in told], registry[METER]
+        return [(change.after, str(change.why)) for change in told], registry[METER]
 
     return on_air(main)
 

@@ -23,8 +23,8 @@ from tests.bluetooth.test_ble_pairing import (
 )
 
 from kwhub.bluetooth.pairing import Pairing
-from kwhub.bluetooth.registry import NodeState
 from kwhub.bluetooth.stack import BondLost
+from kwhub.bluetooth.states import NodeState
 from kwhub.domain.errors import LinkDown
 from kwhub.runtime.clock import SystemClock
 

@@ -7,7 +7,7 @@ from tests.bluetooth.stations import METER, OTHER, READER, free, on_air, station
 
 from kwhub.bluetooth import gatt_links
 from kwhub.bluetooth.node_settings import SlaveSettings
-from kwhub.bluetooth.registry import NodeState
+from kwhub.bluetooth.states import NodeState
 from kwhub.domain.errors import LinkDown
 from kwhub.links import base
 

@@ -11,8 +11,8 @@ from tests.bluetooth.stations import METER, on_air, station
 from kwhub.bluetooth.commands import LINES, answer_command
 from kwhub.bluetooth.inspection import InspectionMode
 from kwhub.bluetooth.node_settings import NodeSettings, Role, Transmission
-from kwhub.bluetooth.registry import NodeState
 from kwhub.bluetooth.serial_face import SerialFace
+from kwhub.bluetooth.states import NodeState
 from kwhub.links.base import INBOX_BYTES_MAX, LinkFacts
 from kwhub.links.memory import pair
 from kwhub.links.pty import PtyLink

@@ -8,25 +8,16 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import Enum
 
+from kwhub.bluetooth.states import FINE, Cause, NodeState, Why
 from kwhub.runtime.clock import Clock
 
-__all__ = ["Limits", "NodeRegistry", "NodeState", "NodeView", "StateChange"]
+__all__ = ["Limits", "NodeRegistry", "NodeView", "StateChange"]
+
+MARKS = {NodeState.UNPAIRED: Cause.NO_BOND, NodeState.REPLACED: Cause.BOND_LOST}
 
 ASKED_MAX = 20
 """Of so many last requests the share without answer counts."""
-
-
-class NodeState(Enum):
-    """How a device is."""
-
-    ONLINE = "online"
-    DEGRADED = "degraded"  #: weak signal, or many requests without answer
-    WRONG = "wrong"  #: says again and again what it must not say
-    SILENT = "silent"
-    UNPAIRED = "unpaired"
-    REPLACED = "replaced"  #: another device stands under its address, or took its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +38,7 @@ class NodeView:
     address: str
     meter: str | None
     state: NodeState
-    why: str
+    why: Why
     is_connected: bool = False
     signal_dbm: int | None = None
     requests: int = 0
@@ -66,7 +57,7 @@ class StateChange:
     meter: str | None
     before: NodeState
     after: NodeState
-    why: str
+    why: Why
 
 
 @dataclass(slots=True)
@@ -110,7 +101,7 @@ class NodeRegistry:
     def enter(self, address: str, *, meter: str | None = None, paired: bool = True) -> None:
         """Begin to watch a device; silent until it has been heard."""
         state = NodeState.SILENT if paired else NodeState.UNPAIRED
-        view = NodeView(address, meter, state, "not heard yet")
+        view = NodeView(address, meter, state, Why(Cause.NOT_HEARD_YET))
         mark = None if paired else NodeState.UNPAIRED
         self._nodes[address] = _Node(view, self._clock.monotonic(), mark=mark)
 
@@ -211,29 +202,29 @@ class NodeRegistry:
             view = node.view
             self.told(StateChange(self._clock.now(), view.address, view.meter, before, state, why))
 
-    def _state(self, node: _Node) -> tuple[NodeState, str]:
+    def _state(self, node: _Node) -> tuple[NodeState, Why]:
         view, limits = node.view, self.limits
         if node.mark is not None:
-            return node.mark, node.mark.value
+            return node.mark, Why(MARKS[node.mark])
         if view.last_heard is None:
-            return NodeState.SILENT, "not heard yet"
+            return NodeState.SILENT, Why(Cause.NOT_HEARD_YET)
         now = self._clock.monotonic()
         silent_s = now - node.heard_s
         gone_s = 0.0 if node.gone_s is None else now - node.gone_s
         if silent_s < limits.silent_s and gone_s < limits.gone_s:
             return self._quality(node)
         if gone_s >= limits.gone_s:
-            return NodeState.SILENT, f"no link for {gone_s:.0f} s"
-        return NodeState.SILENT, f"nothing heard for {silent_s:.0f} s"
+            return NodeState.SILENT, Why(Cause.NO_LINK, round(gone_s))
+        return NodeState.SILENT, Why(Cause.NOTHING_HEARD, round(silent_s))
 
-    def _quality(self, node: _Node) -> tuple[NodeState, str]:
+    def _quality(self, node: _Node) -> tuple[NodeState, Why]:
         signal, limits = node.view.signal_dbm, self.limits
         lost = node.asked.count("unanswered")
         wrong = node.asked.count("wrong")
         if wrong >= limits.wrong_max:
-            return NodeState.WRONG, f"{wrong} wrong frames lately"
+            return NodeState.WRONG, Why(Cause.WRONG_FRAMES, wrong)
         if lost > limits.loss_max * len(node.asked):
-            return NodeState.DEGRADED, f"{lost} of {len(node.asked)} requests unanswered"
+            return NodeState.DEGRADED, Why(Cause.UNANSWERED, lost, len(node.asked))
         if signal is not None and signal < limits.signal_dbm_min:
-            return NodeState.DEGRADED, f"signal {signal} dBm"
-        return NodeState.ONLINE, ""
+            return NodeState.DEGRADED, Why(Cause.SIGNAL, signal)
+        return NodeState.ONLINE, FINE

@@ -13,11 +13,13 @@ from kwhub.bluetooth.node import Node
 from kwhub.bluetooth.pairing import Pairing
 from kwhub.bluetooth.registry import NodeView, StateChange
 from kwhub.bluetooth.serial_face import SerialFace
+from kwhub.bluetooth.states import STATES
 from kwhub.bluetooth.station import Station, StationSettings
 from kwhub.cli.ble_file import NodeFile, read_node_file
 from kwhub.cli.ble_ways import WayOption, asking
 from kwhub.cli.logs import configure
 from kwhub.cli.output import (
+    ZH,
     Exit,
     JsonFlag,
     Language,
@@ -48,26 +50,10 @@ WORDS: dict[str, dict[str, Any]] = {
             "unanswered",
             "last heard",
         ),
-        "states": {
-            "online": "online",
-            "degraded": "degraded",
-            "wrong": "speaks wrong",
-            "silent": "silent",
-            "unpaired": "unpaired",
-            "replaced": "replaced",
-        },
         "serial": "serial face: {path}",
     },
     "zh": {
         "headings": ("蓝牙地址", "表号", "状态", "原因", "dBm", "请求", "无应答", "最近通信"),
-        "states": {
-            "online": "在线",
-            "degraded": "质量差",
-            "wrong": "报文异常",
-            "silent": "无响应",
-            "unpaired": "未配对",
-            "replaced": "已更换",
-        },
         "serial": "串口：{path}",
     },
 }
@@ -173,13 +159,15 @@ def _tell(change: StateChange, language: Language, *, json: bool) -> None:
                 "meter": change.meter,
                 "before": change.before.value,
                 "state": change.after.value,
-                "why": change.why,
+                "why": change.why.cause.value,
+                "detail": str(change.why),
             }
         )
         return
-    states = WORDS[language]["states"]
-    before, after = states[change.before.value], states[change.after.value]
-    why = f" ({change.why})" if change.why else ""
+    place = language == ZH
+    before, after = STATES[change.before][place], STATES[change.after][place]
+    words = change.why.words[place]
+    why = f" ({words})" if words else ""
     say(f"{_time(change.at)}  {change.address}  {before} -> {after}{why}")
 
 
@@ -192,8 +180,8 @@ def _show(views: list[NodeView], language: Language, *, json: bool) -> None:
         (
             view.address,
             view.meter or "",
-            words["states"][view.state.value],
-            view.why,
+            STATES[view.state][language == ZH],
+            view.why.words[language == ZH],
             "" if view.signal_dbm is None else str(view.signal_dbm),
             str(view.requests),
             str(view.unanswered),
@@ -209,7 +197,8 @@ def _as_json(view: NodeView) -> dict[str, Any]:
         "address": view.address,
         "meter": view.meter,
         "state": view.state.value,
-        "why": view.why,
+        "why": view.why.cause.value,
+        "detail": str(view.why),
         "connected": view.is_connected,
         "rssi_dbm": view.signal_dbm,
         "requests": view.requests,

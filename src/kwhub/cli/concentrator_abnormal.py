@@ -18,8 +18,8 @@ from kwhub.cli.output import (
     say,
 )
 from kwhub.concentrator.archive import Archive
+from kwhub.concentrator.devices import abnormal_words
 from kwhub.concentrator.events_notes import Abnormal, Notes
-from kwhub.concentrator.events_words import ABNORMAL
 from kwhub.concentrator.ledger import open_to_read
 
 __all__ = ["show_abnormal"]
@@ -60,7 +60,7 @@ def show_abnormal(
 
 
 def _as_json(each: Abnormal, address: str) -> dict[str, Any]:
-    english, chinese = _words(each)
+    english, chinese, _ = abnormal_words(each.kind, each.detail)
     return {
         "point": each.point,
         "address": address,
@@ -70,10 +70,6 @@ def _as_json(each: Abnormal, address: str) -> dict[str, Any]:
         "detail": each.detail,
         "since": datetime.fromtimestamp(each.since, UTC).isoformat().replace("+00:00", "Z"),
     }
-
-
-def _words(each: Abnormal) -> tuple[str, str]:
-    return ABNORMAL.get(each.kind, (each.kind, each.kind))
 
 
 def _print(
@@ -86,14 +82,9 @@ def _print(
     if not found:
         say(("No meter is abnormal.", "没有异常电表。")[language])
         return
-    rows = [
-        (
-            str(each.point),
-            addresses[each.point],
-            _words(each)[language],
-            f"{datetime.fromtimestamp(each.since, zone):%Y-%m-%d %H:%M}",
-            each.detail,
-        )
-        for each in found
-    ]
+    rows = []
+    for each in found:
+        *words, detail = abnormal_words(each.kind, each.detail)
+        since = f"{datetime.fromtimestamp(each.since, zone):%Y-%m-%d %H:%M}"
+        rows.append((str(each.point), addresses[each.point], words[language], since, detail))
     print_table(headings, rows, right=(0,))

@@ -12,10 +12,12 @@ from typing import NamedTuple
 from kwhub.concentrator.archive import Archive
 from kwhub.concentrator.events_notes import TERMINAL_POINT, Note, Notes
 from kwhub.concentrator.events_records import device_trouble
+from kwhub.concentrator.events_words import ABNORMAL
 from kwhub.concentrator.times import wall
+from kwhub.protocols.gdw1376.event_records import DEVICE_TROUBLES
 from kwhub.runtime.clock import Clock
 
-__all__ = ["Device", "DeviceEvents", "Trouble"]
+__all__ = ["Device", "DeviceEvents", "Trouble", "abnormal_words"]
 
 ABNORMAL_KIND = "device"
 _PREFIX = "trouble of device "
@@ -94,6 +96,22 @@ class DeviceEvents:
             )
         if self._notes.keep(note):
             self._on_important()
+
+
+def abnormal_words(kind: str, detail: str) -> tuple[str, str, str]:
+    """What is wrong with a meter, for people: English, Chinese, and the detail that both leave out.
+
+    Args:
+        kind: a key of `kwhub.concentrator.events_words.ABNORMAL`, or one that is not known here.
+        detail: as it is kept; of a device it begins with its trouble.
+    """
+    english, chinese = ABNORMAL.get(kind, (kind, kind))
+    name, _, rest = detail.partition(" ")
+    trouble = Trouble.__members__.get(name.upper())
+    if kind != ABNORMAL_KIND or trouble not in DEVICE_TROUBLES:
+        return english, chinese, detail
+    why = DEVICE_TROUBLES[trouble]
+    return f"{english}: {why[0]}", f"{chinese}：{why[1]}", rest
 
 
 def _name(point: int, address: str) -> str:

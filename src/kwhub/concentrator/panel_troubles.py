@@ -1,7 +1,7 @@
 """What the screen tells of trouble: what is missing and why, and which meters are abnormal."""
 
+from kwhub.concentrator.devices import abnormal_words
 from kwhub.concentrator.events_notes import Notes
-from kwhub.concentrator.events_words import ABNORMAL
 from kwhub.concentrator.outbox import MeterState
 from kwhub.concentrator.panel_store import PanelStore
 from kwhub.concentrator.panel_views import AbnormalView, FailureView
@@ -43,18 +43,15 @@ def failures(look: PanelStore) -> list[FailureView]:
 def abnormal_meters(look: PanelStore, notes: Notes) -> list[AbnormalView]:
     """What is wrong with the meters of the archive now, by point. Raises StoreError."""
     places = look.places()
-    return [
-        AbnormalView(
-            each.point,
-            places[each.point].settings.address,
-            each.kind,
-            each.since,
-            each.detail,
-            *ABNORMAL.get(each.kind, (each.kind, each.kind)),
-        )
-        for each in notes.abnormal()
-        if each.point in places
-    ]
+    rows = []
+    for each in notes.abnormal():
+        if each.point in places:
+            english, chinese, detail = abnormal_words(each.kind, each.detail)
+            address = places[each.point].settings.address
+            rows.append(
+                AbnormalView(each.point, address, each.kind, each.since, detail, english, chinese)
+            )
+    return rows
 
 
 def is_silent(state: MeterState | None) -> bool:

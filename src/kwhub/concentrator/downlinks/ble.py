@@ -12,7 +12,8 @@ from pathlib import Path
 from kwhub.bluetooth.node import Node
 from kwhub.bluetooth.node_settings import NodeSettings, Role, SlaveSettings
 from kwhub.bluetooth.pairing import Pairing
-from kwhub.bluetooth.registry import NodeState, NodeView
+from kwhub.bluetooth.registry import NodeView
+from kwhub.bluetooth.states import NodeState
 from kwhub.bluetooth.station import Station, StationSettings
 from kwhub.concentrator.bus import Parts
 from kwhub.concentrator.config_bluetooth import (

@@ -4,6 +4,7 @@ Source: Q/GDW 1376.1-2013, clause 5.13; ERC 36 to 45 are single source; 60 is an
 (A.15); a point word has the point in D11-D0 and D15 = 1 where the event begins, 0 where it ends.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,7 +29,7 @@ from kwhub.protocols.gdw1376.formats import (
 )
 from kwhub.protocols.gdw1376.layouts import Blob, Cell, Field, Layout, Repeat, cells
 
-__all__ = ["RECORDS", "EventRecord", "point_word", "read_records"]
+__all__ = ["DEVICE_TROUBLES", "RECORDS", "EventRecord", "point_word", "read_records", "words_of"]
 
 HEAD_BYTES = 2
 """ERC and Le."""
@@ -44,16 +45,17 @@ def _point_words(word: int) -> tuple[str, str]:
     )
 
 
-_TROUBLES = {
+DEVICE_TROUBLES = {
     1: ("silent", "无响应"),
     2: ("not paired", "未配对"),
     3: ("bond lost, perhaps replaced", "配对丢失，可能已更换"),
     4: ("speaks wrong", "报文异常"),
 }
+"""What is wrong with a Bluetooth device, by its number in ERC 60 (an extension)."""
 
 
 def _troubles(code: int) -> tuple[str, str]:
-    return _TROUBLES.get(code, (str(code), str(code)))
+    return DEVICE_TROUBLES.get(code, (str(code), str(code)))
 
 
 _AT = Field("time", "发生时间", A15)
@@ -201,10 +203,11 @@ class EventRecord:
 
     def words(self) -> tuple[str, str]:
         """The fields in one line, English and Chinese."""
-        return _line(self.cells())
+        return words_of(self.cells())
 
 
-def _line(found: list[Cell]) -> tuple[str, str]:
+def words_of(found: Sequence[Cell]) -> tuple[str, str]:
+    """Some fields in one line, English and Chinese."""
     english, chinese = [], []
     for cell in found:
         told = cell.told or (_plain(cell.value), _plain(cell.value))
