@@ -83,6 +83,8 @@ GROUPED: tuple[tuple[str, str, str], ...] = (
     ("handheld", "run", "kwhub.cli.handheld:show_handheld"),
     ("handheld", "collect", "kwhub.cli.handheld:collect_round"),
     ("handheld", "sync", "kwhub.cli.handheld:synchronise_handheld"),
+    ("handheld", "lend", "kwhub.cli.handheld:lend_handheld"),
+    ("handheld", "pin", "kwhub.cli.handheld:change_pin"),
     ("infrared", "decode", "kwhub.cli.infrared:decode_pulses"),
     ("infrared", "encode", "kwhub.cli.infrared:encode_frame"),
     ("infrared", "listen", "kwhub.cli.infrared_listen:listen"),

@@ -1,11 +1,12 @@
 """``kwhub handheld``: enrol a handheld, show its screens, or walk a round and deliver without them."""
 
+import asyncio
 import getpass
 import os
 import stat
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -21,20 +22,38 @@ from kwhub.cli.output import (
     print_json,
     say,
 )
-from kwhub.domain.errors import ConfigError, LocalError
+from kwhub.cli.signals import cancel_on_terminate
+from kwhub.domain.errors import ConfigError, LinkError, LocalError, NoAnswer
 from kwhub.exchange.device_messages import REFUSED
 from kwhub.handheld.app import Device
+from kwhub.handheld.lending import Lent
+from kwhub.handheld.records import Place, Visit
 from kwhub.handheld.tasks import Tasks
 from kwhub.runtime.chance import seeded
 from kwhub.runtime.clock import SystemClock
 
-__all__ = ["collect_round", "enrol_handheld", "show_handheld", "synchronise_handheld"]
+__all__ = [
+    "change_pin",
+    "collect_round",
+    "enrol_handheld",
+    "lend_handheld",
+    "show_handheld",
+    "synchronise_handheld",
+]
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 PinFile: TypeAlias = Annotated[
     Path | None,
     Parameter(name="--pin-file", help="File with the PIN, mode 0600; without it the PIN is asked."),
+]
+
+
+Via: TypeAlias = Annotated[
+    str | None,
+    Parameter(
+        help="Link to a device that lends its way to the head-end ('' for none), kept in the settings."
+    ),
 ]
 
 
@@ -75,6 +94,7 @@ async def show_handheld(
     folder: Path,
     *,
     link: Annotated[str | None, Parameter(help="Link to the meters, kept in the settings.")] = None,
+    via: Via = None,
     json: JsonFlag = False,
     language: LanguageOption = None,
 ) -> int:
@@ -97,6 +117,8 @@ async def show_handheld(
     device = _device(folder)
     if link is not None:
         await device.change(link=link)
+    if via is not None:
+        await device.change(via=via)
     if json:
         print_json({"enrolled": device.exists, **msgspec.structs.asdict(device.settings)})
         return Exit.OK
@@ -111,14 +133,17 @@ async def collect_round(
     group: Annotated[
         str | None, Parameter(help="Area or terminal; without it, everything.")
     ] = None,
+    offline: Annotated[
+        bool, Parameter(negative="", help="Keep everything until it is synchronised.")
+    ] = False,
     pin_file: PinFile = None,
     json: JsonFlag = False,
     language: LanguageOption = None,
 ) -> int:
     """Read every meter of the work orders that was not read yet; goes on where it was stopped.
 
-    What was read waits on the device until it is synchronised. The exit code is 1 when a meter was not
-    read. Example:
+    While the head-end is in reach, readings go there as they are taken; otherwise they wait on the device. The exit
+    code is 1 when a meter was not read. Example:
 
         kwhub handheld collect ~/handheld --link tcp:10.0.0.7:4001
 
@@ -131,31 +156,26 @@ async def collect_round(
     if link is not None:
         await device.change(link=link)
     async with _signed_in(device, pin_file) as tasks:
-        choices = [*tasks.choices("area"), *tasks.choices("terminal")]
-        places = [
-            each for choice in choices if group in {None, choice.name} for each in choice.places
-        ]
-        places = list(dict.fromkeys(places))
-        if group is not None and not places:
-            raise LocalError(f"no area and no terminal is named {group}")
-        async for visit in tasks.collect(places):
-            if not json:
-                failed = visit.failure.detail if visit.failure and not visit.read_at else ""
-                values = "  ".join(f"{each.value} {each.unit}" for each in visit.values)
-                say(f"{visit.place.meter}  {failed or values}")
-        seen = tasks.progress(places)
+        places = _places(tasks, group)
+        async with _reporting(tasks, device.settings.report and not offline):
+            async for visit in tasks.collect(places):
+                if not json:
+                    say(_visited(visit))
+        seen, waiting = tasks.progress(places), tasks.delivery.waiting
     if json:
-        print_json({"total": seen.total, "read": seen.read, "failed": seen.failed})
+        told = {"total": seen.total, "read": seen.read, "failed": seen.failed, "waiting": waiting}
+        print_json(told)
     elif pick_language(language) == ZH:
-        say(f"已抄 {seen.read}/{seen.total}，失败 {seen.failed}。")
+        say(f"已抄 {seen.read}/{seen.total}，失败 {seen.failed}；待上传 {waiting} 条。")
     else:
-        say(f"{seen.read} of {seen.total} read, {seen.failed} failed.")
+        say(f"{seen.read} of {seen.total} read, {seen.failed} failed; {waiting} readings wait.")
     return Exit.OK if seen.read == seen.total else Exit.NO
 
 
 async def synchronise_handheld(
     folder: Path,
     *,
+    via: Via = None,
     pin_file: PinFile = None,
     json: JsonFlag = False,
     language: LanguageOption = None,
@@ -172,7 +192,10 @@ async def synchronise_handheld(
     folder
         Of the device, as it was enrolled.
     """
-    async with _signed_in(_device(folder), pin_file) as tasks:
+    device = _device(folder)
+    if via is not None:
+        await device.change(via=via)
+    async with _signed_in(device, pin_file) as tasks:
         count = await tasks.delivery.synchronise()
         orders, refused = len(tasks.orders()), tasks.delivery.refused
     chinese = pick_language(language) == ZH
@@ -189,6 +212,106 @@ async def synchronise_handheld(
     return Exit.NO if refused else Exit.OK
 
 
+def _places(tasks: Tasks, group: str | None) -> list[Place]:
+    """The meters of an area or terminal, or all. Raises LocalError: there is none of this name."""
+    choices = [*tasks.choices("area"), *tasks.choices("terminal")]
+    found = [each for choice in choices if group in {None, choice.name} for each in choice.places]
+    if group is not None and not found:
+        raise LocalError(f"no area and no terminal is named {group}")
+    return list(dict.fromkeys(found))
+
+
+def _visited(visit: Visit) -> str:
+    failed = visit.failure.detail if visit.failure and not visit.read_at else ""
+    values = "  ".join(f"{each.value} {each.unit}" for each in visit.values)
+    return f"{visit.place.meter}  {failed or values}"
+
+
+async def lend_handheld(
+    folder: Path,
+    *,
+    listen: Annotated[
+        str, Parameter(help="Where the other device calls: tcp-listen:, or a link such as serial:.")
+    ] = "tcp-listen:127.0.0.1:6480",
+    pin_file: PinFile = None,
+    json: JsonFlag = False,
+    language: LanguageOption = None,
+) -> int:
+    """Lend the way to the head-end to another handheld, until Ctrl-C.
+
+    The borrower speaks with the head-end in its own name, inside its own TLS: nothing of it can be seen here, and it
+    reaches nobody else. It names this device with 'kwhub handheld run --via tcp:HOST:PORT'. Example:
+
+        kwhub handheld lend ~/handheld --listen tcp-listen:192.168.1.5:6480
+
+    Parameters
+    ----------
+    folder
+        Of the device that lends, as it was enrolled.
+    """
+    cancel_on_terminate()
+    device, chinese = _device(folder), pick_language(language) == ZH
+
+    def told(lent: Lent) -> None:
+        if json:
+            print_json(lent._asdict())
+        elif chinese:
+            say(f"{lent.address}：当前借用 {lent.borrowers}，累计 {lent.served}")
+        else:
+            say(f"{lent.address}: {lent.borrowers} borrow now, {lent.served} in all")
+
+    async with _signed_in(device, pin_file):
+        await device.lend(listen, told)
+    return Exit.OK
+
+
+def change_pin(
+    folder: Path,
+    *,
+    pin_file: PinFile = None,
+    new_pin_file: Annotated[
+        Path | None, Parameter(help="File with the new PIN, mode 0600; without it, it is asked.")
+    ] = None,
+    json: JsonFlag = False,
+    language: LanguageOption = None,
+) -> int:
+    """Change the PIN of a handheld.
+
+    A wrong PIN counts as at any sign-in: the tenth in a row destroys what the device has. Example:
+
+        kwhub handheld pin ~/handheld
+
+    Parameters
+    ----------
+    folder
+        Of the device, as it was enrolled.
+    """
+    device = _device(folder)
+    old = _pin(pin_file)
+    device.change_pin(old, _pin(new_pin_file, again=True, question="new PIN: "))
+    if json:
+        print_json({"changed": True})
+    else:
+        say("PIN 已修改。" if pick_language(language) == ZH else "The PIN is changed.")
+    return Exit.OK
+
+
+@asynccontextmanager
+async def _reporting(tasks: Tasks, wanted: bool) -> AsyncIterator[None]:  # noqa: FBT001 - a switch of the caller's
+    """Deliver as readings are taken, and what is left at the end; what cannot go now waits."""
+    if not wanted:
+        yield
+        return
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(tasks.reporter.run())
+        try:
+            yield
+        finally:
+            running.cancel()
+    with suppress(LinkError, NoAnswer):
+        await tasks.delivery.deliver(finish=False)
+
+
 def _device(folder: Path) -> Device:
     return Device(folder, SystemClock(), seeded(int.from_bytes(os.urandom(8)), "handheld"))
 
@@ -201,7 +324,7 @@ async def _signed_in(device: Device, pin_file: Path | None) -> AsyncIterator[Tas
         await device.sign_out()
 
 
-def _pin(file: Path | None, *, again: bool = False) -> str:
+def _pin(file: Path | None, *, again: bool = False, question: str = "PIN: ") -> str:
     """The PIN from a file that nobody else may read, or from the keyboard; twice when it is a new one."""
     if file is not None:
         if file.stat().st_mode & _OTHERS:
@@ -210,8 +333,8 @@ def _pin(file: Path | None, *, again: bool = False) -> str:
             return file.read_text("utf-8").strip()
         except UnicodeDecodeError:
             raise ConfigError("is no UTF-8 text: write the PIN into it", file=str(file)) from None
-    pin = _asked("PIN: ")
-    if again and _asked("PIN: ") != pin:
+    pin = _asked(question)
+    if again and _asked(question) != pin:
         raise LocalError("the two PINs differ")
     return pin
 

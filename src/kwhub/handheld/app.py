@@ -14,6 +14,7 @@ from kwhub.handheld.book import Book
 from kwhub.handheld.channel import Channel, enrol
 from kwhub.handheld.claim import Claim
 from kwhub.handheld.identity import Identity
+from kwhub.handheld.lending import Lender, Lent
 from kwhub.handheld.line import Ways
 from kwhub.handheld.settings import Settings
 from kwhub.handheld.tasks import Tasks
@@ -135,7 +136,9 @@ class Device:
         opened = self._vault.open(pin, self._now())
         identity = self._identity(opened)
         channel = Channel(
-            identity, lambda: self._opener(f"tcp:{identity.state.at}"), self.settings.operator
+            identity,
+            lambda: self._opener(self.settings.via or f"tcp:{identity.state.at}"),
+            self.settings.operator,
         )
         ways = Ways(self.settings.link, self._opener, self.clock)
         self.tasks = Tasks(channel, self.folder / BOOK, ways, self.clock, zone=zone)
@@ -172,6 +175,44 @@ class Device:
         if self.tasks is not None and self.tasks.visiting.ways.link != fresh.link:
             await self.tasks.visiting.ways.aclose()
             self.tasks.visiting.ways.link = fresh.link
+
+    def change_pin(self, old: str, new: str) -> None:
+        """Set another PIN; a device that is open stays open.
+
+        Raises:
+            Refusal: the old one is wrong, which counts as at any sign-in.
+            LocalError: the new one is too short, there is no identity, or another process uses the device.
+            OSError: the file cannot be written; the old PIN holds.
+        """
+        is_ours = self.tasks is not None
+        if not is_ours:
+            self._claim.take()
+        try:
+            self._vault.change_pin(old, new, self._now())
+        finally:
+            if not is_ours:
+                self._claim.release()
+
+    async def lend(self, address: str, told: Callable[[Lent], None] = lambda _lent: None) -> None:
+        """Let other devices reach the head-end through this one, until cancelled.
+
+        They speak with it in their own names, inside their own TLS; this device sees nothing of it and calls nobody else.
+
+        Args:
+            address: where they call, such as ``tcp-listen:192.168.1.5:6480``, or a link such as ``serial:``.
+            told: hears how many borrow now, whenever that changes.
+
+        Raises:
+            Refusal, LocalError: nobody has signed in, or the identity does not hold.
+            ConfigError, LinkDown: the address makes no sense or cannot be opened.
+        """
+        if self.tasks is None:
+            raise LocalError("nobody has signed in")
+        identity = self.tasks.identity
+        lender = Lender(
+            identity, lambda: self._opener(f"tcp:{identity.state.at}"), self.clock, told
+        )
+        await lender.run(address, self._opener)
 
     def _identity(self, opened: OpenVault) -> Identity:
         return Identity(opened, self.clock, self._chance, self._wipe)

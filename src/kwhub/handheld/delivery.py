@@ -5,6 +5,7 @@ before it is sent for the first time, and is sent again word by word until it is
 offline week neither loses nor doubles anything.
 """
 
+import asyncio
 import os
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -64,6 +65,7 @@ class Delivery:
         self._budget = budget
         self._draw = draw
         self.refused: tuple[NotBooked, ...] = ()
+        self._turn = asyncio.Lock()
 
     @property
     def waiting(self) -> int:
@@ -88,10 +90,23 @@ class Delivery:
             changes.put(Contact(self._channel.identity.now(), delivered, len(self.refused)))
         return delivered
 
-    async def deliver(self) -> int:
-        """Deliver everything that waits; returns how many readings were taken. Raises as ``synchronise``."""
+    async def deliver(self, *, finish: bool = True) -> int:
+        """Deliver everything that waits, one caller at a time.
+
+        Args:
+            finish: tell of work that is done, too; it then leaves the device.
+
+        Returns:
+            How many readings were taken.
+
+        Raises as ``synchronise``.
+        """
+        async with self._turn:
+            return await self._deliver(finish=finish)
+
+    async def _deliver(self, *, finish: bool) -> int:
         delivered, self.refused = 0, ()
-        while (found := self._next()) is not None:
+        while (found := self._next(finish=finish)) is not None:
             number, batch = found
             answer = await self._channel.ask(batch.upload)
             if not isinstance(answer, Taken):
@@ -113,6 +128,10 @@ class Delivery:
 
     async def fetch(self) -> None:
         """Take over the work that is open; what was recalled goes. Raises as ``synchronise``."""
+        async with self._turn:
+            await self._fetch()
+
+    async def _fetch(self) -> None:
         answer = await self._channel.ask(FetchWork())
         if not isinstance(answer, Work):
             raise SequenceError("the head-end answers a request for work with something else")
@@ -149,12 +168,13 @@ class Delivery:
             elif left != group.places:
                 changes.put(Group(group.name, left), number)
 
-    def _next(self) -> tuple[int, Batch] | None:
+    def _next(self, *, finish: bool) -> tuple[int, Batch] | None:
         """The upload that is under way, or the next one; it is on the disk before anybody sees it."""
         for under_way in self._book.all(Batch).items():
             return under_way
         works = [each.work for each in self._book.all(Queued).values()]
-        finished = [each.order.id for each in self._book.all(Order).values() if self._is_done(each)]
+        orders = self._book.all(Order).values() if finish else ()
+        finished = [each.order.id for each in orders if self._is_done(each)]
         if not works and not finished:
             return None
         work = works[0] if works else finished[0]

@@ -1,14 +1,15 @@
 """Lending the channel: another device reaches the head-end through this one.
 
-Two ways. ``carry_bytes`` passes bytes on: a device with an identity of its own speaks TLS with the head-end through it, and this
+Two ways. ``Lender`` passes bytes on: a device with an identity of its own speaks TLS with the head-end through it, and this
 one sees nothing. ``lend`` takes plain requests over a local link from a device without one, asks them through this
 device's own channel, and only those that were allowed; each bears the borrower's name in the head-end's books.
 """
 
 import asyncio
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, NamedTuple
 
-from kwhub.domain.errors import KwhubError, LinkDown
+from kwhub.domain.errors import KwhubError, LinkDown, LinkError, Refusal
 from kwhub.exchange.device_messages import (
     Answer,
     Denied,
@@ -22,12 +23,101 @@ from kwhub.exchange.device_messages import (
     pack,
 )
 from kwhub.handheld.channel import Channel
+from kwhub.handheld.identity import Identity
 from kwhub.links.base import Link
+from kwhub.links.tcp_listen import serve
+from kwhub.runtime.clock import Clock
 
-__all__ = ["LENT", "carry_bytes", "lend"]
+__all__ = ["BORROWERS_MAX", "LENT", "Lender", "Lent", "carry_bytes", "lend"]
+
+BORROWERS_MAX: Final = 4
+"""Devices that may borrow at a time; one more is turned away."""
+
+_LISTENING: Final = ("tcp-listen:", "tls-listen:")
+
+
+class Lent(NamedTuple):
+    """How lending stands.
+
+    Attributes:
+        address: where borrowers call.
+        borrowers: how many there are now.
+        served: how many there were in all.
+    """
+
+    address: str
+    borrowers: int
+    served: int
+
 
 LENT: Final[tuple[type[Request], ...]] = (Upload, Query, FetchWork)
 """What is lent unless said otherwise: never renewal, never orders."""
+
+
+class Lender:
+    """Lends the way to the head-end; only there, and only while the identity of this device holds."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        dial: Callable[[], Awaitable[Link]],
+        clock: Clock,
+        told: Callable[[Lent], None],
+    ) -> None:
+        """Take who lends, what opens the way, and who hears how it stands."""
+        self._identity = identity
+        self._dial = dial
+        self._clock = clock
+        self._told = told
+        self._lent = Lent("", 0, 0)
+
+    async def run(self, address: str, opener: Callable[[str], Awaitable[Link]]) -> None:
+        """Lend at an address until cancelled; a link that is no port serves one borrower after the other. Raises as ``Device.lend``."""
+        self._identity.require()
+        if address.startswith(_LISTENING):
+            server = await serve(address, self._attend, self._clock)
+            self._tell(address=server.call_address)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await server.aclose()
+        while True:
+            link = await opener(address)
+            self._tell(address=link.facts.address or address)
+            await self._attend(link)
+
+    async def _attend(self, near: Link) -> None:
+        """Carry one borrower's bytes; whoever cannot be served hears that the link goes down."""
+        lent = self._lent
+        if lent.borrowers >= BORROWERS_MAX or self._identity.state.closed:
+            await near.aclose()
+            return
+        self._tell(borrowers=lent.borrowers + 1, served=lent.served + 1)
+        try:
+            await self._carry(near)
+        finally:
+            self._tell(borrowers=self._lent.borrowers - 1)
+
+    async def _carry(self, near: Link) -> None:
+        try:
+            first = await near.read()  # a borrower that says nothing costs no connection
+            self._identity.require()
+            far = await self._dial()
+        except (LinkError, Refusal):
+            await near.aclose()
+            return
+        try:
+            await far.write(first)
+            await carry_bytes(near, far)
+        except LinkDown:
+            pass
+        finally:
+            await near.aclose()
+            await far.aclose()
+
+    def _tell(self, **changes: Any) -> None:
+        self._lent = self._lent._replace(**changes)
+        self._told(self._lent)
 
 
 async def lend(

@@ -22,6 +22,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     link: Annotated[str, Meta(max_length=1_000)] = ""  #: may name ``{terminal}`` and ``{meter}``
     zone: str = "Asia/Shanghai"  #: of the clocks in the meters
     operator: Annotated[str, Meta(max_length=100)] = ""
+    report: bool = True  #: readings go to the head-end as they are taken, while it is in reach
+    via: Annotated[str, Meta(max_length=1_000)] = (
+        ""  #: link to a device that lends its way to the head-end; empty: straight there
+    )
     idle_s: Annotated[int, Meta(ge=30, le=3_600)] = IDLE_S
 
 

@@ -17,6 +17,7 @@ from kwhub.handheld.channel import Channel
 from kwhub.handheld.delivery import Delivery
 from kwhub.handheld.line import Ways
 from kwhub.handheld.records import Contact, Group, Order, Place, Visit
+from kwhub.handheld.reporting import Reporter
 from kwhub.handheld.rounds import Progress, collect, progress, route
 from kwhub.handheld.visiting import Visiting
 from kwhub.runtime.clock import Clock
@@ -66,6 +67,7 @@ class Tasks:
         budget: what may be done at meters.
         visiting: does it.
         delivery: what goes to the head-end and comes from it.
+        reporter: has it go and come by itself, while it runs.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Tasks:
         self.budget = Budget(self.identity)
         self.visiting = Visiting(self.budget, self._book, channel, ways, clock, zone)
         self.delivery = Delivery(channel, self._book, self.budget, draw)
+        self.reporter = Reporter(self.delivery, self.identity, clock)
 
     async def aclose(self) -> None:
         """Close lines and book."""

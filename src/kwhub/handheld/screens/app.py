@@ -1,6 +1,6 @@
 """The handheld in a terminal (Textual): sign-in, menu, and everything behind it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -11,13 +11,24 @@ from textual.widgets import Input, Static
 
 from kwhub.domain.errors import KwhubError
 from kwhub.handheld.app import Device
+from kwhub.handheld.lending import Lent
 from kwhub.handheld.screens.face import Ask, Face, Facts, Keys, Line, Lines
 from kwhub.handheld.screens.lists import FailuresFace, GroupsFace, WorkFace
 from kwhub.handheld.screens.words import LANGUAGES, Words, ends, words
 
-__all__ = ["ContactFace", "HandheldScreens", "HomeFace", "SettingsFace", "SignInFace"]
+__all__ = [
+    "ContactFace",
+    "HandheldScreens",
+    "HomeFace",
+    "LendFace",
+    "SettingsFace",
+    "SignInFace",
+]
 
 TICK_S: Final = 5.0
+LEND_AT: Final = "tcp-listen:127.0.0.1:6480"
+SETTINGS: Final = ("language", "link", "operator", "report", "via", "pin")
+_PINS: Final = ("old_pin", "new_pin", "new_pin_again")
 _MENU: Final = ("work", "groups", "failures", "contact", "settings", "sign_out")
 
 
@@ -51,6 +62,27 @@ class SignInFace(Face):
             return
         self.news = ""
         self.app.push_screen(HomeFace(self.device, self.words_now))
+        if self.device.settings.report:
+            self.tasks.reporter.told = self._reported
+            self.app.run_worker(self._report(), group="report", exclusive=True)
+
+    async def _report(self) -> None:
+        """Deliver as readings are taken; trouble of the disk is told and ends it."""
+        try:
+            await self.tasks.reporter.run()
+        except (KwhubError, OSError) as error:
+            self._say(self.w.error(error))
+
+    def _reported(self) -> None:
+        """Something went, or did not: whatever is on the screen shows it."""
+        shown = self.app.screen
+        if isinstance(shown, Face):
+            shown.draw()
+
+    def _say(self, text: str) -> None:
+        shown = self.app.screen
+        if isinstance(shown, Face):
+            shown.tell(text)
 
     def leave(self) -> None:
         """Close the screens."""
@@ -65,8 +97,13 @@ class HomeFace(Lines):
 
     def heading(self) -> Line:
         """See Face."""
-        waiting = self.tasks.delivery.waiting
-        return f"{self.w('title.home')} {self.tasks.identity.state.device}", f"↑{waiting}"
+        waiting, reach = self.tasks.delivery.waiting, self.tasks.reporter.reach
+        beside = (
+            f"↑{waiting} {self.w(f'reach.{reach}')}"
+            if self.device.settings.report
+            else f"↑{waiting}"
+        )
+        return f"{self.w('title.home')} {self.tasks.identity.state.device}", beside.strip()
 
     def lines(self) -> Sequence[Line]:
         """See Lines."""
@@ -90,6 +127,7 @@ class HomeFace(Lines):
         self.run_worker(self._sign_out())
 
     async def _sign_out(self) -> None:
+        self.app.workers.cancel_group(self.app, "report")
         self.app.pop_screen()
         await self.device.sign_out()
 
@@ -98,15 +136,16 @@ class ContactFace(Facts):
     """How things stand with the head-end."""
 
     title_key: ClassVar[str] = "contact"
-    keys: Keys = (("s", "s"),)
+    keys: Keys = (("s", "s"), ("l", "lend"))
 
     def text(self, width: int) -> str:
         """See Facts."""
         state, zone = self.tasks.identity.state, self.tasks.visiting.zone
-        contact = self.tasks.contact
+        contact, reach = self.tasks.contact, self.tasks.reporter.reach
         clock = "clock_back" if state.frozen else "clock_good"
         facts = [
             ("device", state.device),
+            *([("reach", self.w(f"reach.{reach}"))] if self.device.settings.report else []),
             ("waiting", str(self.tasks.delivery.waiting)),
             ("contact", self.w.moment(contact.at if contact else None, zone)),
             ("delivered", str(contact.delivered) if contact else self.w("word.none")),
@@ -122,40 +161,118 @@ class ContactFace(Facts):
         """Deliver what waits and fetch the work."""
         self.work(self._synchronise())
 
+    def press_l(self) -> None:
+        """Lend the way to the head-end to another device."""
+
+        def told(address: str | None) -> None:
+            if address:
+                lending = LendFace(self.device, self.words_now, address.strip())
+                self.app.push_screen(lending)
+
+        self.app.push_screen(Ask(self.w("ask.lend"), LEND_AT), told)
+
     async def _synchronise(self) -> None:
         count = await self.tasks.delivery.synchronise()
         self.news = self.w("word.delivered", count=count)
 
 
+class LendFace(Facts):
+    """Another device reaches the head-end through this one while this page is open."""
+
+    title_key: ClassVar[str] = "lend"
+
+    def __init__(self, device: Device, words: Callable[[], Words], address: str) -> None:
+        super().__init__(device, words)
+        self._address = address
+        self._lent: Lent | None = None
+
+    def on_mount(self) -> None:
+        """Begin to lend."""
+        super().on_mount()
+        self.work(self.device.lend(self._address, self._told))
+
+    def leave(self) -> None:
+        """Stop, and go back."""
+        self.workers.cancel_group(self, "work")
+        super().leave()
+
+    def text(self, width: int) -> str:
+        """See Facts."""
+        if self._lent is None:
+            return self.w("lend.why")
+        facts = (
+            ("address", self._lent.address),
+            ("borrowers", str(self._lent.borrowers)),
+            ("served", str(self._lent.served)),
+        )
+        lines = [ends(self.w(f"lend.{key}"), value, width) for key, value in facts]
+        return "\n".join([*lines, "", self.w("lend.why")])
+
+    def _told(self, lent: Lent) -> None:
+        self._lent = lent
+        self.news = ""
+        self.draw()
+
+
 class SettingsFace(Lines):
-    """Language, link, name."""
+    """Language, link, name, PIN, and how things go to the head-end."""
 
     title_key: ClassVar[str] = "settings"
     keys: Keys = (("enter", "enter"),)
 
     def lines(self) -> Sequence[Line]:
         """See Lines."""
-        held = self.device.settings
+        held, none = self.device.settings, self.w("word.none")
         return [
             (self.w("setting.language"), self.w(f"language.{self.w.code}")),
-            (self.w("setting.link"), held.link or self.w("word.none")),
-            (self.w("setting.operator"), held.operator or self.w("word.none")),
+            (self.w("setting.link"), held.link or none),
+            (self.w("setting.operator"), held.operator or none),
+            (self.w("setting.report"), self.w("word.on" if held.report else "word.off_now")),
+            (self.w("setting.via"), held.via or self.w("word.straight")),
+            (self.w("setting.pin"), ""),
         ]
 
     def open(self, place: int) -> None:
         """See Lines."""
-        if place == 0:
-            other = LANGUAGES[(LANGUAGES.index(self.w.code) + 1) % len(LANGUAGES)]
-            self.work(self.device.change(language=other), then=" ")
-            return
-        name = ("link", "operator")[place - 1]
+        match SETTINGS[place]:
+            case "language":
+                other = LANGUAGES[(LANGUAGES.index(self.w.code) + 1) % len(LANGUAGES)]
+                self.work(self.device.change(language=other), then=" ")
+            case "report":
+                report = not self.device.settings.report
+                self.work(self.device.change(report=report), then=self.w("word.next_sign_in"))
+            case "pin":
+                self._ask_pin(())
+            case name:
+                self._ask_text(name)
 
+    def _ask_text(self, name: str) -> None:
         def told(text: str | None) -> None:
             if text is not None:
-                self.work(self.device.change(**{name: text.strip()}), then=self.w("word.kept"))
+                then = self.w("word.next_sign_in" if name == "via" else "word.kept")
+                self.work(self.device.change(**{name: text.strip()}), then=then)
 
         before = str(getattr(self.device.settings, name))
         self.app.push_screen(Ask(self.w(f"ask.{name}"), before), told)
+
+    def _ask_pin(self, known: tuple[str, ...]) -> None:
+        """The old PIN, the new one, and the new one again."""
+
+        def told(text: str | None) -> None:
+            if text is None:
+                return
+            if len(known) + 1 < len(_PINS):
+                self._ask_pin((*known, text))
+            elif known[1] != text:
+                self.tell(self.w("word.pins_differ"))
+            else:
+                self.work(self._change_pin(known[0], text))
+
+        self.app.push_screen(Ask(self.w(f"ask.{_PINS[len(known)]}"), hidden=True), told)
+
+    async def _change_pin(self, old: str, new: str) -> None:
+        self.device.change_pin(old, new)
+        self.news = self.w("word.kept")
 
 
 class HandheldScreens(App[None]):
@@ -205,6 +322,7 @@ class HandheldScreens(App[None]):
                 await self._lock()
 
     async def _lock(self) -> None:
+        self.workers.cancel_group(self, "report")
         while len(self.screen_stack) > 2:  # the sign-in stays, above Textual's own
             await self.pop_screen()
         await self._device.sign_out()
