@@ -14,7 +14,7 @@ from kwhub.exchange.device_messages import WorkMeter
 from kwhub.handheld.screens.words import LANGUAGES, words
 
 FIVE_INCHES, LAPTOP = (53, 24), (110, 32)
-SHOWN = [(FIVE_INCHES, "en"), (FIVE_INCHES, "zh"), (LAPTOP, "zh")]
+SHOWN = [(size, language) for size in (FIVE_INCHES, LAPTOP) for language in LANGUAGES]
 
 
 @pytest.mark.slow
@@ -91,6 +91,7 @@ def test_a_lost_device_wipes_itself_when_it_calls(place):
 def test_a_round_is_stopped_and_goes_on(place):
     async def story(stage):
         stage.world.field.baud = 300  # about seconds for each meter
+        stage.world.is_offline = True
         await stage.sign_in()
         await stage.press("enter", "enter", "r", wait_s=4)
         assert "stop" in stage.text

@@ -1,0 +1,164 @@
+"""Lending the way to the head-end: one process lends, another one works through it; and the page that lends."""
+
+import asyncio
+import json
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+import pytest
+from tests.handheld.screen_stage import on_screens
+from tests.handheld.world import outing
+from tests.identity.field import CHEAP, PIN, Headend
+
+from kwhub.domain.errors import LinkDown, LocalError, Refusal
+from kwhub.exchange.device_messages import WorkMeter
+from kwhub.handheld.app import Device
+from kwhub.handheld.lending import BORROWERS_MAX, Lender, Lent
+from kwhub.headend.identity.records import Description
+from kwhub.headend.identity.work import NewWork
+from kwhub.links.memory import pair
+from kwhub.links.tcp_listen import serve
+from kwhub.runtime.chance import seeded
+from kwhub.runtime.clock import SystemClock
+
+RUN = "import sys; from kwhub.cli.app import run; sys.exit(run(sys.argv[1:]))"
+NOWHERE = "127.0.0.1:1"
+"""A head-end that the borrower cannot reach by itself."""
+
+
+def host(server):
+    return server.address.removeprefix("tcp-listen:")
+
+
+async def command(*words):
+    """A process of its own, as somebody types it."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", RUN, "handheld", *map(str, words)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def enrolled(headend, clock, folder, ways, at=""):
+    """A device on the disk, with work that waits at the head-end."""
+    enrol = await serve(
+        "tcp-listen:127.0.0.1:0", lambda link: headend.attend(link, enrolment=True), clock
+    )
+    ways.push_async_callback(enrol.aclose)
+    allocation = headend.registry.allocate(Description(), "admin")
+    code = replace(headend.code(allocation), at=at, enrol=host(enrol))
+    device = Device(folder, clock, seeded(1), cost=CHEAP)
+    await device.enrol(code.text, PIN)
+    return allocation.device
+
+
+async def lent_through(headend, clock, place, pin, server):
+    """What the borrower was told each time, alone and through the lender, and what the lender has told."""
+    async with AsyncExitStack() as ways:
+        await enrolled(headend, clock, place / "lender", ways, host(server))
+        name = await enrolled(headend, clock, place / "borrower", ways, NOWHERE)
+    words = ("sync", place / "borrower", "--pin-file", pin, "--json")
+    alone = await command(*words)
+    await alone.communicate()
+    at = ("--listen", "tcp-listen:127.0.0.1:0", "--pin-file", pin, "--json")
+    lender = await command("lend", place / "lender", *at)
+    assert lender.stdout
+    told = [json.loads(await lender.stdout.readline())]
+    first = await command(*words, "--via", told[0]["address"])
+    await first.communicate()
+    headend.work.give(name, NewWork("read", (WorkMeter("202611200001", "t1"),)), "admin")
+    second = await command(*words)  # the way is kept in the settings
+    out, _ = await second.communicate()
+    lender.terminate()
+    rest, _ = await lender.communicate()
+    told += [json.loads(line) for line in rest.splitlines()]
+    return (alone.returncode, first.returncode), json.loads(out), told
+
+
+@pytest.mark.slow
+def test_a_second_process_works_through_the_first_in_its_own_name(place):
+    pin = place / "pin"
+    pin.write_text(PIN)
+    pin.chmod(0o600)
+
+    async def main():
+        clock = SystemClock()
+        headend = Headend(place, clock, None)
+        server = await serve("tcp-listen:127.0.0.1:0", headend.attend, clock)
+        async with asyncio.timeout(100):
+            codes, out, told = await lent_through(headend, clock, place, pin, server)
+        await server.aclose()
+        assert codes == (3, 0)
+        assert out == {"delivered": 0, "orders": 1, "refused": []}
+        assert (told[0]["borrowers"], told[0]["served"]) == (0, 0)
+        assert told[-1]["borrowers"] == 0
+        assert told[-1]["served"] >= 2
+        seen = {each.name: each.generation for each in headend.registry.devices()}
+        assert seen == {"device-000001": 0, "device-000002": 2}  # the lender asked nothing itself
+        headend.database.close()
+
+    asyncio.run(main())
+
+
+def test_a_device_whose_identity_does_not_hold_lends_nothing(place):
+    async def main(world):
+        device = await world.gadget()
+        with pytest.raises(LocalError, match="nobody has signed in"):
+            await device.lend("memory:here")
+        tasks = device.sign_in(PIN)
+        tasks.identity.keep(closed="locked")
+        with pytest.raises(Refusal, match="locked"):
+            await device.lend("memory:here")
+        await device.sign_out()
+
+    outing(place, main)
+
+
+def test_borrowers_are_few_and_one_that_says_nothing_costs_no_connection(place):
+    async def main(world):
+        device = await world.gadget()
+        device.sign_in(PIN)
+        dialled: list[str] = []
+        seen: list[Lent] = []
+
+        async def dial(address):
+            dialled.append(address)
+            raise LinkDown("no network")
+
+        links = [pair() for _ in range(BORROWERS_MAX + 1)]
+        lender = Lender(device.tasks.identity, lambda: dial("tcp:h:1"), world.clock, seen.append)
+        tasks = [world.field.tasks.create_task(lender._attend(far)) for _, far in links]
+        await world.clock.sleep(1)
+        assert seen[-1].borrowers == BORROWERS_MAX
+        with pytest.raises(LinkDown):
+            await links[-1][0].read()  # one too many
+        assert dialled == []
+        await links[0][0].write(b"x")
+        with pytest.raises(LinkDown):
+            await links[0][0].read()
+        assert dialled == ["tcp:h:1"]
+        assert seen[-1].borrowers == BORROWERS_MAX - 1
+        for task in tasks:
+            task.cancel()
+        await device.sign_out()
+
+    outing(place, main)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("language", "told"), [("en", "Borrow now"), ("zh", "当前借用")], ids=["en", "zh"]
+)
+def test_the_page_lends_while_it_is_open(place, language, told):
+    async def story(stage):
+        await stage.sign_in()
+        await stage.press("down", "down", "down", "enter", "l")
+        await stage.press(*["ctrl+u"], *"memory:lent", "enter")
+        assert told in stage.text
+        assert "memory:lent" in stage.text
+        await stage.press("escape")
+        assert told not in stage.text
+        assert not stage.app.screen.is_busy
+
+    on_screens(place, story, language=language)
