@@ -13,10 +13,11 @@ from kwhub.headend.archive.dated import Exchange
 from kwhub.headend.archive.problems import ArchiveError
 from kwhub.headend.store import schema, schema_archive
 from kwhub.headend.store.queries import Queries
+from kwhub.headend.store.spans import Spans
 
 ENERGY = Register("1-0:1.8.0")
 MICRO = 1_000_000
-SECOND, THIRD, FOURTH = (dt.date(2026, 3, day) for day in (2, 3, 4))
+FIRST, SECOND, THIRD, FOURTH = (dt.date(2026, 3, day) for day in (1, 2, 3, 4))
 SWAP_HOUR = 10
 SWAPPED = dt.datetime(2026, 3, 3, SWAP_HOUR, 5, tzinfo=DAYS.zone)
 
@@ -36,6 +37,13 @@ def freezes(meter: int, *values: tuple[int, int]):
 
 def queries(store) -> Queries:
     return Queries(store.database, DAYS, lambda: NOON)
+
+
+def energies(store, first, last):
+    """Energy of every meter over some days, by number of meter."""
+    with store.database.read() as connection:
+        spans = Spans(connection, DAYS, [first, last + dt.timedelta(days=1)])
+        return {each.meter.id: each.kwh for each in spans.energies(first, last)}
 
 
 def told(final="104", first="7", **values: str) -> Exchange:
@@ -197,3 +205,60 @@ def test_only_the_newest_exchange_can_be_withdrawn(tmp_path):
             assert keys(error) == [("", key)]
 
     at_desk(tmp_path / "s.sqlite", script)
+
+
+def test_a_ratio_that_changes_within_a_month_counts_from_its_day_on(address):
+    async def script(desk, store):
+        store.append(
+            [
+                batch(
+                    [
+                        *freezes(1, *((day, 100 + 10 * day) for day in range(1, 5))),
+                        *freezes(2, *((day, 5 * day) for day in range(1, 5))),
+                        *freezes(3, *((day, 5 * day) for day in range(1, 5))),
+                    ]
+                )
+            ]
+        )
+        await desk.place(1, {"ct": "40"}, THIRD, "ann")
+        supply = energies(store, FIRST, THIRD)[1]
+        assert [supply] == [(20 * 10) + (10 * 40)]
+        assert sum(energies(store, day, day)[1] for day in (FIRST, SECOND, THIRD)) == supply
+        days = queries(store).area_days(1, FIRST, THIRD)
+        assert [each.supply_kwh for each in days] == [100, 100, 400]
+
+    at_desk(address, script)
+
+
+def test_a_change_without_a_reading_leaves_the_month_unknown_and_says_so(address):
+    async def script(desk, store):
+        store.append([batch(freezes(1, (1, 10), (2, 20), (4, 40)))])
+        await desk.place(1, {"ct": "40"}, THIRD, "ann")
+        with store.database.read() as connection:
+            spans = Spans(connection, DAYS, [FIRST, FOURTH])
+            assert [(each.kwh, each.lack) for each in spans.energies(FIRST, THIRD)][:1] == [
+                (None, "change")
+            ]
+        # The curve at that midnight stands in for the freeze.
+        store.append([batch([(1, ENERGY, CURVE_INTERVAL_S, shanghai(3), 30 * MICRO)])])
+        assert energies(store, FIRST, THIRD)[1] == 20 * 10 + 10 * 40
+
+    at_desk(address, script)
+
+
+def test_a_roll_over_before_an_exchange_is_no_lack(address):
+    async def script(desk, store):
+        store.append([batch(freezes(2, (2, 999_990), (3, 5), (4, 13)))])
+        await desk.exchange(2, told(final="15"), "ann")
+        assert energies(store, SECOND, THIRD)[2] == 15 + 10 + 6
+        ask = queries(store)
+        assert [each.kwh for each in ask.daily(2, SECOND, THIRD)] == [15, 10 + 6]
+        # And one between the last reading and the final one.
+        store.append([batch(freezes(3, (3, 999_990), (4, 9)))])
+        await desk.exchange(
+            3, Exchange(SWAPPED, told(final="2").readings, {"address": "97"}, ""), "ann"
+        )
+        assert energies(store, THIRD, THIRD)[3] == 12 + 2
+        assert ask.daily(3, THIRD, THIRD)[0].kwh == 14
+
+    at_desk(address, script)

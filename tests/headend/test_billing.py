@@ -12,6 +12,7 @@ from tests.headend.world import DAYS, batch, open_store, shanghai
 
 from kwhub.domain.errors import LocalError
 from kwhub.domain.readings import DAY_INTERVAL_S
+from kwhub.headend.archive import dated
 from kwhub.headend.billing.desk import Billing
 from kwhub.headend.billing.energies import Unbillable
 from kwhub.headend.billing.pricing import Kind, Part, price
@@ -417,3 +418,67 @@ def test_a_span_billed_in_two_parts_has_the_same_tier_energy(parts, before, cut)
 def test_a_tariff_reads_as_it_was_written():
     assert isinstance(TIERED, Tariff)
     assert TIERED.period_at(0) is Period.TOTAL
+
+
+def test_a_ratio_that_changed_within_the_month_is_billed_from_its_day_on(town):
+    town.tariff(ONE_PRICE)
+    town.freezes([10 * KWH, 20 * KWH, 30 * KWH, 40 * KWH])
+    since = dt.datetime(2026, 3, 16, tzinfo=DAYS.zone)
+    with town.store.database.write() as connection:
+        dated.place(connection, 2, {"ct": "40"}, since, NOW)
+    with pytest.raises(Unbillable, match=r"no reading of register 1-0:1.8.0 at 2026-03-16 00:00"):
+        town.billing.preview(1, *MARCH)
+    town.take([(2, ENERGY, DAY_INTERVAL_S, int(since.timestamp()), 10**9 + 30 * KWH)])
+    draft = town.billing.preview(1, *MARCH)
+    assert draft.kwh == 30 + 70 * 40
+    (trace,) = draft.traces
+    assert trace.steps == ((Decimal("30.00"), Decimal(1)), (Decimal("70.00"), Decimal(40)))
+
+
+def test_a_move_without_another_ratio_needs_no_reading(town):
+    town.tariff(ONE_PRICE)
+    town.freezes([10 * KWH, 20 * KWH, 30 * KWH, 40 * KWH])
+    since = dt.datetime(2026, 3, 16, tzinfo=DAYS.zone)
+    with town.store.database.write() as connection:
+        dated.place(connection, 2, {"point": "77"}, since, NOW)
+    draft = town.billing.preview(1, *MARCH)
+    assert (draft.kwh, len(draft.traces[0].steps)) == (100, 1)
+
+
+def test_an_exchange_without_readings_of_a_tariff_register_says_what_is_missing(town):
+    town.tariff(PERIODS)
+    town.freezes([10 * KWH, 20 * KWH, 30 * KWH, 40 * KWH])
+    at = dt.datetime(2026, 3, 16, 10, tzinfo=DAYS.zone)
+    names = ["1.8.0", "1.8.1", "1.8.2", "1.8.3", "1.8.4"]
+    finals = [Decimal(1050), Decimal(1005), Decimal(1010), Decimal(1015), Decimal(1020)]
+    readings = {name: (final, final) for name, final in zip(names, finals, strict=True)}
+    for told in ({"1.8.0": readings["1.8.0"]}, readings):
+        exchange = dated.Exchange(at, told, {"address": "99"})
+        with town.store.database.write() as connection:
+            number, _ = dated.exchange(connection, 2, exchange, "ann", NOW)
+        if told is readings:
+            assert town.billing.preview(1, *MARCH).kwh == 100
+            return
+        with pytest.raises(Unbillable, match=r"no readings of register 1-0:1.8.1"):
+            town.billing.preview(1, *MARCH)
+        with town.store.database.write() as connection:
+            dated.withdraw(connection, number)
+
+
+def test_a_roll_over_and_an_exchange_in_one_span(town):
+    town.tariff(ONE_PRICE)
+    midnight = shanghai(1)
+    town.take(
+        [
+            (2, ENERGY, DAY_INTERVAL_S, midnight, 999_850 * KWH),
+            (2, ENERGY, DAY_INTERVAL_S, midnight + 31 * 86_400, 65 * KWH),
+        ]
+    )
+    at = dt.datetime(2026, 3, 25, 12, tzinfo=DAYS.zone)
+    told = dated.Exchange(at, {"1.8.0": (Decimal(95), Decimal(0))}, {"address": "99"})
+    with town.store.database.write() as connection:
+        dated.exchange(connection, 2, told, "ann", NOW)
+    draft = town.billing.preview(1, *MARCH)
+    assert draft.kwh == 245 + 65
+    (trace,) = draft.traces
+    assert (trace.first, trace.last) == (Decimal(999_850), Decimal(65))

@@ -27,7 +27,6 @@ class DayEnergy:
     micro: int | None
     source: str  #: freeze, curve, or empty
     reconciles: bool | None  #: None when only one of the two is known
-    start: int | None = None  #: the register at the beginning, when the energy is known
 
 
 def difference(before: int | None, after: int | None) -> int | None:
@@ -83,7 +82,7 @@ def day_energy(freezes: tuple[int | None, int | None], curve: Sequence[int | Non
     if frozen is not None and summed is not None:
         agree = abs(frozen - summed) <= RECONCILED_MICRO
     if frozen is not None:
-        return DayEnergy(frozen, "freeze", agree, freezes[0])
+        return DayEnergy(frozen, "freeze", agree)
     if walked is not None:
-        return DayEnergy(walked, "curve", None, curve[0])
+        return DayEnergy(walked, "curve", None)
     return DayEnergy(None, "", None)

@@ -1,9 +1,10 @@
 """Energy of a meter by period of the tariff, with the readings that it stands on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import NoReturn
 
 import msgspec
 import numpy as np
@@ -12,9 +13,8 @@ from sqlalchemy import Connection
 from kwhub.domain.errors import KwhubError
 from kwhub.domain.readings import DAY_INTERVAL_S, Quality, Register
 from kwhub.headend.billing.tariffs import PERIOD_REGISTERS, Period, Tariff
-from kwhub.headend.quality.walk import rolled_over
 from kwhub.headend.store.archive_rows import ArchiveMeter
-from kwhub.headend.store.dated import Dated
+from kwhub.headend.store.dated import Dated, Piece
 from kwhub.headend.store.days import Days
 from kwhub.headend.store.read import Reader
 from kwhub.headend.store.schema import MICRO_DIGITS
@@ -42,12 +42,13 @@ class Trace(msgspec.Struct, frozen=True):
         interval_s: of the series that the readings belong to.
         start: moment of the first reading.
         end: moment of the last one.
-        first: value there, kWh.
-        last: value there, kWh.
+        first: what the register showed there, kWh.
+        last: what it showed there, kWh.
         qualities: how the two came to be: actual, substituted, estimated.
         steps: energy on the meter's side and the ratio that it was multiplied with, piece by piece: one
-            piece unless the meter was exchanged.
+            piece unless the meter was exchanged or its ratio changed.
         kwh: what it makes.
+        swaps: exchanges of the meter in between: when, what the old one showed last, the new one first.
     """
 
     period: str
@@ -60,6 +61,13 @@ class Trace(msgspec.Struct, frozen=True):
     qualities: tuple[str, str]
     steps: tuple[tuple[Decimal, Decimal], ...]
     kwh: Decimal
+    swaps: tuple[tuple[datetime, Decimal, Decimal], ...] = ()
+
+    @property
+    def turned(self) -> bool:
+        """Whether the register passed its last digit and began at nought again."""
+        counted = self.last - self.first + sum(final - first for _, final, first in self.swaps)
+        return sum(energy for energy, _ in self.steps) != counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,36 +94,36 @@ class _Meter:
     kept: dict[tuple[Register, int, date, date], Series] = field(default_factory=dict)
 
     def series(self, register: Register, interval_s: int, first: date, last: date) -> Series:
-        """A register as if the meter had never been exchanged and never rolled over."""
+        """A register as it was read."""
         key = (register, interval_s, first, last)
         if key not in self.kept:
             span = (first - _DAY, last + _DAY)
             found = self.reader.series([self.row.id], [register], interval_s, span)
-            series = found.get((self.row.id, str(register)), EMPTY)
-            self.kept[key] = _unrolled(self.dated.continued(self.row.id, register, series))
+            self.kept[key] = found.get((self.row.id, str(register)), EMPTY)
         return self.kept[key]
 
     def trace(self, period: Period, register: Register, first: date, last: date) -> Trace:
         """What one register counted from the beginning of one day to the end of another.
 
         Raises:
-            Unbillable: a reading at either end is missing.
+            Unbillable: a reading at either end, or where the ratio changed or the meter was exchanged, is missing.
         """
         series = self.series(register, DAY_INTERVAL_S, first, last)
         limits = (self.days.start_s(first), self.days.start_s(last + _DAY))
         (before, good_before), (after, good_after) = (
             self._at(series, limit, register) for limit in limits
         )
-        pieces = self.dated.pieces(self.row.id, register, limits, (before, after))
+        changes = self.dated.changes(self.row.id, limits, places=False)
+        between = {each: self._at(series, each, register)[0] for each in changes}
+        pieces = self.dated.pieces(
+            self.row.id, register, limits, (before, after), between, places=False
+        )
+        if any(piece.micro is None for piece in pieces):
+            self._refuse(pieces, register, first, last)
         steps = tuple(
-            (_kwh(piece.micro), self.row.ratio if piece.ratio is None else piece.ratio)
+            (_kwh(piece.micro or 0), self.row.ratio if piece.ratio is None else piece.ratio)
             for piece in pieces
         )
-        if any(energy < 0 for energy, _ in steps):
-            raise Unbillable(
-                f"meter {self.row.address}: register {register} went down between {first} and {last}; "
-                "record the exchange of the meter, or substitute the wrong reading"
-            )
         start, end = (datetime.fromtimestamp(limit, UTC) for limit in limits)
         return Trace(
             period.value,
@@ -128,11 +136,30 @@ class _Meter:
             (good_before.name.lower(), good_after.name.lower()),
             steps,
             sum((energy * ratio for energy, ratio in steps), Decimal(0)),
+            tuple(
+                (datetime.fromtimestamp(swap.at_s, UTC), _kwh(swap.final), _kwh(swap.first))
+                for swap in self.dated.swaps(self.row.id, register)
+                if limits[0] < swap.at_s <= limits[1]
+            ),
+        )
+
+    def _refuse(
+        self, pieces: Sequence[Piece], register: Register, first: date, last: date
+    ) -> NoReturn:
+        if any(piece.lack == "change" for piece in pieces):
+            raise Unbillable(
+                f"meter {self.row.address} was exchanged between {first} and {last}, and the exchange has no "
+                f"readings of register {register}; withdraw the exchange and record it with them"
+            )
+        raise Unbillable(
+            f"meter {self.row.address}: register {register} went down between {first} and {last}; "
+            "record the exchange of the meter, or substitute the wrong reading"
         )
 
     def _at(self, series: Series, moment: int, register: Register) -> tuple[int, Quality]:
         place = int(np.searchsorted(series.at, moment))
-        if place < len(series) and series.at[place] == moment:
+        there = place < len(series) and series.at[place] == moment
+        if there and series.quality[place] != Quality.NULL:
             return int(series.value[place]), Quality(int(series.quality[place]))
         when = datetime.fromtimestamp(moment, self.days.zone)
         raise Unbillable(
@@ -201,19 +228,6 @@ def _by_schedule(one: _Meter, tariff: Tariff, first: date, last: date) -> dict[P
             found[period] += _kwh(int(micro)) * (one.row.ratio if ratio is None else ratio)
         day += _DAY
     return found
-
-
-def _unrolled(series: Series) -> Series:
-    """The present values of a register that never begins at nought again."""
-    kept = series.quality != Quality.NULL
-    series = Series(series.at[kept], series.value[kept], series.quality[kept])
-    falls = np.flatnonzero(np.diff(series.value) < 0)
-    value = series.value.copy()
-    for fall in falls:
-        used = rolled_over(int(series.value[fall]), int(series.value[fall + 1]))
-        if used is not None:
-            value[fall + 1 :] += used + int(series.value[fall]) - int(series.value[fall + 1])
-    return Series(series.at, value, series.quality)
 
 
 def _kwh(micro: int) -> Decimal:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Select, exists, func, or_, select
 from kwhub.catalog.registers import describe
 from kwhub.domain.readings import Register
 from kwhub.headend.quality.expect import Duty
-from kwhub.headend.store import schema
+from kwhub.headend.store import schema, schema_archive
 from kwhub.headend.store.days import Days
 from kwhub.headend.store.figures import on_grid
 from kwhub.headend.store.many import among, tuples
@@ -32,6 +32,7 @@ __all__ = [
     "conflicts",
     "meter_detail",
     "meters",
+    "served",
     "sessions",
     "tallies",
     "terminal_name",
@@ -117,15 +118,20 @@ def meters(  # noqa: PLR0913  each narrows the list
     numbers: Collection[int] | None = None,
     kind: str = "",
     search: str = "",
+    retired: bool = False,
 ) -> list[ArchiveMeter]:
-    """Active meters by address; of areas, of numbers, of a kind, or with a text in address or name."""
+    """Active meters by address; of areas, of numbers, of a kind, or with a text in address or name.
+
+    With ``retired`` also those that are out of service.
+    """
     meter, terminal = schema.meter, schema.terminal
     query = (
         select(*(meter.c[name] for name in _OF_METER), *(terminal.c[name] for name in _OF_TERMINAL))
         .join(terminal, meter.c.terminal_id == terminal.c.id)
-        .where(meter.c.active)
         .order_by(meter.c.address)
     )
+    if not retired:
+        query = query.where(meter.c.active)
     if area_id is not None:
         query = query.where(terminal.c.area_id == area_id)
     if areas is not None:
@@ -141,6 +147,35 @@ def meters(  # noqa: PLR0913  each narrows the list
         columns = (meter.c.address, meter.c.name)
         query = query.where(or_(*(each.icontains(text, autoescape=True) for each in columns)))
     return [_meter(row) for row in tuples(connection, query)]
+
+
+def served(
+    connection: Connection, since: datetime, areas: Collection[int] | None = None
+) -> list[ArchiveMeter]:
+    """Meters that are in some areas, or were in service there at a moment or later; by address.
+
+    When exactly a meter was where tells `kwhub.headend.store.dated`. The place that is given is the present one.
+
+    Args:
+        connection: of a snapshot.
+        since: aware.
+        areas: numbers of areas; None for all.
+    """
+    found = meters(connection, areas=areas)
+    place, terminal = schema_archive.placement, schema.terminal
+    query = (
+        select(place.c.meter_id)
+        .join(terminal, place.c.terminal_id == terminal.c.id)
+        .where(or_(place.c.valid_to.is_(None), place.c.valid_to > since))
+        .distinct()
+    )
+    if areas is not None:
+        query = query.where(among(connection, terminal.c.area_id, sorted(areas)))
+    former = set(connection.execute(query).scalars()) - {each.id for each in found}
+    if not former:
+        return found
+    found += meters(connection, numbers=former, retired=True)
+    return sorted(found, key=lambda each: each.address)
 
 
 def meter_detail(connection: Connection, meter_id: int) -> MeterDetail | None:

@@ -58,17 +58,22 @@ def day_figures(
         for meter_id, duty in meters.items():
             expected, got = _counts(meter_id, duty, series, moments)
             curve, freeze = (
-                dated.continued(
-                    meter_id, ENERGY, series.get(each, {}).get((meter_id, ENERGY), EMPTY)
-                )
+                series.get(each, {}).get((meter_id, ENERGY), EMPTY)
                 for each in (duty.energy_interval_s, DAY_INTERVAL_S)
             )
+            read = {"freeze": freeze, "curve": curve}
+            if dated.changed(meter_id):
+                curve, freeze = (
+                    dated.continued(meter_id, ENERGY, each) for each in (curve, freeze)
+                )
             over = now.timestamp() >= limits[1]
             energy = _energy(curve, freeze, limits, duty.energy_interval_s, over=over)
             pieces: tuple[Piece, ...] = ()
-            if energy.micro is not None and energy.start is not None:
-                values = (energy.start, energy.start + energy.micro)
-                pieces = dated.pieces(meter_id, ENERGY, limits, values)
+            if energy.micro is not None and energy.source in read:
+                pieces = (Piece(None, energy.micro),)
+                if dated.changed(meter_id):
+                    first_read, last_read = on_grid(read[energy.source], np.array(limits, "<i8"))
+                    pieces = dated.pieces(meter_id, ENERGY, limits, (first_read, last_read))
             found[meter_id, day] = MeterFigures(expected, got, energy, pieces)
     return found
 

@@ -43,16 +43,14 @@ def loss_so_far(
         interval_s: reader.series(numbers, [ENERGY], interval_s, span)
         for interval_s in {meter.duty.energy_interval_s for meter in meters}
     }
+    read = [found[meter.duty.energy_interval_s].get((meter.id, ENERGY), EMPTY) for meter in meters]
     curves = [
-        dated.continued(
-            meter.id, ENERGY, found[meter.duty.energy_interval_s].get((meter.id, ENERGY), EMPTY)
-        )
-        for meter in meters
+        dated.continued(meter.id, ENERGY, curve) for meter, curve in zip(meters, read, strict=True)
     ]
     until, energies = energy_so_far(curves, start_s)
     pieces = [
         _pieces(dated, meter.id, (start_s, until), curve, micro)
-        for meter, curve, micro in zip(meters, curves, energies, strict=True)
+        for meter, curve, micro in zip(meters, read, energies, strict=True)
     ]
     return until, _loss(meters, pieces)
 
@@ -61,10 +59,12 @@ def _pieces(
     dated: Dated, meter_id: int, span_s: tuple[int, int | None], curve: Series, micro: int | None
 ) -> tuple[Piece, ...]:
     start_s, until = span_s
-    (start,) = on_grid(curve, np.array([start_s], "<i8"))
-    if until is None or start is None or micro is None:
+    if until is None or micro is None:
         return ()
-    return dated.pieces(meter_id, ENERGY, (start_s, until), (start, start + micro))
+    if not dated.changed(meter_id):
+        return (Piece(None, micro),)
+    begin, last = on_grid(curve, np.array([start_s, until], "<i8"))
+    return dated.pieces(meter_id, ENERGY, (start_s, until), (begin, last))
 
 
 def _loss(meters: Sequence[ArchiveMeter], pieces: Sequence[Sequence[Piece]]) -> Loss:
@@ -75,6 +75,7 @@ def _loss(meters: Sequence[ArchiveMeter], pieces: Sequence[Sequence[Piece]]) -> 
         if not own:
             found.append(Contribution(meter.id, supplies, meter.ratio, None))
         for each in own:
-            kwh = from_micro(each.micro, describe(ENERGY).decimals)
+            places = describe(ENERGY).decimals
+            kwh = None if each.micro is None else from_micro(each.micro, places)
             found.append(Contribution(meter.id, supplies, each.ratio or meter.ratio, kwh))
     return line_loss(found)

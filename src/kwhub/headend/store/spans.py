@@ -1,8 +1,8 @@
 """Energy of meters between midnights, and the line loss of areas over days and months, from few readings each."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
@@ -15,18 +15,20 @@ from kwhub.headend.analysis.loss import Contribution, Loss, line_loss
 from kwhub.headend.quality.expect import ENERGY
 from kwhub.headend.store import archive_rows
 from kwhub.headend.store.archive_rows import ArchiveMeter
-from kwhub.headend.store.bundles import Flags, table_of
+from kwhub.headend.store.bundles import Flags
 from kwhub.headend.store.columns import Ints
-from kwhub.headend.store.dated import Dated
+from kwhub.headend.store.dated import Dated, Piece
 from kwhub.headend.store.days import Days
+from kwhub.headend.store.figures import on_grid
 from kwhub.headend.store.read import Reader
 from kwhub.headend.store.schema import from_micro
 from kwhub.headend.store.vectors import EMPTY
 
 __all__ = ["LACKS", "MeterSpan", "Spans", "loss_of"]
 
-LACKS = ("start", "end", "fell")
-"""Why the energy of a span is not known: the reading at its start, at its end, or the register went down."""
+LACKS = ("start", "end", "change", "fell")
+"""Why the energy of a span is not known: the reading at its start, at its end or at a change of ratio or place in
+between, or the register went down."""
 
 _DAY = timedelta(days=1)
 
@@ -63,26 +65,39 @@ class Spans:
             edges: days at whose beginning the registers are wanted.
             areas: numbers of areas; None for all.
         """
-        self.meters = archive_rows.meters(connection, areas=areas)
         self._days = days
+        self._edges = sorted(set(edges))
+        self._areas = areas
         self._reader = Reader(connection, days)
+        self.meters = archive_rows.served(connection, days.start(self._edges[0]), areas)
         self._ids = [each.id for each in self.meters]
         self._dated: Dated = self._reader.dated(self._ids)
-        self._edges = sorted(set(edges))
         self._values, self._known = self._frozen()
         for column in range(len(self._edges)):
             self._from_curves(column)
+        self._changed = {
+            row: self._at_changes(meter)
+            for row, meter in enumerate(self.meters)
+            if self._dated.changed(meter.id)
+        }
 
     def energies(self, first: date, last: date) -> list[MeterSpan]:
-        """Energy from the beginning of one day to the end of another; both must be edges."""
-        stop = last + _DAY
-        limits = (self._days.start_s(first), self._days.start_s(stop))
-        start, end = (self._edges.index(each) for each in (first, stop))
+        """Energy from the beginning of one day to the end of another; both must be edges.
+
+        A meter that was moved in between stands once for each area, with the energy that was used there.
+        """
+        start, end = (self._edges.index(each) for each in (first, last + _DAY))
         used, found = self._used(start, end)
         lacks = self._lacks(start, end, found)
-        before = self._values[:, start].tolist()
-        rows = zip(self.meters, before, used.tolist(), lacks, strict=True)
-        return [self._energy(meter, limits, *each) for meter, *each in rows]
+        spans: list[MeterSpan] = []
+        for row, (meter, micro, lack) in enumerate(
+            zip(self.meters, used.tolist(), lacks, strict=True)
+        ):
+            if row in self._changed:
+                spans += self._divided(row, self._pieces(row, start, end))
+            else:
+                spans.append(_whole(meter, micro, lack))
+        return spans
 
     def daily(self) -> tuple[Ints, Flags]:
         """Energy between each edge and the next, for a row of any number of days.
@@ -107,6 +122,10 @@ class Spans:
         for meter in np.flatnonzero(used < 0).tolist():  # rolled over, reset or exchanged
             energy = difference(int(before[meter]), int(after[meter]))
             known[meter], used[meter] = energy is not None, energy or 0
+        for row in self._changed:
+            parts = [each.micro for each in self._pieces(row, start, end) if each.served]
+            known[row] = bool(parts) and None not in parts
+            used[row] = sum(each or 0 for each in parts) if known[row] else 0
         return used, known
 
     def _lacks(self, start: int, end: int, found: Flags) -> list[str]:
@@ -115,20 +134,57 @@ class Spans:
         lacking: list[str] = np.where(found, "", lacks).tolist()
         return lacking
 
-    def _energy(
-        self, meter: ArchiveMeter, limits: tuple[int, int], before: int, used: int, lack: str
-    ) -> MeterSpan:
-        if lack:
-            return MeterSpan(meter, None, lack, ())
-        if not self._dated.changed(meter.id):
-            energy = from_micro(used, _PLACES)
-            return MeterSpan(meter, energy * meter.ratio, "", ((energy, meter.ratio),))
-        pieces = self._dated.pieces(meter.id, ENERGY, limits, (before, before + used))
-        parts = tuple(
-            (from_micro(each.micro, _PLACES), each.ratio or meter.ratio) for each in pieces
+    def _pieces(self, row: int, start: int, end: int) -> tuple[Piece, ...]:
+        """What a meter with a history used between two edges, piece by piece."""
+        limits = (self._days.start_s(self._edges[start]), self._days.start_s(self._edges[end]))
+        values = [
+            int(self._values[row, edge]) if self._known[row, edge] else None
+            for edge in (start, end)
+        ]
+        return self._dated.pieces(
+            self._ids[row], ENERGY, limits, (values[0], values[1]), self._changed[row]
         )
-        whole = sum((energy * ratio for energy, ratio in parts), Decimal(0))
-        return MeterSpan(meter, whole, "", parts)
+
+    def _divided(self, row: int, pieces: Sequence[Piece]) -> list[MeterSpan]:
+        """The pieces of a meter by area, of those areas that are asked for."""
+        meter = self.meters[row]
+        by_area: dict[int, list[Piece]] = {}
+        for each in pieces:
+            area = meter.area_id if each.ratio is None else each.area_id
+            if area is not None and (self._areas is None or area in self._areas):
+                by_area.setdefault(area, []).append(each)
+        found = []
+        for area, own in by_area.items():
+            there = meter if area == meter.area_id else replace(meter, area_id=area)
+            lack = next((each.lack for each in own if each.micro is None), "")
+            if lack:
+                found.append(MeterSpan(there, None, lack, ()))
+                continue
+            parts = tuple(
+                (from_micro(each.micro or 0, _PLACES), each.ratio or meter.ratio) for each in own
+            )
+            whole = sum((energy * ratio for energy, ratio in parts), Decimal(0))
+            found.append(MeterSpan(there, whole, "", parts))
+        return found
+
+    def _at_changes(self, meter: ArchiveMeter) -> dict[int, int]:
+        """What a meter showed when its ratio or its place changed, by moment."""
+        limits = tuple(self._days.start_s(self._edges[each]) for each in (0, -1))
+        moments = np.array(self._dated.changes(meter.id, (limits[0], limits[1])), "<i8")
+        if not len(moments):
+            return {}
+        days = [self._days.of(datetime.fromtimestamp(each, UTC)) for each in moments.tolist()]
+        found: dict[int, int] = {}
+        for interval_s in (meter.duty.energy_interval_s, DAY_INTERVAL_S):  # a freeze is preferred
+            span = (days[0] - _DAY, days[-1])
+            series = self._reader.series([meter.id], [ENERGY], interval_s, span)
+            values = on_grid(series.get((meter.id, ENERGY), EMPTY), moments)
+            found |= {
+                int(at): value
+                for at, value in zip(moments, values, strict=True)
+                if value is not None
+            }
+        return found
 
     def _frozen(self) -> tuple[Ints, Flags]:
         """From day freezes; a freeze stands at the end of its day."""
@@ -159,17 +215,15 @@ class Spans:
     ) -> tuple[Ints, Flags]:
         """The registers of some meters at some edges."""
         moments = np.array([self._days.start_s(each) for each in self._edges[edges]], "<i8")
-        values, known = self._reader.table(ids, ENERGY, interval_s, span, moments)
-        changed = [row for row, each in enumerate(ids) if self._dated.changed(each)]
-        if changed:
-            some = [ids[row] for row in changed]
-            series = self._reader.series(some, [ENERGY], interval_s, span)
-            whole = [
-                self._dated.continued(each, ENERGY, series.get((each, ENERGY), EMPTY))
-                for each in some
-            ]
-            values[changed], known[changed] = table_of(whole, moments)
-        return values, known
+        return self._reader.table(ids, ENERGY, interval_s, span, moments)
+
+
+def _whole(meter: ArchiveMeter, used: int, lack: str) -> MeterSpan:
+    """A meter of which nothing has ever changed."""
+    if lack:
+        return MeterSpan(meter, None, lack, ())
+    energy = from_micro(used, _PLACES)
+    return MeterSpan(meter, energy * meter.ratio, "", ((energy, meter.ratio),))
 
 
 def loss_of(energies: Sequence[MeterSpan]) -> Loss:
