@@ -78,6 +78,19 @@ def test_a_terminal_that_was_never_connected_owes_nothing_yet(bench):
     assert bench.holes() == []
 
 
+def test_nothing_is_missing_of_a_day_before_the_first_connection(bench):
+    """A concentrator brings the midnight at which it began: it is kept, and the day it ends owes no more."""
+    bench.connect()
+    midnight = DAYS.span_s(DAY, DAY)[0]
+    bench.store.append(
+        [batch([(1, ENERGY, 900, midnight, 10**9), (1, ENERGY, 900, midnight - 900, 10**9)])]
+    )
+    bench.store.pack()
+    assert bench.desk.check_waiting().meter_days > 0
+    before = DAY - dt.timedelta(days=1)
+    assert bench.ledger.holes(before, before, states=list(State), limit=9)[0] == []
+
+
 def test_every_day_is_looked_at_once(bench):
     bench.connect()
     assert bench.ledger.look() == 1

@@ -91,7 +91,7 @@ class Ledger:
         count = 0
         for day in self._unseen():
             with self._database.read() as connection:
-                meters = self._owing(connection, day)
+                meters = _owing(connection, self._days, day)
             number = day_number(day)
             for start in range(0, len(meters), METERS_AT_ONCE):
                 part = {(meter_id, number) for meter_id in meters[start : start + METERS_AT_ONCE]}
@@ -211,27 +211,32 @@ class Ledger:
         days = (first + number * _DAY for number in range(count))
         return [day for day in days if day_number(day) not in seen]
 
-    def _owing(self, connection: Connection, day: date) -> list[int]:
-        """Meters of terminals that were connected for the first time on the day or before."""
-        stop = self._days.start(day + _DAY)
-        sessions, meter = schema.terminal_session, schema.meter
-        known = select(sessions.c.terminal_id).where(sessions.c.began_at < stop)
-        query = (
-            select(meter.c.id)
-            .where(meter.c.active, meter.c.terminal_id.in_(known))
-            .order_by(meter.c.terminal_id, meter.c.id)
-        )
-        return list(connection.execute(query).scalars())
+
+def _owing(connection: Connection, days: Days, day: date) -> list[int]:
+    """Meters of terminals that were connected for the first time on the day or before."""
+    stop = days.start(day + _DAY)
+    sessions, meter = schema.terminal_session, schema.meter
+    known = select(sessions.c.terminal_id).where(sessions.c.began_at < stop)
+    query = (
+        select(meter.c.id)
+        .where(meter.c.active, meter.c.terminal_id.in_(known))
+        .order_by(meter.c.terminal_id, meter.c.id)
+    )
+    return list(connection.execute(query).scalars())
 
 
 def refresh(
     connection: Connection, days: Days, meter_days: Collection[MeterDay], now: datetime
 ) -> None:
-    """Write what is missing of some meters and days that are over; what is whole now is healed."""
+    """Write what is missing of some meters and days that are over; what is whole now is healed.
+
+    What came of a day before the terminal's first connection is a gift: nothing is missing of it.
+    """
     wanted: dict[int, set[int]] = {}
     for meter_id, number in meter_days:
         wanted.setdefault(number, set()).add(meter_id)
     for number, ids in sorted(wanted.items()):
+        ids &= set(_owing(connection, days, local_date(number)))
         meters = archive_rows.meters(connection, numbers=ids)
         _refresh_day(connection, days, local_date(number), meters, now)
 
