@@ -1,9 +1,13 @@
 """Who keeps the archive of one organisation neither sees nor touches what belongs to another."""
 
+from decimal import Decimal
+
 import pytest
 from tests.headend.test_archive_desk import at_desk, keys, rows
 from tests.headend.web_world import client, filled, signed_in
+from tests.headend.world import NOON
 
+from kwhub.headend.archive.dated import Exchange
 from kwhub.headend.archive.problems import ArchiveError
 from kwhub.headend.people.rights import Role
 from kwhub.headend.store import schema, schema_archive
@@ -134,5 +138,129 @@ def test_a_row_that_would_not_change_is_checked_too(address):
         assert found["address"] == "000000000038"
         assert len(rows(store, schema.audit)) == before
         assert rows(store, schema_archive.placement) == []
+
+    at_desk(address, script)
+
+
+ACCOUNT = {"number": "AX", "customer": "C1", "meter": OWN_METER, "from_day": "2026-03-01"}
+OWN_METER_2 = {"terminal": OWN_TERMINAL, "address": "202699999992", "point": "2"}
+
+
+@pytest.mark.parametrize(
+    ("plural", "values", "field"),
+    [
+        ("accounts", ACCOUNT, "customer"),
+        ("accounts", {**ACCOUNT, "meter": THEIR_METER}, "meter"),
+        ("meters", {**OWN_METER_2, "parent": THEIR_METER}, "parent"),
+        ("meters", {**OWN_METER_2, "terminal": THEIR_TERMINAL}, "terminal"),
+        ("meters", {"address": OWN_METER, "terminal": THEIR_TERMINAL}, "terminal"),
+        ("terminals", {"terminal": "4101-10", "area": "TQ-31"}, "area"),
+        ("areas", {"code": "TQ-32", "organisation": THEIRS}, "organisation"),
+        ("organisations", {"code": "NEW", "name": "n", "parent": THEIRS}, "parent"),
+        ("organisations", {"code": OURS, "parent": THEIRS}, "parent"),
+        ("groups", {"code": "G", "name": "g", "kind": "area", "area": "TQ-31"}, "area"),
+        (
+            "groups",
+            {"code": "G", "name": "g", "kind": "terminal", "terminal": THEIR_TERMINAL},
+            "terminal",
+        ),
+        ("groups", {"code": "G", "name": "g", "organisation": THEIRS}, "organisation"),
+    ],
+)
+def test_a_row_refers_to_nothing_of_others(engineer, plural, values, field):
+    answer = engineer.post(f"{BASE}/archive/{plural}", json={"values": values})
+    assert answer.status_code == 422, answer.text
+    assert f"{field}: {values[field]} is outside" in answer.json()["detail"]
+    for secret in ("Li Mei", "Willow", "Pole 7", "Flat", "taken", "another account"):
+        assert secret not in answer.text
+
+
+def test_a_meter_is_not_put_behind_a_terminal_of_others(headend, engineer):
+    ours = engineer.get(f"{BASE}/archive/meters").json()["items"][0]["id"]
+    there = {"terminal": THEIR_TERMINAL, "point": "3"}  # where somebody is already: not told
+    swap = {
+        "at": "2026-03-03T00:00:00Z",
+        "readings": [{"register": "1-0:1.8.0", "final": "1", "first": "0"}],
+        "values": {"address": "202611111111", **there},
+    }
+    for what, body in (
+        ("places", {"from_day": "2026-03-03", "values": there}),
+        ("exchanges", swap),
+    ):
+        answer = engineer.post(f"{BASE}/meters/{ours}/{what}", json=body)
+        assert answer.status_code == 422, answer.text
+        assert f"terminal: {THEIR_TERMINAL} is outside" in answer.json()["detail"]
+        assert engineer.post(f"{BASE}/meters/3/{what}", json=body).status_code == 404
+    form = {"from_day": "2026-03-03", **there, "csrf": engineer.headers["X-CSRF-Token"]}
+    page = engineer.post(f"/archive/places/{ours}", data=form)
+    assert page.status_code == 400
+    assert "outside of what you may change" in page.text
+    kept = headend.archive.lists.row("meter", ours)
+    assert (kept["terminal"], kept["address"]) == (OWN_TERMINAL, OWN_METER)
+
+
+def test_what_a_row_refers_to_since_long_may_stay(address):
+    """Another one has made it so: the form sends every field again, and that is no change."""
+
+    async def script(desk, store):
+        ours, _ = await two_organisations(desk)
+        await desk.save("customer", {"number": "C1", "name": "n", "organisation": THEIRS}, "root")
+        account = {"number": "K1", "customer": "C1", "meter": "91", "from_day": "2026-03-01"}
+        number = await desk.save("account", account, "root")
+        changed = {**account, "to_day": "2026-04-01"}
+        assert await desk.save("account", changed, "ann", within={ours}) == number
+        assert rows(store, schema_archive.account)[0]["to_day"] is not None
+
+    at_desk(address, script)
+
+
+def test_an_organisation_is_moved_only_by_who_reaches_both_ends(address):
+    async def script(desk, store):
+        top = await desk.save("organisation", {"code": "T", "name": "Top"}, "root")
+        low = await desk.save("organisation", {"code": "L", "name": "Low", "parent": "T"}, "root")
+        for values in ({"code": "L", "parent": ""}, {"code": "L", "parent": "T2"}):
+            await desk.save("organisation", {"code": "T2", "name": "Other"}, "root")
+            with pytest.raises(ArchiveError) as error:
+                await desk.save("organisation", values, "ann", within={low})
+            assert keys(error) == [("parent", "outside")]
+        same = {"code": "L", "name": "Lower", "parent": "T"}
+        assert await desk.save("organisation", same, "ann", within={low}) == low
+        below = await desk.save(
+            "organisation", {"code": "B", "name": "b", "parent": "L"}, "ann", within={low}
+        )
+        assert rows(store, schema_archive.organisation)[-1]["parent_id"] == low != below
+        with pytest.raises(ArchiveError):
+            await desk.save("organisation", {"code": "B", "parent": ""}, "ann", within={low, below})
+        moved = {"code": "B", "parent": "T"}
+        assert await desk.save("organisation", moved, "ann", within={top, low, below}) == below
+
+    at_desk(address, script)
+
+
+def test_dated_changes_stay_within_reach(address):
+    async def script(desk, store):
+        ours, theirs = await two_organisations(desk)
+        mine = desk.lists.page("meter", search="91").items[0]["id"]
+        swap = Exchange(NOON, {"1.8.0": (Decimal(1), Decimal(0))}, {"address": "98"})
+        number = await desk.exchange(2, swap, "bob", within={theirs})
+        into = {"terminal": "4101-02082", "point": "7"}
+        away = Exchange(NOON, swap.readings, {"address": "97", **into})
+        for work, key in (
+            (desk.place(2, {"ct": "2"}, NOON.date(), "ann", within={ours}), ("", "unknown")),
+            (
+                desk.place(int(mine), into, NOON.date(), "ann", within={ours}),
+                ("terminal", "outside"),
+            ),
+            (desk.exchange(2, swap, "ann", within={ours}), ("", "unknown")),
+            (desk.exchange(int(mine), away, "ann", within={ours}), ("terminal", "outside")),
+            (desk.withdraw_exchange(number, "ann", within={ours}), ("", "unknown")),
+        ):
+            with pytest.raises(ArchiveError) as error:
+                await work
+            assert keys(error) == [key]
+        assert len(rows(store, schema_archive.meter_exchange)) == 1
+        assert rows(store, schema_archive.placement) == []
+        await desk.withdraw_exchange(number, "bob", within={theirs})
+        assert rows(store, schema_archive.meter_exchange) == []
 
     at_desk(address, script)

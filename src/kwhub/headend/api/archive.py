@@ -170,7 +170,7 @@ async def retire_row(
 async def _saved(
     site: Site, caller: Caller, kind: str, values: dict[str, str], row_id: int | None
 ) -> Row:
-    reach = caller.organisations(Right.ARCHIVE)
+    reach = _reach(caller)
     try:
         number = await site.archive.save(kind, values, caller.name, row_id=row_id, within=reach)
     except ArchiveError as error:
@@ -179,6 +179,10 @@ async def _saved(
     if found is None:
         raise NotFoundException(f"{kind} {number}")
     return Row.of(kind, found)
+
+
+def _reach(caller: Caller) -> frozenset[int] | None:
+    return caller.organisations(Right.ARCHIVE)
 
 
 @get("/meters/{meter_id:int}/places", sync_to_thread=True, opt=needs(Right.SEE))
@@ -197,7 +201,9 @@ async def move_meter(
     """Give a meter another place or ratio from a local day on; the days before keep theirs."""
     day = site.day(data.from_day)
     try:
-        await site.archive.place(number_of(meter_id), data.values, day, caller.name)
+        await site.archive.place(
+            number_of(meter_id), data.values, day, caller.name, within=_reach(caller)
+        )
     except ArchiveError as error:
         raise refused(error) from error
     found = await site.archive.offload(lambda: site.archive.lists.places(meter_id))
@@ -223,7 +229,7 @@ async def exchange_meter(
         raise ValidationException("at: RFC 3339 with offset, such as 2026-03-01T00:00:00Z")
     told = dated.Exchange(data.at, _readings(data), data.values, data.reason)
     try:
-        await site.archive.exchange(number_of(meter_id), told, caller.name)
+        await site.archive.exchange(number_of(meter_id), told, caller.name, within=_reach(caller))
     except ArchiveError as error:
         raise refused(error) from error
     found = await site.archive.offload(lambda: site.archive.lists.exchanges(meter_id))
@@ -253,7 +259,7 @@ async def withdraw_exchange(
     if exchange_id not in {each.id for each in found}:
         raise NotFoundException(f"exchange {exchange_id}")
     try:
-        await site.archive.withdraw_exchange(exchange_id, caller.name)
+        await site.archive.withdraw_exchange(exchange_id, caller.name, within=_reach(caller))
     except ArchiveError as error:
         raise refused(error) from error
     return [ExchangeDone.of(each) for each in found if each.id != exchange_id]

@@ -1,6 +1,6 @@
 """Changes that are true from a moment on: where a meter sits and with what ratio, and its exchange."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -14,6 +14,7 @@ from kwhub.headend.archive.fields import KINDS
 from kwhub.headend.archive.known import Known, Stored
 from kwhub.headend.archive.plan import Plan, parse
 from kwhub.headend.archive.problems import ArchiveError, Problem
+from kwhub.headend.archive.reach import beyond, is_within, outside
 from kwhub.headend.archive.rules import planned
 from kwhub.headend.archive.write import write
 from kwhub.headend.quality.expect import ENERGY
@@ -48,7 +49,13 @@ class Exchange:
 
 
 def place(
-    connection: Connection, meter_id: int, values: Mapping[str, str], at: datetime, now: datetime
+    connection: Connection,
+    meter_id: int,
+    values: Mapping[str, str],
+    at: datetime,
+    now: datetime,
+    *,
+    within: Collection[int] | None = None,
 ) -> Plan:
     """Give a meter another place or ratio from a moment on; what was before stays true before.
 
@@ -58,6 +65,7 @@ def place(
         values: some of ``PLACE_FIELDS``.
         at: aware moment, a local midnight.
         now: the present.
+        within: organisations to which the meter and its places must belong; None for all.
 
     Raises:
         ArchiveError: not possible; nothing was written.
@@ -65,16 +73,24 @@ def place(
     strange = sorted(values.keys() - PLACE_FIELDS)
     if strange:
         raise ArchiveError([Problem(strange[0], "unknown_column", strange[0])])
-    plan, stored = _planned(connection, meter_id, values)
+    plan, stored = _planned(connection, meter_id, values, within)
     _not_before(connection, meter_id, at, now)
     _divide(connection, stored, plan, at)
     return plan
 
 
 def exchange(
-    connection: Connection, meter_id: int, told: Exchange, by: str, now: datetime
+    connection: Connection,
+    meter_id: int,
+    told: Exchange,
+    by: str,
+    now: datetime,
+    *,
+    within: Collection[int] | None = None,
 ) -> tuple[int, Plan]:
     """Write down that another meter was put in the place of one; the measuring point goes on.
+
+    ``within`` are the organisations to which the meter and what it refers to must belong; None for all.
 
     Returns:
         the number of the exchange, and what has changed.
@@ -85,7 +101,7 @@ def exchange(
     readings = _readings(told)
     if "address" not in told.values:
         raise ArchiveError([Problem("address", "missing")])
-    plan, stored = _planned(connection, meter_id, told.values)
+    plan, stored = _planned(connection, meter_id, told.values, within)
     _not_before(connection, meter_id, told.at, now)
     table = schema_archive.meter_exchange
     new = plan.drafts["meter"][0].final if plan.drafts["meter"] else stored
@@ -113,10 +129,13 @@ def exchange(
     return int(number), plan
 
 
-def withdraw(connection: Connection, exchange_id: int) -> Plan:
+def withdraw(
+    connection: Connection, exchange_id: int, *, within: Collection[int] | None = None
+) -> Plan:
     """Take back the newest exchange of a meter that was written down by mistake.
 
     The old address returns, and the ratio if it was changed with the meter; other fields of the new meter stay.
+    ``within`` are the organisations to which the meter must belong; None for all.
 
     Raises:
         ArchiveError: there is no such exchange, or something was dated after it.
@@ -124,6 +143,8 @@ def withdraw(connection: Connection, exchange_id: int) -> Plan:
     table, reading = schema_archive.meter_exchange, schema_archive.exchange_reading
     row = connection.execute(select(table).where(table.c.id == exchange_id)).one_or_none()
     if row is None:
+        raise ArchiveError([Problem("", "unknown", f"exchange {exchange_id}")])
+    if not _reaches(connection, row.meter_id, within):
         raise ArchiveError([Problem("", "unknown", f"exchange {exchange_id}")])
     newest = _newest(connection, row.meter_id)
     if newest is not None and newest > row.at:
@@ -140,31 +161,43 @@ def withdraw(connection: Connection, exchange_id: int) -> Plan:
         connection.execute(
             update(history).where(of_meter, history.c.valid_to == row.at).values(valid_to=None)
         )
-    plan, _ = _planned(connection, row.meter_id, values)
+    plan, _ = _planned(connection, row.meter_id, values, within)
     write(connection, plan)
     connection.execute(delete(reading).where(reading.c.exchange_id == exchange_id))
     connection.execute(delete(table).where(table.c.id == exchange_id))
     return plan
 
 
-def _planned(
-    connection: Connection, meter_id: int, values: Mapping[str, str]
-) -> tuple[Plan, Stored]:
-    """The change of the meter's row, checked, and the row as it is."""
+def _reaches(connection: Connection, meter_id: int, within: Collection[int] | None) -> bool:
     known = Known(connection)
     known.want_ids(_METER, {meter_id})
     stored = known.of_id(_METER, meter_id)
+    return stored is not None and is_within(known, _METER, stored, within)
+
+
+def _planned(
+    connection: Connection,
+    meter_id: int,
+    values: Mapping[str, str],
+    within: Collection[int] | None,
+) -> tuple[Plan, Stored]:
+    """The change of the meter's row, checked, and the row as it is; out of reach no number has a row."""
+    known = Known(connection)
+    known.want_ids(_METER, {meter_id})
+    stored = known.of_id(_METER, meter_id)
+    if stored is not None and not is_within(known, _METER, stored, within):
+        stored = None
     if stored is None or not stored["active"]:
         key = "unknown" if stored is None else "retired"
         raise ArchiveError([Problem("", key, f"meter {meter_id}")])
     incoming, problems = parse(_METER, {"address": stored["address"], **values})
     problems += [Problem(each, "unknown_column", each) for each in values.keys() - _names()]
     incoming.row_id = meter_id
-    if problems:
+    if problems := problems or list(beyond(known, incoming, within)):
         raise ArchiveError(problems)
     plan = planned(known, {"meter": [incoming]})
-    if plan.problems:
-        raise ArchiveError(plan.problems)
+    if problems := plan.problems or outside(known, plan, within):
+        raise ArchiveError(problems)
     return plan, stored
 
 

@@ -99,7 +99,15 @@ class ArchiveDesk:
         """Make a row inactive; nothing is deleted, for readings and bills hang on it."""
         await self.save(kind, {"active": "no"}, by, row_id=row_id, within=within)
 
-    async def place(self, meter_id: int, texts: Mapping[str, str], day: date, by: str) -> None:
+    async def place(
+        self,
+        meter_id: int,
+        texts: Mapping[str, str],
+        day: date,
+        by: str,
+        *,
+        within: Collection[int] | None = None,
+    ) -> None:
         """Give a meter another place or ratio from the beginning of a local day on.
 
         Args:
@@ -107,17 +115,27 @@ class ArchiveDesk:
             texts: some of terminal, point, port, ct and pt.
             day: today or earlier; analysis of the days before keeps what was true then.
             by: who does it.
+            within: as in ``save``; also the terminal must belong there.
         """
         at = self.store.days.start(day)
-        await self._change(partial(self._place, meter_id, texts, at, by))
+        await self._change(partial(self._place, meter_id, texts, at, by, within))
 
-    async def exchange(self, meter_id: int, told: dated.Exchange, by: str) -> int:
+    async def exchange(
+        self,
+        meter_id: int,
+        told: dated.Exchange,
+        by: str,
+        *,
+        within: Collection[int] | None = None,
+    ) -> int:
         """Write down that the meter at a measuring point was exchanged; the number of the exchange."""
-        return await self._change(partial(self._exchange, meter_id, told, by))
+        return await self._change(partial(self._exchange, meter_id, told, by, within))
 
-    async def withdraw_exchange(self, exchange_id: int, by: str) -> None:
+    async def withdraw_exchange(
+        self, exchange_id: int, by: str, *, within: Collection[int] | None = None
+    ) -> None:
         """Take back the newest exchange of a meter."""
-        await self._change(partial(self._withdraw, exchange_id, by))
+        await self._change(partial(self._withdraw, exchange_id, by, within))
 
     async def set_members(self, group_id: int, meters: Collection[int], by: str) -> None:
         """Say which meters belong to a free group."""
@@ -186,17 +204,26 @@ class ArchiveDesk:
         record(connection, by, action, subject, _told(one), self.clock.now())
         return number
 
-    def _place(self, meter_id: int, texts: Mapping[str, str], at: datetime, by: str) -> None:
+    def _place(
+        self,
+        meter_id: int,
+        texts: Mapping[str, str],
+        at: datetime,
+        by: str,
+        within: Collection[int] | None,
+    ) -> None:
         with self.store.database.write() as connection:
             now = self.clock.now()
-            plan = dated.place(connection, meter_id, texts, at, now)
+            plan = dated.place(connection, meter_id, texts, at, now, within=within)
             told = f"from {at.isoformat()}: " + "; ".join(map(_told, plan.drafts["meter"]))
             record(connection, by, "archive_place", f"meter {meter_id}", told, now)
 
-    def _exchange(self, meter_id: int, told: dated.Exchange, by: str) -> int:
+    def _exchange(
+        self, meter_id: int, told: dated.Exchange, by: str, within: Collection[int] | None
+    ) -> int:
         with self.store.database.write() as connection:
             now = self.clock.now()
-            number, plan = dated.exchange(connection, meter_id, told, by, now)
+            number, plan = dated.exchange(connection, meter_id, told, by, now, within=within)
             readings = ", ".join(
                 f"{name} {final} -> {first}" for name, (final, first) in told.readings.items()
             )
@@ -204,9 +231,9 @@ class ArchiveDesk:
             record(connection, by, "archive_exchange", f"meter {meter_id}", detail, now)
             return number
 
-    def _withdraw(self, exchange_id: int, by: str) -> None:
+    def _withdraw(self, exchange_id: int, by: str, within: Collection[int] | None) -> None:
         with self.store.database.write() as connection:
-            plan = dated.withdraw(connection, exchange_id)
+            plan = dated.withdraw(connection, exchange_id, within=within)
             told = "; ".join(_drafts_told(plan))
             subject = f"exchange {exchange_id}"
             record(connection, by, "archive_withdraw", subject, told, self.clock.now())

@@ -30,13 +30,45 @@ def is_within(
 def beyond(known: Known, incoming: Incoming, within: Collection[int] | None) -> Iterator[Problem]:
     """What a given row speaks of and must not; asked before anything of other rows is told.
 
-    The row that has its key must lie within reach, even if nothing of it would change.
+    The row that has its key must lie within reach, even if nothing of it would change, and so must every row
+    that it refers to, unless it did so before. Who moves an organisation below another one must reach the one
+    that it leaves, too: whoever keeps that one would lose it.
     """
     kind = incoming.kind
-    known.want(kind, {incoming.key})
-    stored = known.get(kind, incoming.key)
+    stored = _stored(known, incoming)
     if incoming.row_id is None and stored and not is_within(known, kind, stored, within):
         yield incoming.problem(kind.key, "outside", incoming.key)
+        return
+    for one in kind.fields:
+        if not one.refers or one.name not in incoming.values:
+            continue
+        key, above = incoming.values[one.name], KINDS[one.refers]
+        known.want(above, set() if key is None else {key})
+        row = None if key is None else known.get(above, key)
+        before = None if stored is None else stored[one.column]
+        if row is not None and row["id"] != before and not is_within(known, above, row, within):
+            yield incoming.problem(one.name, "outside", key)
+        elif kind.name == above.name == "organisation" and stored is not None:
+            yield from _leaving(incoming, before, None if row is None else row["id"], within)
+
+
+def _leaving(
+    incoming: Incoming,
+    before: int | None,
+    after: int | None,
+    within: Collection[int] | None,
+) -> Iterator[Problem]:
+    """An organisation that goes from below one that is out of reach, or to the top where nobody's reach ends."""
+    if within is not None and before != after and (before not in within or after is None):
+        yield incoming.problem("parent", "outside", incoming.key)
+
+
+def _stored(known: Known, incoming: Incoming) -> Mapping[str, Any] | None:
+    kind = incoming.kind
+    if incoming.row_id is not None:
+        return known.of_id(kind, incoming.row_id)
+    known.want(kind, {incoming.key})
+    return known.get(kind, incoming.key)
 
 
 def outside(known: Known, plan: Plan, within: Collection[int] | None) -> list[Problem]:

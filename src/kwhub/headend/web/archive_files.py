@@ -96,7 +96,7 @@ async def place_meter(page: NamedDependency[Page], meter_id: FromPath[int]) -> R
     async def work(form: Mapping[str, str]) -> None:
         day = day_of(page, form, "from_day")
         values = {name: text for name in _PLACE if (text := form.get(name, ""))}
-        await page.site.archive.place(meter_id, values, day, page.who)
+        await page.site.archive.place(meter_id, values, day, page.who, within=_reach(page))
 
     return await _meter(page, meter_id, work)
 
@@ -111,7 +111,7 @@ async def exchange_meter(
         readings = {"1-0:1.8.0": (_kwh(form, "final"), _kwh(form, "first"))}
         values = {name: text for name in ("address", "ct", "pt") if (text := form.get(name, ""))}
         told_of = dated.Exchange(_moment(page, form), readings, values, form.get("reason", ""))
-        await page.site.archive.exchange(meter_id, told_of, page.who)
+        await page.site.archive.exchange(meter_id, told_of, page.who, within=_reach(page))
 
     return await _meter(page, meter_id, work)
 
@@ -127,7 +127,7 @@ async def withdraw_exchange(
         found = await page.site.archive.offload(lambda: lists.exchanges(meter_id))
         if not found:
             raise NotFoundException(f"exchange of meter {meter_id}")
-        await page.site.archive.withdraw_exchange(found[0].id, page.who)
+        await page.site.archive.withdraw_exchange(found[0].id, page.who, within=_reach(page))
 
     return await _meter(page, meter_id, work)
 
@@ -190,6 +190,10 @@ async def _meter(
     return await page.site.archive.offload(
         lambda: row_view(page, KINDS["meter"], meter_id, values or {}, wrong=wrong)
     )
+
+
+def _reach(page: Page) -> frozenset[int] | None:
+    return page.caller.organisations(Right.ARCHIVE)
 
 
 def _everywhere(page: Page) -> None:
