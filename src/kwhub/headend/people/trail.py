@@ -13,12 +13,25 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, RowMapping, select, update
+from sqlalchemy import Connection, Row, RowMapping, or_, select, update
 
 from kwhub.domain.errors import LocalError
 from kwhub.headend.store import schema, schema_people
 
-__all__ = ["FIRST", "Entry", "Finding", "Head", "entries", "head", "link", "record", "verify"]
+__all__ = [
+    "FIRST",
+    "WHO_MAX",
+    "Entry",
+    "Finding",
+    "Head",
+    "Sought",
+    "actions",
+    "entries",
+    "head",
+    "link",
+    "record",
+    "verify",
+]
 
 FIRST = bytes(32)
 """Stands for the digest before the first row."""
@@ -64,6 +77,27 @@ class Entry:
     action: str
     subject: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Which rows are sought.
+
+    Attributes:
+        who: part of the name.
+        action: exactly; empty for all.
+        text: part of subject or detail.
+        since: inclusive; ``until`` exclusive.
+    """
+
+    who: str = ""
+    action: str = ""
+    text: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+EVERYTHING = Sought()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +163,38 @@ def head(connection: Connection) -> Head:
     return Head(0, FIRST) if row is None else Head(row.last_id, row.digest)
 
 
-def entries(connection: Connection, *, before: int | None = None, limit: int = 100) -> list[Entry]:
+def entries(
+    connection: Connection,
+    *,
+    before: int | None = None,
+    limit: int = 100,
+    sought: Sought = EVERYTHING,
+) -> list[Entry]:
     """Rows of the trail, the newest first, at most ``limit``, those numbered below ``before``."""
     table = schema.audit
     query = select(table).order_by(table.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(table.c.id < before)
+    if sought.since is not None:
+        query = query.where(table.c.at >= sought.since)
+    if sought.until is not None:
+        query = query.where(table.c.at < sought.until)
+    if sought.action:
+        query = query.where(table.c.action == sought.action)
+    if sought.who:
+        query = query.where(table.c.who.icontains(sought.who, autoescape=True))
+    if sought.text:
+        columns = (table.c.subject, table.c.detail)
+        query = query.where(
+            or_(*(each.icontains(sought.text, autoescape=True) for each in columns))
+        )
     return [_entry(row) for row in connection.execute(query)]
+
+
+def actions(connection: Connection) -> list[str]:
+    """Everything that was ever done, by name."""
+    query = select(schema.audit.c.action).distinct().order_by(schema.audit.c.action)
+    return [row.action for row in connection.execute(query)]
 
 
 def verify(connection: Connection, noted: Iterable[Head] = ()) -> Iterator[Finding]:

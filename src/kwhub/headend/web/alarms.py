@@ -39,6 +39,7 @@ __all__ = [
     "alarms_asked",
     "alarms_file",
     "alarms_page",
+    "day_asked",
 ]
 
 COLUMNS = (
@@ -133,8 +134,8 @@ def alarms_asked(  # noqa: PLR0913, PLR0917  each is one parameter of the reques
         code=row_number(code),
         weight=weight if weight in {"important", "other"} else "",
         state="all" if shown == "all" else "open",
-        first=_day(page, first),
-        last=_day(page, last),
+        first=day_asked(page, first),
+        last=day_asked(page, last),
         sort=chosen,
         descending=desc == "1" or untouched,
         page=number,
@@ -144,7 +145,7 @@ def alarms_asked(  # noqa: PLR0913, PLR0917  each is one parameter of the reques
 ASKED = {"asked": Provide(alarms_asked, sync_to_thread=False)}
 
 
-def _day(page: Page, text: str) -> date | None:
+def day_asked(page: Page, text: str) -> date | None:
     """A day of a field; None for an empty one and for one that is no day. Raises ValidationException."""
     try:
         return page.site.day(date.fromisoformat(text)) if text else None

@@ -75,8 +75,7 @@ class FieldShown:
         default = "" if field.default is REQUIRED else field.show(field.default)
         help_text = "" if field.choices else page.t.either(*field.helps)
         if field.refers:
-            title = page.t.either(*KINDS[field.refers].titles)
-            help_text = page.t("keeping.refers", kind=title)
+            help_text = page.t(f"keeping.refers_{field.refers}")
         return cls(
             field.name,
             page.t.either(*field.titles),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from kwhub.headend.store.alarm_rows import Alarm
 from kwhub.headend.web.language import Texts
 from kwhub.protocols.gdw1376.afn_0e import ERC_NAMES
-from kwhub.protocols.gdw1376.event_records import EventRecord
+from kwhub.protocols.gdw1376.event_records import EventRecord, words_of
 
 __all__ = ["MORE_NAMES", "AlarmLine", "code_words"]
 
@@ -29,6 +29,9 @@ def code_words(code: int, t: Texts) -> str:
     return name[:1].upper() + name[1:]
 
 
+_ELSEWHERE = frozenset({"time", "point"})
+
+
 @dataclass(frozen=True, slots=True)
 class AlarmLine:
     """An alarm with its words."""
@@ -40,8 +43,9 @@ class AlarmLine:
     @classmethod
     def of(cls, alarm: Alarm, t: Texts) -> "AlarmLine":
         """Put it into the reader's words."""
-        detail = t.either(*EventRecord(alarm.code, alarm.body).words())
-        return cls(alarm, code_words(alarm.code, t), detail)
+        return cls(
+            alarm, code_words(alarm.code, t), _figures(EventRecord(alarm.code, alarm.body), t)
+        )
 
     @property
     def state(self) -> str:
@@ -49,3 +53,9 @@ class AlarmLine:
         if self.alarm.noted_at is not None:
             return "noted"
         return "open" if self.alarm.ended_at is None else "ended"
+
+
+def _figures(record: EventRecord, t: Texts) -> str:
+    """What a record says beyond its time and its point, which stand in columns of their own."""
+    cells = [cell for cell in record.cells() if cell.name not in _ELSEWHERE]
+    return t.either(*words_of(cells))

@@ -1,39 +1,28 @@
-"""Management of users, and the audit trail."""
+"""Management of users."""
 
 from collections.abc import Sequence
-from typing import Annotated
 
-from litestar import Response, get, post
+from litestar import get, post
 from litestar.di import NamedDependency
-from litestar.exceptions import NotFoundException, PermissionDeniedException
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
-from kwhub.headend.people import trail
 from kwhub.headend.people.errors import NotTaken
 from kwhub.headend.people.rights import Right, Role, needs
 from kwhub.headend.people.user_rows import EVERYWHERE, Grant
 from kwhub.headend.web.page import Page
-from kwhub.headend.web.sheets import local, sheet
 from kwhub.headend.web.sign_in import told
 
 __all__ = [
-    "AUDIT_COLUMNS",
-    "ENTRIES_SHOWN",
     "ROUTES",
     "add_user",
-    "audit_csv",
-    "audit_page",
     "disable_user",
     "enable_user",
     "reset_user",
     "set_roles",
     "users_page",
 ]
-
-ENTRIES_SHOWN = 100
-ENTRIES_IN_FILE = 100_000
-AUDIT_COLUMNS = ("number", "at", "who", "action", "subject", "detail")
 
 PEOPLE = needs(Right.PEOPLE)
 
@@ -101,35 +90,6 @@ def reset_user(page: NamedDependency[Page], user_id: FromPath[int]) -> Template:
     return _users(page, link=_link(page, secret), name=user.name if user else "")
 
 
-@get("/audit", sync_to_thread=True, opt=needs(Right.AUDIT))
-def audit_page(
-    page: NamedDependency[Page],
-    before: Annotated[int | None, QueryParameter(ge=1, le=2**53)] = None,
-) -> Template:
-    """What everybody did, the newest first."""
-    found = _entries(page, before, ENTRIES_SHOWN)
-    more = found[-1].id if len(found) == ENTRIES_SHOWN else None
-    return page.show("audit.html", {"entries": found, "more": more})
-
-
-@get("/audit.csv", sync_to_thread=True, opt=needs(Right.AUDIT))
-def audit_csv(page: NamedDependency[Page], *, bom: FromQuery[bool] = False) -> Response[str]:
-    """The newest rows of the trail as a file."""
-    rows = [
-        (each.id, local(each.at, page.site.zone), each.who, each.action, each.subject, each.detail)
-        for each in _entries(page, None, ENTRIES_IN_FILE)
-    ]
-    return sheet("audit.csv", AUDIT_COLUMNS, rows, bom=bom)
-
-
-def _entries(page: Page, before: int | None, limit: int) -> list[trail.Entry]:
-    """The trail belongs to nobody's organisation: who reads it reads all of it."""
-    if page.caller.organisations(Right.AUDIT) is not None:
-        raise PermissionDeniedException("")
-    with page.site.queries.reading() as connection:
-        return trail.entries(connection, before=before, limit=limit)
-
-
 def _activity(page: Page, user_id: int, *, active: bool) -> Template | Redirect:
     try:
         page.site.people.staff.set_active(user_id, active=active, by=page.caller)
@@ -182,6 +142,4 @@ ROUTES = (
     disable_user,
     enable_user,
     reset_user,
-    audit_page,
-    audit_csv,
 )

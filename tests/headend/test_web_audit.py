@@ -1,0 +1,100 @@
+"""The audit trail as a page: filtered, in words, as a file; never for who reads only one organisation."""
+
+import pytest
+from tests.headend.full_world import everything
+from tests.headend.test_web_pages import words
+from tests.headend.web_world import client, signed_in
+
+from kwhub.headend.people.rights import Role
+from kwhub.headend.web.audit import Change, told
+
+
+@pytest.fixture(scope="module")
+def headend(tmp_path_factory):
+    made = everything(tmp_path_factory.mktemp("audit") / "headend.sqlite")
+    yield made
+    made.store.close()
+
+
+@pytest.fixture(scope="module")
+def auditor(headend):
+    with client(headend, role=Role.AUDITOR, **{"Accept-Language": "en"}) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "gone"),
+    [
+        ("who=mei", "exchanged a meter", "made an API key"),
+        ("who=MEI", "exchanged a meter", "made an API key"),
+        ("action=relay", "permit_closing", "exchanged a meter"),
+        ("search=202603000999", "exchanged a meter", "booked a payment"),
+        ("search=100%25", "Nothing was done that fits the filter.", "signed in"),
+        ("first=2026-03-04&last=2026-03-04", "signed in", "Nothing was done"),
+        ("last=2026-03-03", "Nothing was done that fits the filter.", "booked a payment"),
+        ("first=nonsense&before=nonsense", "signed in", "Nothing was done"),
+    ],
+)
+def test_rows_are_filtered(auditor, asked, there, gone):
+    headers = {"HX-Request": "true", "HX-Target": "audit"}
+    part = words(auditor.get(f"/audit?{asked}", headers=headers).text)
+    assert there in part
+    assert gone not in part
+    assert "<h1" not in part
+
+
+def test_changes_are_told_field_by_field(auditor):
+    page = auditor.get("/audit?search=202603000999")
+    assert "address 202603000006 → 202603000999" in words(page.text)
+    assert "origin" not in words(page.text)  # it stayed as it was
+
+
+def test_the_file_has_the_rows_of_the_filter(auditor):
+    lines = auditor.get("/audit.csv?action=payment").text.splitlines()
+    assert len(lines) == 2
+    assert lines[1].split(",")[2:5] == ["mei", "payment", "account 1"]
+    assert auditor.get("/audit.xlsx").content.startswith(b"PK")
+
+
+def test_older_rows_follow(headend, auditor):
+    first = auditor.get("/audit").text
+    assert "Older" not in words(first)
+    for number in range(101):
+        headend.choices.change({"access.idle_s": 600 + number}, "mei")
+    page = auditor.get("/audit?action=setting").text
+    assert "7200 -&gt; 600" not in page
+    older = page.split('href="/audit?')[-1]
+    href = next(
+        each for each in page.split('"') if each.startswith("/audit?") and "before=" in each
+    )
+    assert "action=setting" in older or "action=setting" in href
+    assert "7200 -&gt; 600" in auditor.get(href.replace("&amp;", "&")).text
+
+
+def test_in_chinese(headend):
+    with client(headend, role=Role.AUDITOR, **{"Accept-Language": "zh"}) as browser:
+        page = words(browser.get("/audit").text)
+    assert "换表" in page
+    assert "登录" in page
+
+
+def test_whose_role_holds_in_one_organisation_reads_nothing(headend):
+    with client(headend, role=None) as local:
+        signed_in(headend, local, Role.AUDITOR, 1)
+        for path in ("/audit", "/audit.csv", "/audit.xlsx"):
+            assert local.get(path).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("detail", "lead", "changes"),
+    [
+        ("a receipt", "a receipt", []),
+        ('order 2: {"kind":"relay"}', 'order 2: {"kind":"relay"}', []),
+        ('{"before": null, "after": {"code": "N", "area": null}}', "", [Change("code", "", "N")]),
+        ('{"before": {"a": [1]}, "after": {"a": []}}', "", [Change("a", "[1]", "[]")]),
+        ('{"before": 1, "after": 2}', '{"before": 1, "after": 2}', []),
+        ("{", "{", []),
+    ],
+)
+def test_details_of_every_form(detail, lead, changes):
+    assert told(detail) == (lead, changes)
