@@ -19,13 +19,14 @@ from kwhub.protocols.dlt645.receiver import Received, Receiver
 NOTICED_S = 8.0
 """Supervision 2 s and 1 s without a link; the rest is a busy machine."""
 
+SUPERVISION_S = 2.0
 BACK_S = 60.0
 SLAVES = ("F0:00:00:00:00:01", "F0:00:00:00:00:02")
 
 NODE = """
 adapter = "{adapter}"
 keys = "{name}.keys"
-unsecured = true
+unsecured = {unsecured}
 serial = "pty:"
 [node]
 role = "{role}"
@@ -87,26 +88,58 @@ class Asker:
 
 
 class World:
-    """Two slaves, a collector and a master, each a process."""
+    """Two slaves, a collector and a master, each a process; their bonds are in files, if they have any."""
 
-    def __init__(self, start, adapter, folder):
-        self.start, self.adapter, self.folder = start, adapter, folder
-        collector = KeyFile(folder / "collector.keys").address
+    def __init__(self, start, adapter, folder, *, is_paired):
+        self.start, self.adapter, self.folder, self.is_paired = start, adapter, folder, is_paired
+        self.collector = KeyFile(folder / "collector.keys").address
         self._describe("collector", "both", SLAVES)
-        self._describe("master", "master", [collector])
+        self._describe("master", "master", [self.collector])
         self.running = {}
         self.faces = {}
         self.meters = [self.begin_slave(place) for place in (1, 2)]
+        if is_paired:
+            self._pair()
         self.begin("collector")
         self.begin("master")
 
     def _describe(self, name, role, slaves):
         rows = ", ".join(f'{{ address = "{each}" }}' for each in slaves)
-        text = NODE.format(adapter=self.adapter, name=name, role=role, slaves=rows)
+        unsecured = "false" if self.is_paired else "true"
+        text = NODE.format(
+            adapter=self.adapter, name=name, role=role, slaves=rows, unsecured=unsecured
+        )
         (self.folder / f"{name}.toml").write_text(text)
 
+    def _pair(self):
+        """Somebody types at one what the other shows; from then on nobody is asked any more."""
+        for place, slave in enumerate(SLAVES, 1):
+            reader = self._pairing("collector", slave)
+            self._typed(reader, self.running[place].line()["passkey"])
+        middle = self.start(
+            "ble", "nodes", str(self.folder / "collector.toml"), "--pairing", "show"
+        )
+        middle.said("\n")
+        reader = self._pairing("master", self.collector)
+        shown = middle.asks("\n")
+        self._typed(reader, shown.split()[-1])
+        middle.kill()
+
+    def _pairing(self, name, address):
+        keys = str(self.folder / f"{name}.keys")
+        own = ("--adapter", self.adapter, "--keys", keys)
+        return self.start("ble", "pair", address, *own, "--way", "type")
+
+    def _typed(self, reader, passkey):
+        reader.asks("shows:")
+        reader.type(passkey)
+        told, code = reader.rest()
+        assert code == 0, told + reader.complaint()
+
     def begin_slave(self, place):
-        words = ("--adapter", self.adapter, "--first", str(place), "--pairing", "none", "--json")
+        words = ["--adapter", self.adapter, "--first", str(place), "--json"]
+        keys = str(self.folder / f"slave-{place}.keys")
+        words += ["--pairing", "show", "--keys", keys] if self.is_paired else ["--pairing", "none"]
         self.running[place] = made = self.start("ble", "simulate", *words)
         return made.line()["meters"][0]["meter"]
 
@@ -182,20 +215,67 @@ def _master_is_killed(world, asker):
     return noticed_s
 
 
+def _master_is_back_at_once(world, asker):
+    """Before the collector has given up the link with it."""
+    world.running["master"].kill()
+    world.begin("master")
+    asker.sits_at(world.faces["master"])
+    asker.ask_until_answered(world.meters[0])
+    _stays(world, asker)
+    return 0.0
+
+
+def _collector_is_back_at_once(world, asker):
+    world.running["collector"].kill()
+    world.begin("collector")
+    asker.ask_until_answered(world.meters[1])
+    _stays(world, asker)
+    return 0.0
+
+
+def _slave_is_back_at_once(world, asker):
+    world.running[1].kill()
+    world.begin_slave(1)
+    asker.ask_until_answered(world.meters[0])
+    _stays(world, asker)
+    return 0.0
+
+
+def _stays(world, asker):
+    """What was made anew still is there when the link before would have been given up."""
+    until = time.monotonic() + 2 * SUPERVISION_S
+    while time.monotonic() < until:
+        assert asker.ask(world.meters[1])
+        asker.listen(0.3)
+    assert world.masters_of_collector() == 1
+
+
+KILLS = (
+    None,
+    _slave_is_killed,
+    _collector_is_killed,
+    _master_is_killed,
+    _slave_is_back_at_once,
+    _collector_is_back_at_once,
+    _master_is_back_at_once,
+)
+
+
 @pytest.mark.slow
-def test_kill_9_of_slave_collector_and_master(tmp_path):
+@pytest.mark.parametrize("is_paired", [True, False], ids=["paired", "unpaired"])
+def test_kill_9_of_slave_collector_and_master(tmp_path, is_paired):
     noticed = {}
     with forking() as start, open_air() as adapter:
-        world = World(start, adapter, tmp_path)
+        world = World(start, adapter, tmp_path, is_paired=is_paired)
         with closing(Asker(world.meters)) as asker:
             asker.sits_at(world.faces["master"])
-            for kill in (None, _slave_is_killed, _collector_is_killed, _master_is_killed):
+            for kill in KILLS:
                 if kill is not None:
                     noticed[kill.__name__] = kill(world, asker)
                 for meter in world.meters:
                     asker.ask_until_answered(meter)
             asker.listen(2.0)  # whatever is late
-    assert len(asker.answers) >= 9
+    assert len(asker.answers) >= 2 * len(KILLS)
     assert set(asker.answers) <= set(asker.asked)
     assert set(asker.answers.values()) == {1}
     assert max(noticed.values()) < NOTICED_S, json.dumps(noticed)

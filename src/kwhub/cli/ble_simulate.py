@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from cyclopts import Parameter
@@ -50,14 +51,14 @@ WORDS: dict[str, dict[str, Any]] = {
         "air": "\nOther processes join with:  --adapter {adapter}\nCtrl-C stops.",
         "passkey": "{address}: passkey {number:06d}",
         "profile": "--profile must be one of {profiles}",
-        "one": "--pairing {way} is for one meter: --meters 1",
+        "one": "{option} is for one meter: --meters 1",
     },
     "zh": {
         "headings": ("蓝牙地址", "表号"),
         "air": "\n其他进程使用：  --adapter {adapter}\n按 Ctrl-C 结束。",
         "passkey": "{address}：配对码 {number:06d}",
         "profile": "--profile 须为 {profiles} 之一",
-        "one": "--pairing {way} 仅用于一只表：--meters 1",
+        "one": "{option} 仅用于一只表：--meters 1",
     },
 }
 
@@ -69,6 +70,7 @@ async def ble_simulate(
     adapter: Annotated[str | None, Parameter(name="--adapter")] = None,
     first: Annotated[int, Parameter(validator=Number(gte=1, lte=200))] = 1,
     pairing: PairingOption = "show",
+    keys: Annotated[Path | None, Parameter(name="--keys")] = None,
     profile: str = "nus",
     distance: Annotated[float | None, Parameter(validator=Number(gt=0, lte=500))] = None,
     loss: Annotated[float, Parameter(validator=Number(gte=0, lt=1))] = 0.0,
@@ -95,6 +97,8 @@ async def ble_simulate(
     pairing
         show: a passkey is shown for each pairing; none: no pairing, as with simple modules. For one
         meter also compare, type and oob, asked as kwhub ble pair asks on the other side.
+    keys
+        File for the bonds of one meter, so that it knows its masters when it is begun again.
     profile
         nus, ffe0 or fff0.
     distance
@@ -108,7 +112,7 @@ async def ble_simulate(
     configure("warning", json=json)
     spoken = pick_language(language)
     numbers = range(first, first + (1 if adapter is not None else meters))
-    wish = _Wish(numbers, adapter, port, pairing, profile, distance, loss, seed)
+    wish = _Wish(numbers, adapter, port, pairing, keys, profile, distance, loss, seed)
     _check(wish, spoken)
     await _be(wish, spoken, json=json)
     return Exit.OK
@@ -122,6 +126,7 @@ class _Wish:
     adapter: str | None
     port: int
     pairing: PairingOption
+    keys: Path | None
     profile: str
     distance: float | None
     loss: float
@@ -134,7 +139,9 @@ def _check(wish: _Wish, language: Language) -> None:
     if wish.profile not in PROFILES:
         raise LocalError(words["profile"].format(profiles=", ".join(PROFILES)))
     if wish.pairing not in ("show", "none") and len(wish.numbers) != 1:
-        raise LocalError(words["one"].format(way=wish.pairing))
+        raise LocalError(words["one"].format(option=f"--pairing {wish.pairing}"))
+    if wish.keys is not None and len(wish.numbers) != 1:
+        raise LocalError(words["one"].format(option="--keys"))
 
 
 async def _be(wish: _Wish, language: Language, *, json: bool) -> None:
@@ -147,7 +154,7 @@ async def _be(wish: _Wish, language: Language, *, json: bool) -> None:
             used = await stack.enter_async_context(air)
         for number, meter in zip(wish.numbers, meters, strict=True):
             policy = await _policy(wish.pairing, _address(number), language, json=json)
-            own = StationSettings(wish.adapter or f"air:{AIR}", _address(number))
+            own = StationSettings(wish.adapter or f"air:{AIR}", _address(number), keys=wish.keys)
             station = await Station.open(own, clock, policy)
             stack.push_async_callback(station.aclose)
             settings = NodeSettings(profile=wish.profile, name=f"m{number}")
