@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from tests.cli.test_cli_vend import KEY, METER
+from tests.cli.test_cli_vend import KEY
 from tests.headend.web_world import StandingClock, settings
-from tests.sim.prepay_site import CUSTOMER
+from tests.sim.prepay_site import CUSTOMER, METER
 
 from kwhub.cli.app import run
 from kwhub.headend.app import HeadEnd

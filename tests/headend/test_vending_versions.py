@@ -184,9 +184,9 @@ def test_an_issue_that_was_cut_is_finished_by_the_next(counter):
 
     with pytest.raises(ConnectionError):
         counter.desk.issue(Cut(), METER, b"MEDIUM02")
-    assert medium.versions == (1,)
+    assert list(medium.versions) == [1]
     counter.desk.issue(medium, METER, b"MEDIUM02")
-    assert medium.versions == (2, 1)
+    assert list(medium.versions) == [2, 1]
 
 
 @pytest.mark.parametrize("version", [1, 2])

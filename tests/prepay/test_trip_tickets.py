@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -85,7 +86,7 @@ def test_what_leaves_the_light_on_needs_no_ticket(world, command):
     assert len(world.seal(None, command=command)) == 20
 
 
-FORGED = {
+FORGED: dict[str, dict[str, Any]] = {
     "another meter": {"meter": OTHER},
     "another order": {"command": 0x1E},
     "restored later": {"command": 0x1D, "delay": 9},

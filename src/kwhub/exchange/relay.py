@@ -23,6 +23,7 @@ __all__ = [
     "RelayCommand",
     "RelayState",
     "control_relay",
+    "proof_of",
     "read_relay",
 ]
 
@@ -129,7 +130,7 @@ def control_relay(
         yield from carry_out(
             lambda: request,
             lambda: read_relay(address),
-            lambda _, after: _proof(command, after),
+            lambda _, after: proof_of(command, after),
         )
     )
 
@@ -150,7 +151,7 @@ def _steps(command: RelayCommand, minutes: int) -> int:
 _ALARMS = frozenset({RelayCommand.ALARM_ON, RelayCommand.ALARM_OFF})
 
 
-def _proof(command: RelayCommand, after: RelayState) -> Verdict | None:
+def proof_of(command: RelayCommand, after: RelayState) -> Verdict | None:
     """What the state says of an order; an alarm leaves no mark in it."""
     if command in _ALARMS:
         return None

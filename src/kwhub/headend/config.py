@@ -213,7 +213,8 @@ class Ordering(Settings, frozen=True):
     """What may be ordered of terminals and meters, and with which passwords; each in a file of its own."""
 
     password_file: str = ""  #: terminals' PW, 32 hexadecimal digits; without it zeros are sent
-    relay_password_file: str = ""  #: six digits; without it no relay is switched
+    relay_password_file: str = ""  #: six digits; for meters without a secure element
+    root_key: str = ""  #: seals relay orders for cost-control meters: file with the root keys, mode 0600, or "pkcs11:..."; empty: none
     relay_level: Annotated[int, Meta(ge=0, le=9)] = 2
     write_password_file: str = ""  #: six digits; without it no parameter of a meter is written
     write_level: Annotated[int, Meta(ge=0, le=9)] = 4

@@ -9,7 +9,9 @@ from datetime import timedelta
 
 from kwhub.domain.errors import DecodeError, LocalError
 from kwhub.domain.machine import Conversation
+from kwhub.exchange.change import Change, carry_out
 from kwhub.exchange.read import read_clock
+from kwhub.exchange.relay import RelayCommand, RelayState, proof_of, read_relay
 from kwhub.exchange.transfer import order
 from kwhub.prepay import ciphers
 from kwhub.prepay.keys import Purpose
@@ -43,6 +45,7 @@ __all__ = [
     "control",
     "open_infrared",
     "sealed_control",
+    "switch",
     "update_keys",
     "write_parameter",
 ]
@@ -99,6 +102,38 @@ def control(
     made = ControlOrder(command, delay, deadline)
     sealed = master.control(session.login, session.nonce, made, ticket)
     yield from order(sealed_control(target, sealed))
+
+
+def switch(
+    master: MasterCrypto,
+    target: Target,
+    command: RelayCommand,
+    deadline: bytes,
+    ticket: TripTicket | None = None,
+) -> Conversation[Change[RelayState]]:
+    """Give an order to the relay under cipher, and read its state before and after.
+
+    Args:
+        master: seals, once; a trip only with its ticket.
+        target: the meter.
+        command: one without a time to restore.
+        deadline: by the meter's clock, six bytes; that of the ticket, where there is one.
+        ticket: of the guard, for a trip.
+
+    Raises:
+        SecurityRefusal, NoAnswer, DecodeError: the meter lets nobody log in; nothing was ordered.
+        Refusal: the master crypto does not seal it.
+    """
+    session = yield from log_in(master, target)
+    made = ControlOrder(command.value, 0, deadline)
+    request = sealed_control(target, master.control(session.login, session.nonce, made, ticket))
+    return (
+        yield from carry_out(
+            lambda: request,
+            lambda: read_relay(target.address),
+            lambda _, after: proof_of(command, after),
+        )
+    )
 
 
 def write_parameter(

@@ -12,10 +12,12 @@ from kwhub.headend.front.front import Front
 from kwhub.headend.front.relay import Relay
 from kwhub.headend.ingest.intake import Intake
 from kwhub.headend.ingest.offload import Offload
+from kwhub.headend.orders.sealing import Sealer
 from kwhub.headend.orders.secrets import Secrets
 from kwhub.headend.orders.wanted import Wanted
 from kwhub.headend.store.archive import KnownMeter, KnownTerminal
 from kwhub.headend.store.store import Store
+from kwhub.prepay.trip_tickets import TicketPress, TripTicket
 from kwhub.protocols.dlt645.editions import Edition
 from kwhub.protocols.gdw1376.units import HasUnit, Unit
 from kwhub.runtime.clock import Clock
@@ -37,6 +39,7 @@ class Work:
         was_sent: it was sent before, by a head-end that stopped: look before doing it again.
         progress: parts that are over already.
         tell: notes how many parts are over, of how many.
+        ticket: of the guard, for a trip.
     """
 
     number: int
@@ -46,11 +49,17 @@ class Work:
     was_sent: bool
     progress: int
     tell: Callable[[int, int], None]
+    ticket: TripTicket | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """Carries frames for orders."""
+    """Carries frames for orders.
+
+    Attributes:
+        press: of the guard of trips: signs their tickets.
+        sealer: seals relay orders for cost-control meters; None: the settings name no root keys.
+    """
 
     store: Store
     front: Front
@@ -59,6 +68,8 @@ class Carrier:
     offload: Offload
     secrets: Secrets
     settings: Ordering
+    press: TicketPress
+    sealer: Sealer | None = None
 
     def relay_to(self, meter: KnownMeter) -> Relay:
         """The way to a meter."""

@@ -5,7 +5,7 @@ Source: DL/T 645-2007, clause 7 (codes 14 and 1C), by 10-F1; Q/GDW 1376.1-2013, 
 
 from typing import Any
 
-from kwhub.domain.errors import KwhubError, LocalError, Refusal
+from kwhub.domain.errors import KwhubError, LocalError, NoAnswer, Refusal
 from kwhub.domain.machine import Conversation
 from kwhub.exchange.change import Change, Verdict
 from kwhub.exchange.clock import (
@@ -18,11 +18,13 @@ from kwhub.exchange.clock import (
 from kwhub.exchange.clock import set_clock as set_clock_item
 from kwhub.exchange.parameters import payload_of, write_payload
 from kwhub.exchange.relay import RelayCommand, RelayState, control_relay, read_relay
+from kwhub.headend.front.relay import Relay
 from kwhub.headend.orders.carrier import EDITIONS, Carrier, Work
 from kwhub.headend.orders.outcome import Outcome, of_change, of_error
 from kwhub.headend.orders.wanted import SetParameter, SwitchRelay, WriteParameter
 from kwhub.headend.store.archive import KnownMeter
 from kwhub.headend.store.views import OrderState
+from kwhub.prepay.sessions import SecurityRefusal
 from kwhub.protocols.dlt645.editions import Edition
 from kwhub.protocols.gdw1376 import afn_0a, afn_04, afn_05
 from kwhub.protocols.gdw1376.formats import A1
@@ -101,8 +103,10 @@ async def switch_relay(
         KwhubError: the meter cannot be read; nothing was ordered.
     """
     authority = carrier.secrets.relay
-    if authority is None:
-        raise LocalError("no relay is switched from here: relay_password_file is not set")
+    if authority is None and carrier.sealer is None:
+        raise LocalError(
+            "no relay is switched from here: neither relay_password_file nor root_key is set"
+        )
     if EDITIONS[meter.protocol] is not Edition.E2007:
         raise LocalError("relays of DL/T 645-1997 meters cannot be ordered")
     command = RELAY_COMMANDS[wanted.command]
@@ -112,14 +116,27 @@ async def switch_relay(
     if work.was_sent:
         return _looked_after(command, await relay.run(read_relay(meter.address)))
     try:
-        change: Change[RelayState] = await relay.run(
-            control_relay(meter.address, command, authority)
-        )
+        change = await _switched(carrier, work, command, relay, meter.address)
     except KwhubError as error:  # nothing was ordered
         return of_error(relay.trouble or error)
     return of_change(
         change, relay.trouble, before=_shown(change.before), after=_shown(change.after)
     )
+
+
+async def _switched(
+    carrier: Carrier, work: Work, command: RelayCommand, relay: Relay, address: str
+) -> Change[RelayState]:
+    """Under cipher where the meter has an element, else with the password. Raises KwhubError: nothing was ordered."""
+    authority = carrier.secrets.relay
+    if carrier.sealer is not None:
+        try:
+            return await relay.run(carrier.sealer.switch(address, command, work.ticket))
+        except (SecurityRefusal, NoAnswer):  # nobody is logged in there: a meter without an element
+            if authority is None or relay.trouble is not None:
+                raise
+    assert authority is not None  # noqa: S101 - one of the two is there
+    return await relay.run(control_relay(address, command, authority))
 
 
 def _shown(state: RelayState | None) -> dict[str, Any] | None:

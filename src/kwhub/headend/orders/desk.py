@@ -19,6 +19,7 @@ from kwhub.headend.orders import changing, files
 from kwhub.headend.orders.carrier import Carrier
 from kwhub.headend.orders.reading import blank_items
 from kwhub.headend.orders.runner import Runner
+from kwhub.headend.orders.sealing import Sealer
 from kwhub.headend.orders.secrets import Secrets
 from kwhub.headend.orders.trips import TRIP, TripRefused, check_trip
 from kwhub.headend.orders.wanted import (
@@ -37,6 +38,7 @@ from kwhub.headend.store.archive import KnownMeter
 from kwhub.headend.store.order_rows import NewOrder
 from kwhub.headend.store.store import Store
 from kwhub.headend.store.views import Order, OrderItem, OrderState
+from kwhub.prepay.trip_tickets import TicketPress
 from kwhub.runtime.clock import Clock
 
 __all__ = ["DEADLINE_S", "KEY_CHARACTERS_MAX", "WAITING_MAX", "KeyTaken", "Orders", "Terms"]
@@ -88,12 +90,15 @@ class Orders:
         """Make the desk.
 
         Raises:
-            ConfigError: a file with a password cannot be read.
+            ConfigError: a file with a password or with root keys cannot be read.
         """
         secrets = Secrets.load(settings)
         front.password = secrets.terminal
         front.lookout.hidden = secrets.on_the_wire()
-        self.carrier = Carrier(store, front, intake, clock, offload, secrets, settings)
+        press, zone = TicketPress(), store.days.zone
+        sealer = Sealer.opened(settings.root_key, press.public, clock.now, zone)
+        parts = (store, front, intake, clock, offload, secrets, settings, press, sealer)
+        self.carrier = Carrier(*parts)
         self.runner = Runner(self.carrier)
         self._database = store.database
         self._archive = store

@@ -6,22 +6,26 @@ What is to be done stands in the store alone. Here is only who is at work, and w
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import msgspec
 import structlog
+from sqlalchemy import Connection
 
 from kwhub.domain.errors import KwhubError, LocalError
+from kwhub.exchange.relay import RelayCommand
 from kwhub.headend.orders.carrier import Carrier, Work
 from kwhub.headend.orders.outcome import Outcome, of_error
 from kwhub.headend.orders.perform import perform
 from kwhub.headend.orders.reading import failed_items
-from kwhub.headend.orders.trips import TRIP, TripRefused, check_trip
+from kwhub.headend.orders.trips import TRIP, Leave, TripRefused, release_trip
 from kwhub.headend.orders.wanted import SwitchRelay, unpack
 from kwhub.headend.store import order_rows, task_rows
 from kwhub.headend.store.database import StoreError
 from kwhub.headend.store.views import Order, OrderState
+from kwhub.prepay.orders import VALID_FOR
+from kwhub.prepay.trip_tickets import TripTicket, relay_operation
 
 __all__ = ["RETRY_S", "RUNNING_MAX", "SWEEP_S", "Runner"]
 
@@ -63,6 +67,7 @@ class Runner:
         self._stirred = asyncio.Event()
         self._done: dict[int, asyncio.Event] = {}
         self._unwritten: dict[int, str] = {}
+        self._tickets: dict[int, TripTicket] = {}
 
     def poke(self, terminal_id: int) -> None:
         """There is something to do for a terminal."""
@@ -223,6 +228,7 @@ class Runner:
             order.sent_at is not None,
             order.progress,
             partial(self._tell, order.id),
+            self._tickets.pop(order.id, None),
         )
 
     def _tell(self, order_id: int, progress: int, total: int) -> None:
@@ -238,11 +244,18 @@ class Runner:
             with self._database.write() as connection:
                 now = self._clock.now()
                 if order.wanted == TRIP:
-                    check_trip(connection, self._carrier.settings, order.id, now)
+                    self._tickets[order.id] = self._release(connection, order.id, now)
                 return "" if order_rows.mark_sent(connection, order.id, now) else None
         except TripRefused as refusal:
             _log.error("trip_refused", order=order.id, why=str(refusal))
             return str(refusal)
+
+    def _release(self, connection: Connection, order_id: int, now: datetime) -> TripTicket:
+        """The ticket of a trip. Raises TripRefused."""
+        carrier = self._carrier
+        operation = relay_operation(RelayCommand.TRIP.value)
+        leave = Leave(operation, now + VALID_FOR, carrier.store.days.zone)
+        return release_trip(connection, carrier.settings, carrier.press, order_id, leave, now)
 
     def _write(self, order: Order, outcome: Outcome) -> bool:
         """Write the outcome; whether it is final, or the order is tried again."""
