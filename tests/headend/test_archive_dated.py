@@ -3,10 +3,11 @@
 import datetime as dt
 from decimal import Decimal
 
+import msgspec
 import pytest
 from sqlalchemy import select
 from tests.headend.test_archive_desk import at_desk, keys, rows
-from tests.headend.world import DAYS, NOON, batch, shanghai
+from tests.headend.world import DAYS, NOON, batch, config, open_store, shanghai
 
 from kwhub.domain.readings import CURVE_INTERVAL_S, DAY_INTERVAL_S, Register
 from kwhub.headend.archive.dated import Exchange
@@ -262,3 +263,93 @@ def test_a_roll_over_before_an_exchange_is_no_lack(address):
         assert ask.daily(3, THIRD, THIRD)[0].kwh == 14
 
     at_desk(address, script)
+
+
+def losses(store, area, first, last):
+    """Energy of the meters of an area over some days, and the loss of the area's days."""
+    with store.database.read() as connection:
+        spans = Spans(connection, DAYS, [first, last + dt.timedelta(days=1)], {area})
+        energy = {each.meter.id: each.kwh for each in spans.energies(first, last)}
+    days = queries(store).area_days(area, first, last)
+    return energy, [(each.sold_kwh, each.meters) for each in days]
+
+
+def test_a_meter_that_was_moved_stays_in_the_closed_days_of_its_old_area(address):
+    async def script(desk, store):
+        grown = [*range(1, 5)]
+        store.append(
+            [
+                batch(
+                    [
+                        each
+                        for m in (1, 2, 3)
+                        for each in freezes(m, *zip(grown, grown, strict=True))
+                    ]
+                )
+            ]
+        )
+        await desk.save("area", {"code": "A2", "name": "Elm", "name_zh": "榆"}, "ann")
+        await desk.save("terminal", {"terminal": "4101-99", "area": "A2"}, "ann")
+        before = losses(store, 1, FIRST, SECOND)
+        assert before == ({1: 20, 2: 2, 3: 2}, [(2, 3), (2, 3)])
+        await desk.place(3, {"terminal": "4101-99", "point": "1"}, THIRD, "ann")
+        assert losses(store, 1, FIRST, SECOND) == before
+        assert losses(store, 2, FIRST, SECOND) == ({}, [(None, 0), (None, 0)])
+        assert losses(store, 1, FIRST, THIRD) == ({1: 30, 2: 3, 3: 2}, [(2, 3), (2, 3), (1, 2)])
+        assert losses(store, 2, FIRST, THIRD) == ({3: 1}, [(None, 0), (None, 0), (1, 1)])
+
+    at_desk(address, script)
+
+
+def test_a_retired_meter_stays_in_the_days_of_its_service(address):
+    async def script(desk, store):
+        grown = [*range(1, 5)]
+        store.append(
+            [
+                batch(
+                    [
+                        each
+                        for m in (1, 2, 3)
+                        for each in freezes(m, *zip(grown, grown, strict=True))
+                    ]
+                )
+            ]
+        )
+        before = losses(store, 1, FIRST, SECOND)
+        await desk.retire("meter", 3, "ann")  # at noon of the 4th
+        assert losses(store, 1, FIRST, SECOND) == before
+        assert losses(store, 1, THIRD, THIRD) == ({1: 10, 2: 1, 3: 1}, [(2, 3)])
+        today, _ = losses(store, 1, FOURTH, FOURTH)
+        assert 3 not in today
+        # Back on the same day, it was never away; a day later there is a gap.
+        await desk.save("meter", {"active": "yes"}, "ann", row_id=3)
+        (place,) = rows(store, schema_archive.placement)
+        assert place["valid_to"] is None
+        assert 3 in losses(store, 1, FOURTH, FOURTH)[0]
+
+    at_desk(address, script)
+
+
+def test_a_meter_that_the_settings_name_no_more_was_in_service_up_to_its_last_reading(address):
+    grown = [*range(1, 5)]
+    store = open_store(address)
+    store.append(
+        [batch([each for m in (1, 2, 3) for each in freezes(m, *zip(grown, grown, strict=True))])]
+    )
+    store.pack()
+    before = losses(store, 1, FIRST, THIRD)
+    store.close()
+    named = config(address)
+    (area,) = named.area
+    (terminal,) = area.terminal
+    fewer = msgspec.structs.replace(terminal, meter=terminal.meter[:2])
+    without = msgspec.structs.replace(
+        named, area=(msgspec.structs.replace(area, terminal=(fewer,)),)
+    )
+    for settings, there in ((without, False), (without, False), (named, True)):
+        store = open_store(address, settings)
+        assert (3 in store.archive.meters) == there
+        assert losses(store, 1, FIRST, THIRD) == before
+        (place,) = rows(store, schema_archive.placement)
+        assert place["valid_to"] == (None if there else DAYS.start(FOURTH))
+        store.close()

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 from tests.headend.world import DAYS, batch, open_store, shanghai
 
 from kwhub.domain.errors import LocalError
@@ -20,7 +20,7 @@ from kwhub.headend.billing.tariffs import Period, Tariff, in_force, tariff_from
 from kwhub.headend.people import trail
 from kwhub.headend.quality.estimate import Method
 from kwhub.headend.quality.expect import ENERGY
-from kwhub.headend.store import schema_archive
+from kwhub.headend.store import schema, schema_archive, service
 from kwhub.headend.store.schema import day_number
 from kwhub.headend.validation.desk import QualityDesk
 
@@ -482,3 +482,14 @@ def test_a_roll_over_and_an_exchange_in_one_span(town):
     assert draft.kwh == 245 + 65
     (trace,) = draft.traces
     assert (trace.first, trace.last) == (Decimal(999_850), Decimal(65))
+
+
+def test_a_retired_meter_is_billed_for_the_time_in_which_it_was_in_service(town):
+    town.tariff(ONE_PRICE)
+    town.freezes([10 * KWH, 20 * KWH, 30 * KWH, 40 * KWH])
+    before = town.billing.preview(1, *MARCH)
+    with town.store.database.write() as connection:
+        connection.execute(update(schema.meter).where(schema.meter.c.id == 2).values(active=False))
+        service.follow(connection, [2], DAYS.start(dt.date(2026, 4, 1)))
+    assert town.billing.preview(1, *MARCH) == before
+    assert town.billing.issue(1, *MARCH, by="mei").draft.kwh == 100

@@ -198,7 +198,9 @@ class ArchiveDesk:
         undo = write(connection, plan)[kind.name]
         number = undo["created"].get(one.incoming.key) or int(next(iter(undo["changed"])))
         if kind.name == "meter":
-            sync_places(connection, [number])
+            now = self.clock.now()
+            days = self.store.days
+            sync_places(connection, [number], days.start(days.of(now)), now)
         action = "archive_create" if one.stored is None else "archive_change"
         subject = f"{kind.name} {one.incoming.key}"
         record(connection, by, action, subject, _told(one), self.clock.now())

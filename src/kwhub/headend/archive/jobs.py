@@ -273,16 +273,21 @@ class Imports:
                 raise ArchiveError(plan.problems)
             undo = write(connection, plan, partial(self._done.__setitem__, row.id))
             if "meter" in undo:
-                sync_places(connection, [int(each) for each in undo["meter"]["changed"]])
+                numbers = [int(each) for each in undo["meter"]["changed"]]
+                sync_places(connection, numbers, self._today(now), now)
             told = f"{row.file_name}: {plan.created} created, {plan.changed} changed"
             record(connection, row.asked_by, "archive_import", f"import {row.id}", told, now)
             values = {"state": JobState.APPLIED, "undo": pack_undo(undo), "content": None}
             _note(connection, row.id, values | _counts(given, plan) | {"finished_at": now})
 
+    def _today(self, now: datetime) -> datetime:
+        days = self._desk.store.days
+        return days.start(days.of(now))
+
     def _undo(self, row: Row[Any]) -> None:
         now = self._desk.clock.now()
         with self._desk.store.database.write() as connection:
-            take_back(connection, unpack_undo(row.undo))
+            take_back(connection, unpack_undo(row.undo), self._today(now), now)
             record(connection, row.asked_by, "archive_undo", f"import {row.id}", row.file_name, now)
             values = {"state": JobState.UNDONE, "undo": None, "finished_at": now}
             _note(connection, row.id, values)

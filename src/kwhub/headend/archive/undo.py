@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,14 @@ from kwhub.headend.store.tables import metadata
 __all__ = ["take_back"]
 
 
-def take_back(connection: Connection, undo: Undo) -> None:
+def take_back(connection: Connection, undo: Undo, today: datetime, now: datetime) -> None:
     """Restore what was changed and remove what was made.
 
     Args:
         connection: of a writing transaction, which the caller ends.
         undo: what ``write`` returned.
+        today: the last local midnight.
+        now: the present.
 
     Raises:
         ArchiveError: a row was changed since, or data depends on a new one; the transaction must not be kept.
@@ -32,7 +35,10 @@ def take_back(connection: Connection, undo: Undo) -> None:
     if problems:
         raise ArchiveError(problems)
     for kind in kinds:
-        _restore(connection, kind, undo[kind.name]["changed"])
+        changed = undo[kind.name]["changed"]
+        _restore(connection, kind, changed)
+        if kind.name == "meter":
+            sync_places(connection, [int(number) for number in changed], today, now)
     for kind in kinds:
         created: dict[str, int] = undo[kind.name]["created"]
         if "parent_id" in kind.table.c:
@@ -61,8 +67,6 @@ def _restore(connection: Connection, kind: Kind, changed: Mapping[str, Any]) -> 
         row = {f"new_{name}": value for name, value in before.items()}
         by_columns[tuple(before)].append({"row_id": int(number), **row})
     apply_changes(connection, kind, by_columns)
-    if kind.name == "meter":
-        sync_places(connection, [int(number) for number in changed])
 
 
 def _loosen(connection: Connection, kind: Kind, created: Mapping[str, int]) -> None:

@@ -4,6 +4,7 @@ import json
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -12,6 +13,7 @@ from kwhub.headend.archive.fields import KINDS, Kind
 from kwhub.headend.archive.known import Known, Stored, portions
 from kwhub.headend.archive.plan import Draft, New, Plan
 from kwhub.headend.store import schema, schema_archive
+from kwhub.headend.store.service import close_holes, follow
 
 __all__ = [
     "CHUNK",
@@ -88,8 +90,17 @@ def unpack_undo(packed: bytes) -> Undo:
     return found
 
 
-def sync_places(connection: Connection, meters: Sequence[int]) -> None:
-    """Correct the open place of meters that have a history, so that it says what the meter's row says."""
+def sync_places(
+    connection: Connection, meters: Sequence[int], today: datetime, now: datetime
+) -> None:
+    """Let the history of meters say what their rows say, and date the end of those that were retired.
+
+    Args:
+        connection: of a writing transaction.
+        meters: numbers of meters whose rows were written.
+        today: the last local midnight, up to which a retired meter was in service.
+        now: the present.
+    """
     table, meter = schema_archive.placement, schema.meter
     for part in portions(meters):
         values = {
@@ -101,6 +112,8 @@ def sync_places(connection: Connection, meters: Sequence[int]) -> None:
             .where(table.c.meter_id.in_(part), table.c.valid_to.is_(None))
             .values(**values)
         )
+        close_holes(connection, now, part)
+    follow(connection, meters, today)
 
 
 def _record(known: Known, kind: Kind, each: Draft) -> dict[str, Any]:

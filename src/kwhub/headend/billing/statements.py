@@ -109,7 +109,8 @@ def draft(connection: Connection, days: Days, account_id: int, first: date, last
     """
     own = account(connection, account_id)
     _check_span(own, first, last)
-    meter = next(iter(archive_rows.meters(connection, meter_id=own.meter_id)), None)
+    found = archive_rows.meters(connection, meter_id=own.meter_id, retired=True)
+    meter = next(iter(found), None)
     if meter is None:
         raise LocalError(f"meter {own.address} is not in service")
     if wrong := findings.blocked(connection, [own.meter_id], first, last):

@@ -84,11 +84,9 @@ class Queries:
             if only is not None:
                 query = query.where(among(connection, table.c.id, sorted(only)))
             areas = connection.execute(query).all()
-            meters = archive_rows.meters(connection, areas=only)
+            meters = archive_rows.served(connection, self._days.start(day), only)
             figures = self._figures(reader, meters, (day, day))
-            by_area: dict[int, list[archive_rows.ArchiveMeter]] = {}
-            for meter in meters:
-                by_area.setdefault(meter.area_id, []).append(meter)
+            by_area = self._by_area(reader, meters, day)
             return [
                 self._area(reader, area, by_area.get(area.id, []), figures, day) for area in areas
             ]
@@ -102,10 +100,14 @@ class Queries:
             ).one_or_none()
             if area is None:
                 return []
-            meters = archive_rows.meters(connection, area_id=area_id)
+            meters = archive_rows.served(connection, self._days.start(first), [area_id])
             figures = self._figures(reader, meters, (first, last))
             days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-            return [self._area(reader, area, meters, figures, day) for day in days]
+            found = []
+            for day in days:
+                own = self._by_area(reader, meters, day).get(area_id, [])
+                found.append(self._area(reader, area, own, figures, day))
+            return found
 
     def meters(  # noqa: PLR0913  the filter bar of a list
         self,
@@ -264,6 +266,19 @@ class Queries:
     ) -> dict[tuple[int, date], MeterFigures]:
         duties = {meter.id: meter.duty for meter in meters}
         return day_figures(reader, self._days, duties, span, self._now())
+
+    def _by_area(
+        self, reader: Reader, meters: Sequence[archive_rows.ArchiveMeter], day: date
+    ) -> dict[int, list[archive_rows.ArchiveMeter]]:
+        """Meters by the area in which they were when a day began; without those that were out of service."""
+        start_s = self._days.start_s(day)
+        dated = reader.dated([meter.id for meter in meters])
+        found: dict[int, list[archive_rows.ArchiveMeter]] = {}
+        for meter in meters:
+            area = dated.area(meter.id, start_s, meter.area_id)
+            if area is not None:
+                found.setdefault(area, []).append(meter)
+        return found
 
     def _area(
         self,

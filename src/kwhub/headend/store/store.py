@@ -12,6 +12,7 @@ from kwhub.headend.store.archive import Archive, synchronise
 from kwhub.headend.store.database import Database
 from kwhub.headend.store.days import Days
 from kwhub.headend.store.pack import Packing, pack
+from kwhub.headend.store.service import follow_settings
 
 __all__ = ["Store"]
 
@@ -32,6 +33,7 @@ class Store:
         self._reloading = threading.Lock()
         with database.write() as connection:
             synchronise(connection, config)
+            follow_settings(connection, days)
             self.archive = Archive(connection)
             self.waiting: int = connection.execute(
                 select(func.coalesce(func.sum(schema.journal.c.count), 0))
