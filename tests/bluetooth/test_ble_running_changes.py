@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 from tests.bluetooth.nodes import address, collector, meters, node, read, slave
-from tests.bluetooth.stations import METER, OTHER, READER, free, on_air, station
+from tests.bluetooth.stations import METER, OTHER, READER, free, on_air, station, told_of
 
 from kwhub.bluetooth import gatt_links
 from kwhub.bluetooth.node_settings import SlaveSettings
@@ -188,3 +188,27 @@ def test_a_module_that_only_notifies_is_cut_off_at_a_bound_and_what_came_is_whol
     assert held > 2 * ROOM
     assert WHOLE.startswith(got)
     assert "faster than it is read" in why
+
+
+def test_a_module_that_was_cut_off_knows_it_at_once_though_nobody_has_read(monkeypatch):
+    monkeypatch.setattr(gatt_links, "GIVING", gatt_links.Properties.NOTIFY)
+    monkeypatch.setattr(gatt_links, "INBOX_BYTES_MAX", ROOM)
+
+    async def main(clock, air):
+        async with (
+            station(clock, air, METER, free()) as near,
+            station(clock, air, READER, free()) as master,
+        ):
+            near.listen(_flood, profile="nus", masters_max=1)
+            link = await master.connect(METER)
+            await link.write(b"?")
+            began = clock.monotonic()
+            await link.wait_down(20.0)
+            await clock.sleep(1.0)
+            assert not link.is_up
+            assert clock.monotonic() - began < 5.0
+            return near.reception.masters, master.slaves, told_of(near)
+
+    masters, slaves, told = on_air(main)
+    assert (masters, slaves) == ((), ())
+    assert told == ["connected", "ended"]

@@ -39,6 +39,9 @@ FLUSH_S = 2.0
 ENDED_HERE = 0x16
 """Connection terminated by the local host."""
 
+NO_ROOM = 0x14
+"""Remote device terminated connection due to low resources; what a module that was cut off is told."""
+
 DRAIN_BYTES = 4_096
 """So much is handed to the controller before waiting until it has left."""
 
@@ -70,6 +73,7 @@ class _GattLink:
         self._room = asyncio.Event()
         self._room.set()
         self._inbox = Inbox(self._on_room)
+        self._cutting: asyncio.Future[None] | None = None  # the end of a link that was cut
         self._writing = asyncio.Lock()  # what one writer gives stays in one piece
         connection.on(connection.EVENT_DISCONNECTION, self._on_disconnection)
 
@@ -109,13 +113,18 @@ class _GattLink:
             return
 
     def put(self, data: bytes) -> None:
-        """Bytes have arrived; a sender that ignores a full inbox loses its link."""
+        """Bytes have arrived; a sender that ignores a full inbox loses its link at once.
+
+        What has come by then can be read; what would come after it would have a hole in front.
+        """
         self._inbox.put(data)
         if self._inbox.full:
             self._room.clear()
-        if self._inbox.size > 2 * INBOX_BYTES_MAX:
+        if self._inbox.size > 2 * INBOX_BYTES_MAX and self._cutting is None:
             self._inbox.close(f"{self.facts.address}: sends faster than it is read")
             self._on_room()
+            self._down.set()
+            self._cutting = asyncio.ensure_future(end(self.connection, NO_ROOM))
 
     @property
     def has_room(self) -> bool:
