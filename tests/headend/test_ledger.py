@@ -4,8 +4,9 @@ import datetime as dt
 from collections import Counter
 
 import pytest
-from sqlalchemy import insert, select
-from tests.headend.world import DAYS, batch, open_store
+from sqlalchemy import insert, select, update
+from tests.headend.test_archive_desk import at_desk
+from tests.headend.world import DAYS, NOON, batch, open_store
 
 from kwhub.domain.errors import LocalError
 from kwhub.domain.readings import DAY_INTERVAL_S
@@ -178,3 +179,37 @@ def test_the_rows_are_only_what_is_missing(bench):
     with bench.store.database.read() as connection:
         meters = Counter(connection.execute(select(schema_quality.hole.c.meter_id)).scalars())
     assert set(meters) == {1}
+
+
+def test_holes_of_a_meter_that_is_retired_close_and_nobody_is_asked(address):
+    async def script(desk, store):
+        now = NOON + dt.timedelta(hours=1)
+        ledger = Ledger(store.database, DAYS, lambda: now)
+        session = {"terminal_id": 1, "region": "4101", "number": 2082, "peer": ""}
+        with store.database.write() as connection:
+            connection.execute(
+                insert(schema.terminal_session).values(**session, began_at=BEGAN, end_reason="")
+            )
+        ledger.look()
+        assert {each.key.meter_id for each in ledger.due([1], 5_000)} == {1, 2, 3}
+        await desk.retire("meter", 3, "ann")
+        assert {each.key.meter_id for each in ledger.due([1], 5_000)} == {1, 2}
+        closed, count = ledger.holes(DAY, DAY, states=(State.LOST,), limit=1_000)
+        assert count > 0
+        assert {(each.key.meter_id, each.cause, each.next_at) for each in closed} == {
+            (3, Cause.METER_RETIRED.value, None)
+        }
+        assert ledger.holes(DAY, DAY, meter_id=3)[1] == 0
+
+    at_desk(address, script)
+
+
+def test_holes_of_a_meter_that_the_settings_name_no_more_close_at_the_next_look(bench):
+    bench.connect()
+    bench.ledger.look()
+    with bench.store.database.write() as connection:
+        connection.execute(update(schema.meter).where(schema.meter.c.id == 3).values(active=False))
+    assert {each.key.meter_id for each in bench.ledger.due([1], 5_000)} == {1, 2}
+    bench.ledger.look()
+    assert {each.key.meter_id for each in bench.holes()} == {1, 2}
+    assert {each.cause for each in bench.holes(State.LOST)} == {Cause.METER_RETIRED.value}

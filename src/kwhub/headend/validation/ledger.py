@@ -23,6 +23,7 @@ from kwhub.headend.store.days import Days
 from kwhub.headend.store.read import Reader
 from kwhub.headend.store.schema import day_number, local_date
 from kwhub.headend.store.schema_quality import hole, ledger_day
+from kwhub.headend.store.service import RETIRED, close_holes
 from kwhub.headend.validation.meter_days import HoleKey, counts
 
 __all__ = ["LEDGER_DAYS", "Cause", "Hole", "Ledger", "State", "refresh"]
@@ -55,6 +56,7 @@ class Cause(Enum):
     METER_SILENT = "meter_silent"  #: others behind the terminal came
     SERIES_MISSING = "series_missing"  #: other series of the meter came
     PARTIAL = "partial"  #: some moments of the series came
+    METER_RETIRED = RETIRED  #: the meter was taken out of service: nobody is asked any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ class Ledger:
     def look(self) -> int:
         """Look at every day that is over and was not looked at; returns how many that were."""
         count = 0
+        with self._database.write() as connection:  # the settings may have retired meters
+            close_holes(connection, self._now())
         for day in self._unseen():
             with self._database.read() as connection:
                 meters = _owing(connection, self._days, day)
@@ -148,6 +152,7 @@ class Ledger:
             .where(
                 hole.c.state == State.OPEN.value,
                 hole.c.next_at <= self._now(),
+                schema.meter.c.active,
                 schema.meter.c.terminal_id.in_(terminals),
             )
             .order_by(hole.c.day.desc(), hole.c.meter_id)
