@@ -17,7 +17,7 @@ from kwhub.exchange.scan_listener import Listener, Probe
 from kwhub.links.address import parse
 from kwhub.protocols.dlt645 import Edition, ReadAddress
 
-QUICK = ("--timeout", "0.03", "--attempts", "1")
+QUICK = ("--timeout", "0.1", "--attempts", "1")
 IDENTITY = '[concentrator]\nregion = "4101"\nterminal = 1\n[uplink]\naddress = "tcp:h:1"\n'
 
 
