@@ -159,6 +159,7 @@ class HeadEnd:
             self.store,
             self.quality,
             self.ledger,
+            self.billing,
             Keeper(self._database, days, now),
             Anchors(key) if key else None,
             self.clock,

@@ -9,6 +9,7 @@ import structlog
 
 from kwhub.domain.errors import KwhubError
 from kwhub.headend import retention
+from kwhub.headend.billing.desk import Billing
 from kwhub.headend.config import Retention, Service
 from kwhub.headend.ingest.offload import Offload
 from kwhub.headend.people.anchors import ANCHOR_EVERY_S, Anchors
@@ -48,6 +49,7 @@ class Chores:
         store: Store,
         quality: QualityDesk,
         ledger: Ledger,
+        billing: Billing,
         keeper: Keeper,
         anchors: Anchors | None,
         clock: Clock,
@@ -59,6 +61,7 @@ class Chores:
         self._store = store
         self._quality = quality
         self._ledger = ledger
+        self._billing = billing
         self._keeper = keeper
         self._anchors = anchors
         self._clock = clock
@@ -95,9 +98,11 @@ class Chores:
         return done
 
     async def check(self) -> None:
-        """Validate now every day that is over, and keep the ledger. Raises StoreError."""
+        """Validate now every day that is over, keep the ledger, look at statements. Raises StoreError."""
         checked = await self._offload(self._quality.check_waiting)
         days = await self._offload(self._ledger.look)
+        if looked := await self._offload(self._billing.look_again):
+            _log.info("statements_looked_at", statements=looked)
         if checked.meter_days or days:
             _log.info("checked", meter_days=checked.meter_days, findings=checked.open, days=days)
 

@@ -23,7 +23,7 @@ from kwhub.headend.api.shapes import Items
 from kwhub.headend.api.site import Site
 from kwhub.headend.billing.balances import Booked
 from kwhub.headend.billing.desk import Forecast
-from kwhub.headend.billing.statements import Account, Draft, Issued
+from kwhub.headend.billing.shapes import Account, Draft, Issued
 from kwhub.headend.billing.tariffs import Tariff, tariff_from
 from kwhub.headend.people.caller import Caller
 from kwhub.headend.people.rights import Right, needs

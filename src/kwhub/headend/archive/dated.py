@@ -19,6 +19,7 @@ from kwhub.headend.archive.rules import planned
 from kwhub.headend.archive.write import write
 from kwhub.headend.quality.expect import ENERGY
 from kwhub.headend.store import schema, schema_archive
+from kwhub.headend.store.doubts import note_history
 from kwhub.headend.store.schema import to_micro
 
 __all__ = ["Exchange", "exchange", "place", "withdraw"]
@@ -76,6 +77,7 @@ def place(
     plan, stored = _planned(connection, meter_id, values, within)
     _not_before(connection, meter_id, at, now)
     _divide(connection, stored, plan, at)
+    note_history(connection, meter_id, at)
     return plan
 
 
@@ -126,6 +128,7 @@ def exchange(
         _divide(connection, stored, plan, told.at)
     else:
         write(connection, plan)
+    note_history(connection, meter_id, told.at)
     return int(number), plan
 
 
@@ -165,6 +168,7 @@ def withdraw(
     write(connection, plan)
     connection.execute(delete(reading).where(reading.c.exchange_id == exchange_id))
     connection.execute(delete(table).where(table.c.id == exchange_id))
+    note_history(connection, row.meter_id, row.at)
     return plan
 
 

@@ -8,11 +8,11 @@ from decimal import Decimal
 from sqlalchemy import Connection, select
 
 from kwhub.domain.errors import LocalError
-from kwhub.headend.billing import balances, statements, tariff_rows
+from kwhub.headend.billing import balances, corrections, figures, statements, tariff_rows
 from kwhub.headend.billing.balances import Booked, Entry
 from kwhub.headend.billing.energies import Unbillable, energies
 from kwhub.headend.billing.pricing import price_of_a_kwh
-from kwhub.headend.billing.statements import Account, Draft, Issued
+from kwhub.headend.billing.shapes import Account, Draft, Issued
 from kwhub.headend.billing.tariffs import Tariff, in_force
 from kwhub.headend.people import trail
 from kwhub.headend.store import archive_rows, schema, schema_archive, schema_billing
@@ -24,6 +24,9 @@ __all__ = ["Billing", "BillingRun", "Forecast", "Refused"]
 
 FORECAST_DAYS = 7
 """Days before today whose use is expected to go on."""
+
+LOOKED_AT_ONCE = 20
+"""Statements that one transaction looks at, so that others get to write in between."""
 
 _DAY = timedelta(days=1)
 
@@ -104,7 +107,7 @@ class Billing:
     def account(self, account_id: int) -> Account:
         """An account with its customer and meter. Raises LocalError: there is none of this number."""
         with self._database.read() as connection:
-            return statements.account(connection, account_id)
+            return figures.account(connection, account_id)
 
     def preview(self, account_id: int, first: date, last: date) -> Draft:
         """The statement that would be issued. Raises LocalError and Unbillable."""
@@ -160,6 +163,21 @@ class Billing:
                 connection, account_id=account_id, areas=areas, limit=limit, offset=offset
             )
 
+    def changed(self, *, areas: Collection[int] | None = None, limit: int = 50) -> list[Issued]:
+        """Statements that differ from what their readings say now, the oldest first."""
+        with self._database.read() as connection:
+            return statements.changed(connection, areas=areas, limit=limit)
+
+    def look_again(self) -> int:
+        """Look at every statement of which a reading has changed; of how many."""
+        total = 0
+        while True:
+            with self._database.write() as connection:
+                done = corrections.look(connection, self._days, LOOKED_AT_ONCE)
+            total += done
+            if not done:
+                return total
+
     def pay(
         self, account_id: int, amount: Decimal, reference: str, *, by: str, note: str = ""
     ) -> Booked:
@@ -201,7 +219,7 @@ class Billing:
     def _forecast(
         self, connection: Connection, account_id: int, number: str, today: date
     ) -> Forecast:
-        own = statements.account(connection, account_id)
+        own = figures.account(connection, account_id)
         left = balances.balance(connection, account_id)
         low = self._low_balance(connection, account_id, today)
         day_kwh = days_left = None

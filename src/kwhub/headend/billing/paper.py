@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined
 from kwhub.catalog.registers import describe
 from kwhub.domain.readings import Register
 from kwhub.headend.billing.paper_words import WORDS
-from kwhub.headend.billing.statements import Draft, Issued
+from kwhub.headend.billing.shapes import Draft, Issued
 from kwhub.headend.config import Bills
 
 __all__ = ["CSV_COLUMNS", "csv_rows", "html_of", "line_words", "pdf_of"]

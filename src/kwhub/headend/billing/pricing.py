@@ -59,6 +59,8 @@ class Line:
         first: first day, inclusive.
         last: last day, inclusive.
         valid_from: names the version of the tariff.
+        corrects: number of the earlier statement that the line puts right; None for a line of the span itself.
+            The amount is then what the right amount differs from what was charged, each rounded for itself.
     """
 
     kind: Kind
@@ -70,6 +72,7 @@ class Line:
     first: date
     last: date
     valid_from: date
+    corrects: int | None = None
 
 
 def price(parts: Sequence[Part]) -> list[Line]:

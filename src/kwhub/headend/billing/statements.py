@@ -1,26 +1,29 @@
-"""Statements: made from readings, issued once, never changed, cancelled with a reason."""
+"""Statements: made from readings, issued once, never changed, cancelled with a reason.
 
-from collections.abc import Collection
+The statements of an account are a chain: each begins on the day after the one before, with the readings on which
+that one ended. What turns out to have been wrong in earlier ones is put right by lines of the next.
+"""
+
+from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, Select, insert, or_, select, update
 
 from kwhub.domain.errors import LocalError
 from kwhub.headend.billing import balances
-from kwhub.headend.billing.energies import Trace, Unbillable, energies
-from kwhub.headend.billing.pricing import Line, Part, price
-from kwhub.headend.billing.tariff_rows import assigned, versions
-from kwhub.headend.billing.tariffs import Tariff, in_force
-from kwhub.headend.store import archive_rows, schema, schema_archive
+from kwhub.headend.billing.corrections import Mended, due, settle, stood_on, valid
+from kwhub.headend.billing.energies import Trace, Unbillable
+from kwhub.headend.billing.figures import account, figures
+from kwhub.headend.billing.shapes import Account, Draft, Due, Issued
+from kwhub.headend.store import schema, schema_archive
 from kwhub.headend.store.days import Days
 from kwhub.headend.store.schema import day_number, local_date
 from kwhub.headend.store.schema_billing import statement as table
-from kwhub.headend.validation import findings
 
-__all__ = ["Account", "Draft", "Issued", "account", "cancel", "draft", "find", "get", "issue"]
+__all__ = ["cancel", "changed", "draft", "find", "get", "issue"]
 
 SPAN_DAYS_MAX = 400
 """Longest span of one statement."""
@@ -28,116 +31,43 @@ SPAN_DAYS_MAX = 400
 _DAY = timedelta(days=1)
 
 
-class Account(msgspec.Struct, frozen=True):
-    """Who pays for which meter, and since when."""
-
-    id: int
-    number: str
-    customer_id: int
-    customer: str
-    customer_number: str
-    meter_id: int
-    address: str
-    area_id: int
-    from_day: date
-    to_day: date | None  #: first day that is not theirs any more
-
-
-class Draft(msgspec.Struct, frozen=True):
-    """A statement that is not issued: every figure, and the readings behind it."""
-
-    account: Account
-    first: date
-    last: date
-    currency: str
-    lines: tuple[Line, ...]
-    traces: tuple[Trace, ...]
-    kwh: Decimal
-    total: Decimal
-
-
-class Issued(msgspec.Struct, frozen=True):
-    """A statement as it went to the customer."""
-
-    id: int
-    issued_at: datetime
-    issued_by: str
-    draft: Draft
-    cancelled_at: datetime | None
-    cancelled_by: str
-    reason: str
-
-
-def account(connection: Connection, account_id: int) -> Account:
-    """One account with its customer and meter. Raises LocalError: there is none of this number."""
-    own, customer = schema_archive.account, schema_archive.customer
-    row = connection.execute(
-        select(
-            own,
-            customer.c.name,
-            customer.c.number.label("customer_number"),
-            schema.meter.c.address,
-            schema.terminal.c.area_id,
-        )
-        .join(customer, own.c.customer_id == customer.c.id)
-        .join(schema.meter, own.c.meter_id == schema.meter.c.id)
-        .join(schema.terminal, schema.meter.c.terminal_id == schema.terminal.c.id)
-        .where(own.c.id == account_id)
-    ).one_or_none()
-    if row is None:
-        raise LocalError(f"there is no account {account_id}")
-    return Account(
-        row.id,
-        row.number,
-        row.customer_id,
-        row.name,
-        row.customer_number,
-        row.meter_id,
-        row.address,
-        row.area_id,
-        local_date(row.from_day),
-        None if row.to_day is None else local_date(row.to_day),
-    )
-
-
 def draft(connection: Connection, days: Days, account_id: int, first: date, last: date) -> Draft:
     """What an account owes for the energy from the beginning of ``first`` to the end of ``last``.
 
+    Of days that are billed already it is what they would come to now, without corrections of others.
+
     Raises:
-        LocalError: no such account, no tariff, or an impossible span.
+        LocalError: no such account, no tariff, an impossible span, or a gap to the statements that there are.
         Unbillable: readings are missing, wrong or do not agree.
     """
     own = account(connection, account_id)
     _check_span(own, first, last)
-    found = archive_rows.meters(connection, meter_id=own.meter_id, retired=True)
-    meter = next(iter(found), None)
-    if meter is None:
-        raise LocalError(f"meter {own.address} is not in service")
-    if wrong := findings.blocked(connection, [own.meter_id], first, last):
-        when = ", ".join(str(day) for _, day in sorted(wrong))
-        raise Unbillable(
-            f"meter {own.address}: open findings call values wrong on {when}; accept or mend them first"
+    rows = valid(connection, account_id)
+    is_new = _overlap(rows, first, last) is None
+    before, after = _neighbours(rows, first, last) if is_new else (None, None)
+    found = figures(connection, days, own, first, last)
+    if others := {row.currency for row in rows} - {found.currency}:
+        raise LocalError(
+            f"account {own.number} is billed in {', '.join(others)}; an account has one currency"
         )
-    parts: list[Part] = []
-    traces: list[Trace] = []
-    for tariff, begin, end in _parts(connection, own, first, last):
-        found = energies(connection, days, meter, tariff, begin, end)
-        before = Decimal(0)
-        since = max(_span_start(tariff, begin), own.from_day)
-        if tariff.tiers and since < begin:
-            before = energies(connection, days, meter, tariff, since, begin - _DAY).total
-        parts.append(Part(tariff, begin, end, found.kwh, before))
-        traces += found.traces
-    lines = price(parts)
+    mended: list[Mended] = []
+    if is_new:
+        near = {row.id for row in (before, after) if row is not None}
+        mended = due(connection, days, own, rows, near)
+        if before is not None:
+            _check_joined(own, before, rows, mended, found.traces)
+    lines = (*found.lines, *(line for each in mended for line in each.lines))
     return Draft(
         own,
         first,
         last,
-        parts[-1].tariff.currency,
-        tuple(lines),
-        tuple(traces),
-        sum((part.total_kwh for part in parts), Decimal(0)),
+        found.currency,
+        lines,
+        found.traces,
+        found.kwh + sum((each.correction.kwh for each in mended), Decimal(0)),
         sum((line.amount for line in lines), Decimal(0)),
+        tuple(each.correction for each in mended),
+        None if before is None else before.id,
     )
 
 
@@ -153,12 +83,12 @@ def issue(
     """Issue the statement of a span and charge its total; asked again, return the one that is there.
 
     Raises:
-        LocalError: the span is not over, or overlaps another statement.
+        LocalError: the span is not over, overlaps another statement, or leaves days between unbilled.
         Unbillable: see ``draft``.
     """
     first, last = span
     balances.lock(connection, account_id)
-    for old in _valid(connection, account_id, first, last):
+    if old := _overlap(valid(connection, account_id), first, last):
         if (local_date(old.first_day), local_date(old.last_day)) == span:
             return _issued(old)
         raise LocalError(
@@ -180,8 +110,12 @@ def issue(
             content=msgspec.json.encode(made).decode(),
             cancelled_by="",
             reason="",
+            look_again=False,
+            due_kwh="",
+            due_why="",
         )
     )
+    settle(connection, [each.statement for each in made.corrections])
     (number,) = inserted.inserted_primary_key or (0,)
     entry = balances.Entry("statement", -made.total, f"statement {number}", f"{first} to {last}")
     balances.add(connection, account_id, entry, by=by, at=at)
@@ -189,16 +123,21 @@ def issue(
 
 
 def cancel(connection: Connection, number: int, *, by: str, reason: str, at: datetime) -> Issued:
-    """Cancel a statement and give its total back; the span can then be billed anew.
+    """Cancel the newest statement of an account and give its total back; the span can then be billed anew.
 
     Raises:
-        LocalError: no such statement, cancelled before, or no reason.
+        LocalError: no such statement, cancelled before, no reason, or a later one stands on it.
     """
     if not reason.strip():
         raise LocalError("say why the statement is cancelled: the customer will ask")
     issued = get(connection, number)
     account_id = issued.draft.account.id
     balances.lock(connection, account_id)
+    newest = max((row.id for row in valid(connection, account_id)), default=number)
+    if newest > number and issued.cancelled_at is None:
+        raise LocalError(
+            f"statement {newest} carries on from this one; cancel it first, or let the next one correct this"
+        )
     done = connection.execute(
         update(table)
         .where(table.c.id == number, table.c.cancelled_at.is_(None))
@@ -206,6 +145,7 @@ def cancel(connection: Connection, number: int, *, by: str, reason: str, at: dat
     )
     if not done.rowcount:
         raise LocalError(f"statement {number} was cancelled before")
+    settle(connection, [each.statement for each in issued.draft.corrections], again=True)
     entry = balances.Entry("cancelled", issued.draft.total, f"cancelled {number}", reason.strip())
     balances.add(connection, account_id, entry, by=by, at=at)
     return get(connection, number)
@@ -228,18 +168,33 @@ def find(
     offset: int = 0,
 ) -> list[Issued]:
     """Statements, the newest first; of one account, or of the areas that may be seen."""
-    query = select(table).order_by(table.c.id.desc()).limit(limit).offset(offset)
+    query = _seen(areas).order_by(table.c.id.desc()).limit(limit).offset(offset)
     if account_id is not None:
         query = query.where(table.c.account_id == account_id)
-    if areas is not None:
-        own, meter, terminal = schema_archive.account, schema.meter, schema.terminal
-        query = (
-            query.join(own, table.c.account_id == own.c.id)
-            .join(meter, own.c.meter_id == meter.c.id)
-            .join(terminal, meter.c.terminal_id == terminal.c.id)
-            .where(terminal.c.area_id.in_(areas))
-        )
     return [_issued(row) for row in connection.execute(query)]
+
+
+def changed(
+    connection: Connection, *, areas: Collection[int] | None = None, limit: int = 50
+) -> list[Issued]:
+    """Statements that differ from what their readings say now, the oldest first; see ``Issued.due``."""
+    query = _seen(areas).where(
+        table.c.cancelled_at.is_(None), or_(table.c.due.is_not(None), table.c.due_why != "")
+    )
+    return [_issued(row) for row in connection.execute(query.order_by(table.c.id).limit(limit))]
+
+
+def _seen(areas: Collection[int] | None) -> Select[Any]:
+    query = select(table)
+    if areas is None:
+        return query
+    own, meter, terminal = schema_archive.account, schema.meter, schema.terminal
+    return (
+        query.join(own, table.c.account_id == own.c.id)
+        .join(meter, own.c.meter_id == meter.c.id)
+        .join(terminal, meter.c.terminal_id == terminal.c.id)
+        .where(terminal.c.area_id.in_(areas))
+    )
 
 
 def _check_span(own: Account, first: date, last: date) -> None:
@@ -250,40 +205,64 @@ def _check_span(own: Account, first: date, last: date) -> None:
         raise LocalError(f"account {own.number} begins on {own.from_day}{until}")
 
 
-def _parts(
-    connection: Connection, own: Account, first: date, last: date
-) -> list[tuple[Tariff, date, date]]:
-    """The span cut where the tariff or its version changes, and where its tiers begin anew."""
-    found = []
-    for code, begin, end in assigned(connection, own.id, first, last):
-        for tariff, start, stop in in_force(versions(connection, code), begin, end):
-            day = start
-            while day <= stop:
-                until = min(stop, _span_end(tariff, day)) if tariff.tiers else stop
-                found.append((tariff, day, until))
-                day = until + _DAY
-    return found
+def _overlap(rows: Sequence[Row[Any]], first: date, last: date) -> Row[Any] | None:
+    begin, end = day_number(first), day_number(last)
+    return next((row for row in rows if row.first_day <= end and row.last_day >= begin), None)
 
 
-def _span_start(tariff: Tariff, day: date) -> date:
-    """First day of the span in which the tiers of a day count."""
-    return day.replace(day=1) if tariff.tier_span == "month" else day.replace(month=1, day=1)
+def _neighbours(
+    rows: Sequence[Row[Any]], first: date, last: date
+) -> tuple[Row[Any] | None, Row[Any] | None]:
+    """The statements that end right before and begin right after a span.
 
-
-def _span_end(tariff: Tariff, day: date) -> date:
-    if tariff.tier_span == "year":
-        return day.replace(month=12, day=31)
-    return (day.replace(day=28) + 4 * _DAY).replace(day=1) - _DAY
-
-
-def _valid(connection: Connection, account_id: int, first: date, last: date) -> list[Row[Any]]:
-    query = select(table).where(
-        table.c.account_id == account_id,
-        table.c.cancelled_at.is_(None),
-        table.c.first_day <= day_number(last),
-        table.c.last_day >= day_number(first),
+    Raises:
+        LocalError: days between the span and the other statements would stay unbilled.
+    """
+    begin, end = day_number(first), day_number(last)
+    before = max(
+        (row for row in rows if row.last_day < begin), key=lambda row: row.last_day, default=None
     )
-    return list(connection.execute(query))
+    after = min(
+        (row for row in rows if row.first_day > end), key=lambda row: row.first_day, default=None
+    )
+    if before is not None and before.last_day + 1 < begin:
+        raise LocalError(
+            f"the account is billed up to {local_date(before.last_day)}: the next statement begins on "
+            f"{local_date(before.last_day + 1)}, or the days between would never be billed"
+        )
+    if before is None and after is not None and after.first_day - 1 > end:
+        raise LocalError(
+            f"the account is billed from {local_date(after.first_day)} on: an earlier statement ends on "
+            f"{local_date(after.first_day - 1)}, or the days between would never be billed"
+        )
+    near = after if after is not None and after.first_day == end + 1 else None
+    return before, near
+
+
+def _check_joined(
+    own: Account,
+    before: Row[Any],
+    rows: Sequence[Row[Any]],
+    mended: Sequence[Mended],
+    traces: Sequence[Trace],
+) -> None:
+    """The readings on which a statement ended, with what is mended now, are those on which the next begins.
+
+    Raises:
+        Unbillable: they are not, for the earlier one cannot be computed anew.
+    """
+    ended = next(
+        (each.correction.now for each in mended if each.correction.statement == before.id),
+        stood_on(before, rows),
+    )
+    ends = {(each.register, each.end): each.last for each in ended}
+    for each in traces:
+        last = ends.get((each.register, each.start), each.first)
+        if last != each.first:
+            raise Unbillable(
+                f"meter {own.address}: statement {before.id} ended at {last} of register {each.register} and "
+                f"this one would begin at {each.first}; mend the readings of statement {before.id} first"
+            )
 
 
 def _issued(row: Row[Any]) -> Issued:
@@ -295,4 +274,11 @@ def _issued(row: Row[Any]) -> Issued:
         row.cancelled_at,
         row.cancelled_by,
         row.reason,
+        _due(row),
     )
+
+
+def _due(row: Row[Any]) -> Due | None:
+    if row.due is None and not row.due_why:
+        return None
+    return Due(Decimal(row.due_kwh or 0), row.due or Decimal(0), row.due_why)

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Dialect,
     ForeignKey,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     text,
+    true,
 )
 
 from kwhub.domain.errors import LocalError
@@ -85,6 +87,11 @@ statement = Table(
     Column("cancelled_at", Moment),
     Column("cancelled_by", String(100), nullable=False),
     Column("reason", Text, nullable=False),
+    Column("look_again", Boolean, nullable=False, server_default=true()),  # a reading changed
+    Column("due", Amount),  # that it differs by from what its readings say now
+    Column("due_kwh", String(40), nullable=False, server_default=""),  # a decimal in text
+    Column("due_why", Text, nullable=False, server_default=""),  # why that cannot be told
+    Index(None, "last_day"),
     Index(
         "uq_statement_span",
         "account_id",

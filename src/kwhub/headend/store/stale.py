@@ -5,6 +5,7 @@ from sqlalchemy import Connection, select
 
 from kwhub.headend.store import schema
 from kwhub.headend.store.columns import Ints
+from kwhub.headend.store.doubts import note_doubts
 from kwhub.headend.store.many import among, tuples, upsert_columns
 from kwhub.headend.store.schema_figures import area_stale
 
@@ -14,7 +15,7 @@ _DAY_BITS, _DAY_ZERO = 32, 1 << 31  # an area and a day as one integer
 
 
 def note_stale(connection: Connection, meter: Ints, day: Ints) -> None:
-    """Note the areas of some meters on some days.
+    """Note the areas of some meters on some days, and the statements that stand on them.
 
     Args:
         connection: of the transaction that changes something.
@@ -23,6 +24,7 @@ def note_stale(connection: Connection, meter: Ints, day: Ints) -> None:
     """
     if not len(meter):
         return
+    note_doubts(connection, meter, day)
     table, terminal = schema.meter, schema.terminal
     different, places = np.unique(meter, return_inverse=True)
     query = (

@@ -17,7 +17,7 @@ from kwhub.domain.errors import KwhubError
 from kwhub.headend.api.money import account_of
 from kwhub.headend.api.site import NUMBER_MAX
 from kwhub.headend.billing.paper import CSV_COLUMNS, csv_rows, html_of, line_words, pdf_of
-from kwhub.headend.billing.statements import Account, Draft, Issued
+from kwhub.headend.billing.shapes import Account, Draft, Issued
 from kwhub.headend.people.rights import Right, needs
 from kwhub.headend.web.fleet import areas_to_choose, row_number
 from kwhub.headend.web.page import Page

@@ -72,6 +72,45 @@ REFUSALS = (
         r"statement (?P<number>\d+) of this account covers (?P<first>\S+) to (?P<last>\S+) already",
         "该账户的账单 {number} 已覆盖 {first} 至 {last}",
     ),
+    (
+        (
+            r"the account is billed up to (?P<last>\S+): the next statement begins on (?P<first>\S+), "
+            r"or the days between would never be billed"
+        ),
+        "该账户已结算至 {last}：下一张账单须从 {first} 开始，否则中间的日子永远不会出账",
+    ),
+    (
+        (
+            r"the account is billed from (?P<first>\S+) on: an earlier statement ends on (?P<last>\S+), "
+            r"or the days between would never be billed"
+        ),
+        "该账户自 {first} 起已结算：更早的账单须在 {last} 结束，否则中间的日子永远不会出账",
+    ),
+    (
+        (
+            r"meter (?P<meter>\d+): statement (?P<number>\d+) ended at (?P<last>\S+) of register "
+            r"(?P<register>\S+) and this one would begin at (?P<first>\S+); .*"
+        ),
+        (
+            "电表 {meter}：账单 {number} 的 {register} 止于 {last}，而本账单将从 {first} 开始；"
+            "请先更正账单 {number} 的示值"
+        ),
+    ),
+    (
+        r"statement (?P<number>\d+) carries on from this one; .*",
+        "账单 {number} 接续本账单；请先作废它，或由下一张账单更正",
+    ),
+    (
+        r"account (?P<number>\S+) is billed in (?P<known>[A-Z, ]+); an account has one currency",
+        "账户 {number} 以 {known} 结算；一个账户只用一种货币",
+    ),
+    (
+        (
+            r"from (?P<first>\S+) to (?P<last>\S+) there are prices in (?P<one>\w+) and in (?P<more>.*); "
+            r"bill the days of each by themselves"
+        ),
+        "{first} 至 {last} 间有 {one} 和 {more} 两种货币的电价；请分段出账",
+    ),
     (r"(?P<day>\d{4}-\d\d-\d\d) is not over yet", "{day} 尚未结束"),
     (r"say why the statement is cancelled: .*", "请说明作废理由：用户会询问"),
     (r"statement (?P<number>\d+) was cancelled before", "账单 {number} 已作废"),
