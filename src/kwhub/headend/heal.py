@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from itertools import groupby
@@ -121,12 +121,20 @@ class Healer:
                 return total
             holes = await self._offload(partial(self._ledger.due, online, HOLES_AT_ONCE))
             by_terminal: dict[int, list[Hole]] = {}
-            for hole in holes:
-                by_terminal.setdefault(hole.terminal_id, []).append(hole)
+            for hole in map(self._where, holes):
+                if hole.terminal_id in online:
+                    by_terminal.setdefault(hole.terminal_id, []).append(hole)
             async with asyncio.TaskGroup() as tasks:
                 for number, own in by_terminal.items():
                     tasks.create_task(self._heal_terminal(known[number], own, total))
             return total
+
+    def _where(self, hole: Hole) -> Hole:
+        """The hole with the terminal and the point through which the meter was read on its day."""
+        start_s = self._store.days.start_s(hole.key.day)
+        present = (hole.terminal_id, hole.point)
+        terminal_id, point = self._store.archive.place(hole.key.meter_id, start_s, present)
+        return replace(hole, terminal_id=terminal_id, point=point)
 
     async def _heal_terminal(
         self, terminal: KnownTerminal, holes: Sequence[Hole], total: Healed
@@ -226,8 +234,8 @@ class Healer:
         found, _ = self._ledger.holes(
             first.day, first.day, states=(State.OPEN,), meter_id=first.meter_id, limit=1_000
         )
-        asked = {each.key for each in holes}
-        return [each for each in found if each.key in asked]
+        missing = {each.key for each in found}
+        return [each for each in holes if each.key in missing]
 
     def _note(self, holes: Sequence[Hole], told: _Told, total: Healed) -> None:
         """Write what is known of holes that were asked for and are still there."""

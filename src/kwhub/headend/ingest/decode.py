@@ -42,6 +42,7 @@ AHEAD_S_MAX = 86_400
 
 UNKNOWN_POINT = "unknown_point"
 _PERCENT = 100
+_NOBODY = -1
 _FIRST, _POINT_BITS, _STARTS = 2, 0x0FFF, 0x8000  # Pm, and the point word of event records
 _INTERVALS_S = frozenset({60, 300, 900, 1_800, 3_600, DAY_INTERVAL_S})  # that days are divided by
 
@@ -67,8 +68,7 @@ class _Sink:
         if isinstance(typed, Unread):
             reason = typed.why
         elif isinstance(typed, CurveUnit | DayFreezeUnit | RegisterUnit):
-            meter = self.terminal.points.get(point)
-            reason = UNKNOWN_POINT if meter is None else self._place(meter.id, typed)
+            reason = self._placed(point, typed)
         self._left(unit, point, function, reason)
 
     def take_present(self, unit: Unit) -> None:
@@ -101,6 +101,8 @@ class _Sink:
 
     def take_bulk(self, shape: Shape, units: Sequence[Unit]) -> bool:
         """Take units with one plain curve each, all of known points; False leaves them to others."""
+        if self.terminal.stays and any(unit.points[0] in self.terminal.stays for unit in units):
+            return False  # who was there depends on the moment
         meters = [self.terminal.points.get(unit.points[0]) for unit in units]
         ids = [meter.id for meter in meters if meter is not None]
         curves = read_curves(shape, units, self.days) if len(ids) == len(units) else None
@@ -167,20 +169,37 @@ class _Sink:
         told = read_class1(item.function, item.data)
         if isinstance(told, str):
             return told
-        meter = self.terminal.points.get(item.point)
-        if meter is None:
+        if not self.terminal.has(item.point):
             return UNKNOWN_POINT
         if told.read_at is None:
             return "no_time"
         at = self.days.utc_s(told.read_at)
-        if at > self._latest_s:
-            return "from_the_future"
+        meter_id = self.terminal.meter_at(item.point, at)
+        if meter_id is None or at > self._latest_s:
+            return UNKNOWN_POINT if meter_id is None else "from_the_future"
         self.rows += [
-            (meter.id, register, INSTANT, at, _micro(value, 1))
+            (meter_id, register, INSTANT, at, _micro(value, 1))
             for register, value in told.values
             if value is not None
         ]
         return ""
+
+    def _placed(self, point: int, typed: CurveUnit | DayFreezeUnit | RegisterUnit) -> str:
+        """Add rows for the meter that was at a point at each moment; the reason when some have no place."""
+        if point not in self.terminal.stays:
+            meter = self.terminal.points.get(point)
+            return UNKNOWN_POINT if meter is None else self._place(meter.id, typed)
+        begin = len(self.rows)
+        reason = self._place(_NOBODY, typed)
+        rows, self.rows[begin:] = self.rows[begin:], ()
+        for _, register, interval_s, at, value in rows:
+            # A freeze is the end of its day, although it is stamped with the midnight after.
+            meter_id = self.terminal.meter_at(point, at - (interval_s == DAY_INTERVAL_S))
+            if meter_id is None:
+                reason = UNKNOWN_POINT
+            else:
+                self.rows.append((meter_id, register, interval_s, at, value))
+        return reason
 
     def _place(self, meter_id: int, typed: CurveUnit | DayFreezeUnit | RegisterUnit) -> str:
         """Add rows; the reason when there is no place for them."""

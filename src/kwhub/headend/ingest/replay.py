@@ -22,10 +22,13 @@ def replay(store: Store) -> int:
     with store.database.write() as connection:
         for kept in unplaced.waiting(connection):
             terminal = terminals.get(kept.terminal_id)
-            if terminal is None or kept.point not in terminal.points:
+            if terminal is None or not terminal.has(kept.point):
                 continue
             unit = Unit.from_mark(kept.unit[:MARK_BYTES], kept.unit[MARK_BYTES:])
-            batches.append(decode(terminal, kept.afn, [unit], store.days, kept.received_at))
+            batch = decode(terminal, kept.afn, [unit], store.days, kept.received_at)
+            if batch.unplaced:  # the point is known, but nobody was there at the time
+                continue
+            batches.append(batch)
             unplaced.forget(connection, kept)
         journal.append(connection, batches)
     store.count(sum(len(batch.columns) for batch in batches))
