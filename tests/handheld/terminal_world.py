@@ -38,10 +38,10 @@ initial = "20.00"
 
 
 @asynccontextmanager
-async def terminal_at_work(folder, clock, tasks):
-    """The terminal, counting and answering."""
+async def terminal_at_work(folder, clock, tasks, *, word=""):
+    """The terminal, counting and answering; with a file of this name it can be written to."""
     file = folder / "terminal.toml"
-    file.write_text(TEXT)
+    file.write_text(f'{TEXT}\n[[password]]\nlevel = 4\nfile = "{word}"\n' if word else TEXT)
     terminal = Terminal(terminal_config.load(file), clock, chance=seeded(1))
     running = tasks.create_task(terminal.run())
     await clock.sleep(20)

@@ -160,6 +160,8 @@ def test_pulses_questions_and_a_failure_look_as_they_were_drawn(place, size, lan
             await stage.sign_in()
             await stage.press("enter", "enter", "enter", "p", wait_s=5)
             seen.append(re.sub(r"\d", "0", stage.seen("pulses")).replace("▮", "▯"))  # they go on
+            await stage.press("escape", "s", wait_s=5)
+            seen.append(stage.seen("setup"))
             await stage.press("escape", "c", wait_s=5)
             assert terminal.box.round.number == 1
             seen.append(stage.seen("collected"))

@@ -255,3 +255,32 @@ def test_an_order_is_given_on_the_command_line(tmp_path, capsys):
     assert "is none of" in capsys.readouterr().err
     assert run([*words, "relay-trip"]) != 0
     assert f"{NAME} is allocated: it can be given nothing" in capsys.readouterr().err
+
+
+def test_an_order_to_a_collecting_terminal_needs_its_password_and_its_name_in_the_archive(
+    headend, tmp_path
+):
+    clock = ("000020260700", "terminal-clock", "")
+    with pytest.raises(LocalError, match="set write_password_file in"):
+        headend.devices.order(NAME, clock, "ann")
+    parts(headend).close()
+    headend.store.close()
+    word = tmp_path / "word"
+    word.write_text("271828")
+    limits = msgspec.structs.replace(LIMITS, write_password_file=str(word))
+    again = HeadEnd(msgspec.structs.replace(headend.config, orders=limits), StandingClock())
+    service = parts(again)
+    with closing(again.store):
+        with pytest.raises(LocalError, match="no active terminal that is named 000020260700"):
+            service.order(NAME, clock, "ann")
+        with again._database.write() as connection:
+            connection.execute(update(schema.terminal).values(name=clock[0]))
+        service.approve(service.order(NAME, clock, "ann"), "bob")
+        with again._database.write() as connection:
+            visitor = Visitor(1, NAME, 1, NOW, is_expired=False)
+            (work,) = service.work.open_work(connection, visitor).orders
+            first = service.orders.step(connection, visitor, Carry(work.carry, 0))
+        assert [each.address for each in work.meters] == [clock[0]]
+        assert isinstance(first, Carried)
+        assert bytes.fromhex(clock[0])[::-1] in first.frame
+    service.close()

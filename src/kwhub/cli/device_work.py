@@ -14,7 +14,9 @@ from kwhub.domain.errors import LocalError
 from kwhub.exchange.device_messages import Operation
 from kwhub.headend import config as headend_config
 from kwhub.headend.identity.listing import UNAPPROVED
+from kwhub.headend.identity.makers import OPERATIONS
 from kwhub.headend.identity.orders import ORDER_MINUTES
+from kwhub.headend.identity.terminal_orders import TERMINAL_OPERATIONS
 from kwhub.headend.identity.visits import meters_to_visit
 from kwhub.headend.identity.work import NewWork
 from kwhub.headend.vending_store import VendingStore
@@ -86,7 +88,7 @@ async def give_order(
     config: Path,
     device: str,
     meter: str,
-    operation: Annotated[str, Parameter(help="relay-trip, relay-permit, parameter or keys.")],
+    operation: Annotated[str, Parameter(help=", ".join((*OPERATIONS, *TERMINAL_OPERATIONS)))],
     detail: str = "",
     *,
     minutes: Annotated[
@@ -95,7 +97,7 @@ async def give_order(
     json: JsonFlag = False,
     language: LanguageOption = None,
 ) -> int:
-    """Have a handheld carry an order to one cost-control meter: relay, a parameter, new keys.
+    """Have a handheld carry an order to one cost-control meter or collecting terminal.
 
     It waits until a second person agrees ('kwhub headend device approve', or on the page of the devices). The running
     head-end makes every frame with its root keys (root_key in [devices]); the device has none and can use nothing
@@ -110,9 +112,11 @@ async def give_order(
     device
         Its name, as the list shows it.
     meter
-        Address of the meter.
+        Address of the meter, or of the collecting terminal.
     detail
-        Of a parameter: its identifier and its value in hexadecimal. Of keys: their version.
+        Of a parameter: its identifier and its value in hexadecimal. Of keys: their version. Of terminal-channel: channel,
+        imp/kWh, largest current, voltage, phases, debounce in ms; of terminal-reading: channel and kWh; of
+        terminal-freeze: times as MMDDhhmm.
     """
     with device_service(config) as service:
         wanted = (meter, operation, detail)

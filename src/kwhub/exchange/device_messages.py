@@ -38,6 +38,8 @@ __all__ = [
     "Greet",
     "NotTaken",
     "Operation",
+    "Propose",
+    "Proposed",
     "Query",
     "RefusedReading",
     "Renew",
@@ -301,6 +303,20 @@ class Ended(_Message, frozen=True):
     detail: str
 
 
+class Propose(_Message, frozen=True):
+    """Ask people at the head-end to order something of a collecting terminal; nothing happens before they agree."""
+
+    terminal: MeterAddress
+    operation: Annotated[str, Meta(max_length=32)]
+    detail: Annotated[str, Meta(max_length=200)]
+
+
+class Proposed(_Message, frozen=True):
+    """It waits, as an order of this number."""
+
+    order: int
+
+
 class Denied(_Message, frozen=True):
     """No; see ``WORDS``."""
 
@@ -308,9 +324,11 @@ class Denied(_Message, frozen=True):
     detail: str = ""
 
 
-Request: TypeAlias = FetchAuthorities | Enrol | Greet | Renew | FetchWork | Upload | Query | Carry
+Request: TypeAlias = (
+    FetchAuthorities | Enrol | Greet | Renew | FetchWork | Upload | Query | Carry | Propose
+)
 Answer: TypeAlias = (
-    Authorities | Certified | Welcome | Work | Taken | Found | Carried | Ended | Denied
+    Authorities | Certified | Welcome | Work | Taken | Found | Carried | Ended | Proposed | Denied
 )
 
 

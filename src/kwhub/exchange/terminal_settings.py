@@ -24,6 +24,7 @@ from kwhub.protocols.dlt645.notation import Plain
 __all__ = [
     "ChannelSettings",
     "PortMeter",
+    "read_all_settings",
     "read_channel_settings",
     "read_freeze_times",
     "read_initial",
@@ -98,6 +99,16 @@ def read_channel_settings(address: str, channel: int) -> Conversation[ChannelSet
     """Read the settings of a channel. Raises as usual."""
     values = yield from _plain(address, profile.SETTINGS | _channel(channel))
     return ChannelSettings.from_values(values)
+
+
+def read_all_settings(address: str) -> Conversation[tuple[ChannelSettings, ...]]:
+    """Read the settings of all channels, in order. Raises as usual."""
+    values = yield from _plain(address, profile.SETTINGS | profile.ALL_CHANNELS)
+    size = len(values) // profile.CHANNELS
+    return tuple(
+        ChannelSettings.from_values(values[at : at + size])
+        for at in range(0, size * profile.CHANNELS, size or 1)
+    )
 
 
 def write_channel_settings(

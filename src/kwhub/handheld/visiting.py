@@ -29,10 +29,18 @@ from kwhub.domain.machine import Conversation
 from kwhub.domain.readings import Register
 from kwhub.exchange.change import Change
 from kwhub.exchange.clock import ClockReading, adjust_clock, compare_clock
-from kwhub.exchange.device_messages import DeviceReading, Ended, Operation, WorkMeter
+from kwhub.exchange.device_messages import (
+    DeviceReading,
+    Ended,
+    Operation,
+    Propose,
+    Proposed,
+    WorkMeter,
+)
 from kwhub.exchange.freeze import FreezePattern, FreezeTrace, freeze
 from kwhub.exchange.read import RegisterAnswer, read_registers
 from kwhub.exchange.terminal import ChannelNow, Round, read_channels, start_round
+from kwhub.exchange.terminal_settings import ChannelSettings, read_all_settings
 from kwhub.handheld.book import Book
 from kwhub.handheld.budget import Budget
 from kwhub.handheld.carrying import carry
@@ -178,6 +186,36 @@ class Visiting:
         meter = self.meter(place)
         return await self._talk(meter, "freeze", start_round(_terminal(meter)))
 
+    async def channel_settings(self, place: Place) -> tuple[ChannelSettings, ...]:
+        """How the channels of the terminal that a meter is behind are set, in order. Raises as ``watch_terminal``."""
+        meter = self.meter(place)
+        return await self._talk(meter, "read", read_all_settings(_terminal(meter)))
+
+    async def propose(self, place: Place, operation: str, detail: str) -> int:
+        """Ask people at the head-end to order something of the terminal that a meter is behind.
+
+        The device has no password of a terminal: when somebody has agreed, the order comes with the next work and is
+        carried (``carry``).
+
+        Args:
+            place: a meter behind the terminal.
+            operation: ``terminal-channel``, ``terminal-reading``, ``terminal-freeze`` or ``terminal-clock``.
+            detail: as the head-end understands it.
+
+        Returns:
+            The number of the order that waits.
+
+        Raises:
+            Refusal: the head-end says no.
+            LinkDown, NoAnswer: it is out of reach; whether it has heard of it is not known.
+            LocalError: the terminal is not named by its address.
+        """
+        wanted = Propose(_terminal(self.meter(place)), operation, detail)
+        answer = await self._channel.ask(wanted)
+        if not isinstance(answer, Proposed):
+            raise SequenceError("the head-end answers a proposal with something else")
+        return answer.order
+
     async def compare_clock(self, place: Place) -> ClockReading:
         """Hold a meter's clock against the head-end's time. Raises as ``watch``."""
         meter = self.meter(place)
@@ -215,7 +253,10 @@ class Visiting:
         self._identity.require()
         line = await self.ways.line(order.meters[0])
         line.begin()
-        return await carry(self._channel, order.carry, line.exchange)
+        try:
+            return await carry(self._channel, order.carry, line.exchange)
+        finally:
+            line.begin()  # a frame that others have made may show a password: nothing of it is remembered
 
     def holds(self, place: Place) -> bool:
         """Whether the order of a place is on this device still."""

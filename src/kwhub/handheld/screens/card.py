@@ -12,6 +12,7 @@ from kwhub.exchange.traffic import Entry, Piece, overhear
 from kwhub.handheld.app import Device
 from kwhub.handheld.records import Failure, Place, Value
 from kwhub.handheld.screens.face import Ask, Facts, Keys, Line
+from kwhub.handheld.screens.setup import SetupFace
 from kwhub.handheld.screens.words import Words, ends
 from kwhub.handheld.tasks import Customer
 
@@ -41,6 +42,7 @@ class CardFace(_OfPlace):
         ("l", "l"),
         ("p", "p"),
         ("c", "c"),
+        ("s", "setup"),
         ("t", "t"),
         ("z", "z"),
         ("q", "q"),
@@ -102,6 +104,10 @@ class CardFace(_OfPlace):
     def press_p(self) -> None:
         """Watch the pulses of its terminal."""
         self.app.push_screen(PulsesFace(self.device, self.words_now, self.place))
+
+    def press_s(self) -> None:
+        """Look at, and set up, its terminal."""
+        self.app.push_screen(SetupFace(self.device, self.words_now, self.place))
 
     def press_c(self) -> None:
         """Have its terminal collect all channels now."""

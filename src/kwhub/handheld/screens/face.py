@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, ClassVar, TypeAlias
 
+from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
@@ -92,7 +93,7 @@ class Face(Screen[None]):
         self.query_one("#news", Static).update(self.news)
         named = [*self.keys, ("escape", "escape")]
         told = [_key_and_word(key, self.w(f"key.{word}")) for key, word in named]
-        self.query_one("#keys", Static).update("  ".join(told))
+        self.query_one("#keys", Static).update(_filled(told, width))
         self.fill(width)
 
     def fill(self, width: int) -> None:
@@ -140,8 +141,19 @@ class Face(Screen[None]):
 
 
 def _key_and_word(key: str, word: str) -> str:
-    """Both on one line, whatever the width."""
-    return f"{'esc' if key == 'escape' else key}\u00a0{word}".replace(" ", "\u00a0")
+    return f"{'esc' if key == 'escape' else key} {word}"
+
+
+def _filled(parts: Sequence[str], width: int) -> str:
+    """Parts on as few lines as there must be, each part whole."""
+    lines = [""]
+    for part in parts:
+        longer = f"{lines[-1]}  {part}" if lines[-1] else part
+        if cell_len(longer) <= width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return "\n".join(lines)
 
 
 class Lines(Face):

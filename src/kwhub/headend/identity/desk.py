@@ -14,6 +14,7 @@ from kwhub.exchange.device_messages import (
     FetchAuthorities,
     FetchWork,
     Greet,
+    Propose,
     Query,
     Renew,
     Request,
@@ -21,6 +22,7 @@ from kwhub.exchange.device_messages import (
     Welcome,
 )
 from kwhub.headend.identity.orders import FieldOrders
+from kwhub.headend.identity.proposals import propose
 from kwhub.headend.identity.records import Visitor
 from kwhub.headend.identity.registry import Registry
 from kwhub.headend.identity.work import FieldWork
@@ -87,8 +89,13 @@ class Desk:
                 answer = self.work.take(connection, visitor, body)
             case Query():
                 answer = self.work.find(connection, visitor, body)
-            case Carry():
-                answer = self.orders.step(connection, visitor, body)
+            case Carry() | Propose():
+                answer = self._ordered(connection, visitor, body)
             case FetchAuthorities() | Enrol():
                 answer = Denied("request", "enrolment has a listener of its own")
         return answer
+
+    def _ordered(self, connection: Connection, visitor: Visitor, body: Carry | Propose) -> Answer:
+        if isinstance(body, Carry):
+            return self.orders.step(connection, visitor, body)
+        return propose(connection, self.registry, self.orders, visitor, body)

@@ -21,6 +21,7 @@ from kwhub.headend.identity.orders import ORDER_MINUTES
 from kwhub.headend.identity.progress import WorkSheet, work_sheet
 from kwhub.headend.identity.service import DeviceService
 from kwhub.headend.identity.staff import TEXT_MAX, DeviceDesk
+from kwhub.headend.identity.terminal_orders import TERMINAL_OPERATIONS
 from kwhub.headend.identity.visits import meters_to_visit
 from kwhub.headend.identity.work import NewWork
 from kwhub.headend.people.caller import Caller
@@ -192,7 +193,7 @@ class GivingDesk:
         if not 1 <= minutes <= MINUTES_MAX:
             raise LocalError(f"an order has 1 to {MINUTES_MAX} minutes, not {minutes}")
         with self._registry.database.read() as connection:
-            _inside(connection, wanted[:1], caller, Right.CONTROL)
+            _reached(connection, wanted[0], wanted[1], caller, Right.CONTROL)
         return self._service.order(name, wanted, caller.name, minutes)
 
     def approve(self, number: int, caller: Caller) -> int:
@@ -232,12 +233,13 @@ class GivingDesk:
 
     def _order(self, number: int, caller: Caller, right: Right) -> None:
         """Raise LocalError when there is no such order at a meter where the caller has a right."""
-        query = select(device_order.c.meter).where(device_order.c.id == number)
+        table = device_order
+        query = select(table.c.meter, table.c.operation).where(table.c.id == number)
         with self._registry.database.read() as connection:
-            meter = connection.scalar(query)
-            if meter is None:
+            row = connection.execute(query).one_or_none()
+            if row is None:
                 raise LocalError(f"there is no order {number}")
-            _inside(connection, (meter,), caller, right)
+            _reached(connection, row.meter, row.operation, caller, right)
 
     def _names(self, caller: Caller) -> frozenset[str]:
         return frozenset(each.name for each in self._devices.devices(caller))
@@ -268,6 +270,20 @@ def _check(wanted: Round) -> None:
             describe(Register(each))
     except KwhubError as error:
         raise LocalError(str(error)) from None
+
+
+def _reached(
+    connection: Connection, address: str, operation: str, caller: Caller, right: Right
+) -> None:
+    """Raise LocalError when the meter, or the terminal, of an order is not where the caller has a right."""
+    if operation not in TERMINAL_OPERATIONS:
+        _inside(connection, (address,), caller, right)
+        return
+    scope, table = caller.scope(right), schema.terminal
+    query = select(table.c.id).where(table.c.name == address, table.c.active)
+    if scope is not None and not connection.scalars(query.where(table.c.area_id.in_(scope))).all():
+        told = f"the archive has no active terminal {address[:TEXT_MAX]}"
+        raise LocalError(f"{told} where you have {right.value}")
 
 
 def _inside(

@@ -14,11 +14,12 @@ from kwhub.domain.errors import LocalError
 from kwhub.domain.machine import Conversation
 from kwhub.exchange.transfer import order as obey
 from kwhub.headend.identity.orders import FieldOrder, Make
+from kwhub.headend.identity.terminal_orders import TERMINAL_OPERATIONS, check_terminal_order
 from kwhub.prepay.master_crypto import ControlOrder, MasterCrypto, deadline_of
 from kwhub.prepay.orders import VALID_FOR, sealed_control, update_keys, write_parameter
 from kwhub.prepay.sessions import Target, log_in
 
-__all__ = ["OPERATIONS", "check_order", "cost_control", "no_master"]
+__all__ = ["OPERATIONS", "check_order", "cost_control", "either", "no_master"]
 
 RELAY: Final = MappingProxyType({"relay-trip": 0x1A, "relay-permit": 0x1B})
 """N1 of the relay orders.  Source: DL/T 645-2007, control code 1C."""
@@ -29,8 +30,12 @@ OPERATIONS: Final = (*RELAY, "parameter", "keys")
 
 def check_order(operation: str, detail: str) -> None:
     """Look at an order before anybody is sent to a meter. Raises LocalError: what is wrong with it."""
+    if operation in TERMINAL_OPERATIONS:
+        check_terminal_order(operation, detail)
+        return
     if operation not in OPERATIONS:
-        raise LocalError(f"{operation} is none of {', '.join(OPERATIONS)}")
+        known = ", ".join((*OPERATIONS, *TERMINAL_OPERATIONS))
+        raise LocalError(f"{operation} is none of {known}")
     if operation in RELAY and detail:
         raise LocalError(f"{operation} has no detail")
     if operation == "parameter":
@@ -42,6 +47,19 @@ def check_order(operation: str, detail: str) -> None:
 def no_master(order: FieldOrder) -> Conversation[object]:
     """Make nothing: this head-end has no master crypto. Raises LocalError."""
     raise LocalError(f"{order.operation}: this head-end has no master crypto to seal orders with")
+
+
+def either(meters: Make, terminals: Make | None) -> Make:
+    """Make orders for meters, and for collecting terminals where their password is known."""
+
+    def make(order: FieldOrder) -> Conversation[object]:
+        if order.operation not in TERMINAL_OPERATIONS:
+            return meters(order)
+        if terminals is None:
+            raise LocalError(f"{order.operation}: write_password_file is not set in [orders]")
+        return terminals(order)
+
+    return make
 
 
 def cost_control(master: MasterCrypto, now: Callable[[], datetime], zone: ZoneInfo) -> Make:

@@ -9,7 +9,7 @@ Source: kwhub; the on-line relay between master station, hand-held and meter fol
 State Grid's safety units (single source).
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, TypeAlias
@@ -166,40 +166,50 @@ class FieldOrders:
         Raises:
             LocalError: the device does not work, the deadline is none, or the order must not be: nothing is written.
         """
+        with self._registry.database.write() as connection:
+            return self.order_in(connection, name, order, by, minutes)
+
+    def order_in(
+        self,
+        connection: Connection,
+        name: str,
+        order: tuple[str, str, str],
+        by: str,
+        minutes: int = ORDER_MINUTES,
+    ) -> int:
+        """The same in a transaction of the caller's."""
         if minutes < 1:
             raise LocalError("an order has at least a minute")
         meter, operation, detail = order
         now = self._registry.now()
-        with self._registry.database.write() as connection:
-            made = connection.execute(
-                device_order.insert().values(
-                    device_id=working(connection, name),
-                    meter=meter,
-                    operation=operation,
-                    detail=detail,
-                    state=UNAPPROVED,
-                    ordered_by=by,
-                    created_at=now,
-                    not_after=now + timedelta(minutes=minutes),
-                    outcome="",
-                )
+        made = connection.execute(
+            device_order.insert().values(
+                device_id=working(connection, name),
+                meter=meter,
+                operation=operation,
+                detail=detail,
+                state=UNAPPROVED,
+                ordered_by=by,
+                created_at=now,
+                not_after=now + timedelta(minutes=minutes),
+                outcome="",
             )
-            number = int(made.inserted_primary_key[0])  # type: ignore[index]
-            self._judge(connection, number, operation)
-            told = f"order {number}: {operation} at meter {meter}"
-            self._registry.record(connection, by, "device_order", name, told)
+        )
+        number = int(made.inserted_primary_key[0])  # type: ignore[index]
+        self._judge(connection, number, operation)
+        told = f"order {number}: {operation} at meter {meter}"
+        self._registry.record(connection, by, "device_order", name, told)
         return number
 
-    def approve(
-        self, connection: Connection, number: int, by: str, others: Collection[str] = ()
-    ) -> Row[Any]:
+    def approve(self, connection: Connection, number: int, by: str) -> Row[Any]:
         """Let a second person agree; the deadline stays what it was.
+
+        Behind an order that a device has proposed stand its owner and whoever says to work with it.
 
         Args:
             connection: of a writing transaction.
             number: of the order.
             by: who agrees.
-            others: people who stand behind the order beside the one whose name it bears.
 
         Returns:
             The order with the name of its device.
@@ -210,7 +220,7 @@ class FieldOrders:
         row, now = _waiting(connection, number), self._registry.now()
         if now >= row.not_after:
             raise LocalError(f"the time of order {number} is over: order anew")
-        behind = {person_of(connection, each) for each in (row.ordered_by, *others)}
+        behind = {person_of(connection, each) for each in _behind(row)}
         if person_of(connection, by) in behind:
             raise LocalError("a second person must approve: not the one who has ordered")
         changed = update(device_order).where(device_order.c.id == number)
@@ -314,10 +324,18 @@ class FieldOrders:
         self._talks.pop(row.id, None)
 
 
+def _behind(row: Row[Any]) -> tuple[str, ...]:
+    """Names of everybody who may stand behind an order."""
+    if not row.ordered_by.startswith(f"{row.name}#"):
+        return (row.ordered_by,)
+    _, _, operator = row.ordered_by.partition(" (")
+    return (row.ordered_by, row.owner, operator.removesuffix(")"))
+
+
 def _waiting(connection: Connection, number: int) -> Row[Any]:
     """An order that waits for a second person, with the name of its device."""
     row = connection.execute(
-        select(device_order, device.c.name)
+        select(device_order, device.c.name, device.c.owner)
         .join(device, device.c.id == device_order.c.device_id)
         .where(device_order.c.id == number)
     ).one_or_none()

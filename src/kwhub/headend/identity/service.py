@@ -7,21 +7,26 @@ from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import Connection
+
 from kwhub.domain.errors import LocalError
 from kwhub.exchange.device_code import EnrolmentCode
+from kwhub.exchange.device_messages import WorkMeter
 from kwhub.headend.config import Devices, Ordering
 from kwhub.headend.identity.authority import Authority
 from kwhub.headend.identity.books import book, look
 from kwhub.headend.identity.desk import Desk
 from kwhub.headend.identity.listener import DeviceListener
-from kwhub.headend.identity.makers import check_order, cost_control, no_master
+from kwhub.headend.identity.makers import check_order, cost_control, either, no_master
 from kwhub.headend.identity.orders import ORDER_MINUTES, FieldOrders, Make
 from kwhub.headend.identity.records import Allocation, Rules
 from kwhub.headend.identity.registry import Registry
+from kwhub.headend.identity.terminal_orders import TERMINAL_OPERATIONS, terminal_orders
 from kwhub.headend.identity.trip_judge import TripJudge
-from kwhub.headend.identity.visits import meters_to_visit
+from kwhub.headend.identity.visits import meters_to_visit, terminal_to_visit
 from kwhub.headend.identity.work import FieldWork, NewWork
 from kwhub.headend.ingest.offload import Offload
+from kwhub.headend.orders.secrets import Secrets
 from kwhub.headend.orders.trips import TripRefused
 from kwhub.headend.people import trail
 from kwhub.headend.store.database import Database
@@ -44,6 +49,7 @@ class DeviceService:
         work: what they do.
         orders: what they carry.
         listener: where they call.
+        writes_terminals: whether the password of collecting terminals is known.
     """
 
     settings: Devices
@@ -51,6 +57,7 @@ class DeviceService:
     work: FieldWork
     orders: FieldOrders
     listener: DeviceListener
+    writes_terminals: bool = False
     held: ExitStack = field(default_factory=ExitStack)  #: what is let go at the end
 
     @classmethod
@@ -85,17 +92,22 @@ class DeviceService:
             settings.renewal_grace_days,
             settings.offline_hours,
         )
-        authority = Authority(Path(settings.folder), clock.now())
-        registry = Registry(database, authority, rules, clock.now, os.urandom, trail.record)
+        ca = Authority(Path(settings.folder), clock.now())
+        registry = Registry(database, ca, rules, clock.now, os.urandom, trail.record)
         held = ExitStack()
         make: Make = no_master
         press = TicketPress()
         if zone is not None and settings.root_key:
             make = _make(settings, clock, held, zone, press.public)
+        word = Secrets.load(ordering).write if zone is not None else None
+        terminals = word and zone and terminal_orders(word, clock.now, zone)
+        make = either(make, terminals or None)
         judge = TripJudge(ordering, press, clock.now, zone or ZoneInfo("UTC"))
         work, orders = FieldWork(registry, book, look), FieldOrders(registry, make, judge)
         listener = DeviceListener(Desk(registry, work, orders), clock, offload)
-        return cls(settings, registry, work, orders, listener, held)
+        return cls(
+            settings, registry, work, orders, listener, bool(ordering.write_password_file), held
+        )
 
     def close(self) -> None:
         """Let go of the token with the root keys."""
@@ -120,11 +132,10 @@ class DeviceService:
                 there are too many trips.
         """
         meter, operation, detail = wanted
-        if not self.settings.root_key:
-            raise LocalError("nothing here seals orders: set root_key in the table [devices]")
         check_order(operation, detail)
+        self._require_secret(operation)
         with self.registry.database.read() as connection:
-            meters_to_visit(connection, addresses=[meter])
+            _visited(connection, meter, operation)
         try:
             return self.orders.order(device, wanted, by, minutes)
         except TripRefused as refusal:
@@ -143,7 +154,8 @@ class DeviceService:
         try:
             with self.registry.database.write() as connection:
                 row = self.orders.approve(connection, number, by)
-                meters = meters_to_visit(connection, addresses=[row.meter])
+                self._require_secret(row.operation)
+                meters = _visited(connection, row.meter, row.operation)
                 work = NewWork(
                     row.operation, meters, (), 1, None, row.detail, number, row.not_after
                 )
@@ -151,6 +163,16 @@ class DeviceService:
         except TripRefused as refusal:
             self._tell_refused(by, f"order {number}", str(refusal))
             raise
+
+    def _require_secret(self, operation: str) -> None:
+        """Raise LocalError when nothing here makes the frames of an order."""
+        if operation in TERMINAL_OPERATIONS:
+            if not self.writes_terminals:
+                raise LocalError(
+                    "nothing here may write to terminals: set write_password_file in the table [orders]"
+                )
+        elif not self.settings.root_key:
+            raise LocalError("nothing here seals orders: set root_key in the table [devices]")
 
     def _tell_refused(self, by: str, subject: str, why: str) -> None:
         """A trip that must not be leaves a trace, though all else of it was undone."""
@@ -175,6 +197,13 @@ class DeviceService:
         host, port = parse(address).host_port(least_port=0)
         host = self.settings.reach or host
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _visited(connection: Connection, address: str, operation: str) -> tuple[WorkMeter, ...]:
+    """Who is visited for an order. Raises LocalError: the archive does not know it."""
+    if operation in TERMINAL_OPERATIONS:
+        return (terminal_to_visit(connection, address),)
+    return meters_to_visit(connection, addresses=[address])
 
 
 def _make(settings: Devices, clock: Clock, held: ExitStack, zone: ZoneInfo, guard: bytes) -> Make:

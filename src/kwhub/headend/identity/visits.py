@@ -12,7 +12,7 @@ from kwhub.headend.store import schema
 from kwhub.headend.store.schema_archive import account, customer
 from kwhub.headend.store.schema_billing import account_tariff
 
-__all__ = ["POSTPAID", "PREPAID", "meters_to_visit"]
+__all__ = ["POSTPAID", "PREPAID", "meters_to_visit", "terminal_to_visit"]
 
 PREPAID: Final = "prepaid"
 POSTPAID: Final = "postpaid"
@@ -58,6 +58,20 @@ def meters_to_visit(
         )
         for row in rows
     )
+
+
+def terminal_to_visit(connection: Connection, address: str) -> WorkMeter:
+    """A collecting terminal, which the archive names by its twelve digits. Raises LocalError: it knows none of that name."""
+    terminal, area = schema.terminal, schema.area
+    row = connection.execute(
+        select(terminal.c.name, area.c.code)
+        .join(area, area.c.id == terminal.c.area_id)
+        .where(terminal.c.name == address, terminal.c.active)
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        raise LocalError(f"the archive has no active terminal that is named {address}")
+    return WorkMeter(address, row.name, row.code)
 
 
 def _paying(row: Any, prepaid: Collection[str]) -> str:

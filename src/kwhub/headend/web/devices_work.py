@@ -26,6 +26,7 @@ from kwhub.headend.identity.giving import (
 from kwhub.headend.identity.listing import OPEN
 from kwhub.headend.identity.makers import OPERATIONS
 from kwhub.headend.identity.orders import ORDER_MINUTES
+from kwhub.headend.identity.terminal_orders import TERMINAL_OPERATIONS
 from kwhub.headend.people.rights import Right, needs
 from kwhub.headend.web.page import Page
 from kwhub.headend.web.tables import Search
@@ -48,7 +49,7 @@ T = TypeVar("T")
 DEVICES = needs(Right.DEVICES)
 
 ORDERABLE = {
-    "operations": OPERATIONS,
+    "operations": (*OPERATIONS, *TERMINAL_OPERATIONS),
     "minutes": ORDER_MINUTES,
     "minutes_max": MINUTES_MAX,
 }
