@@ -88,9 +88,9 @@ def right_for(caller: Caller, kind: str) -> Right:
 
 
 def visible_task(site: Site, caller: Caller, task_id: int) -> Task:
-    """A task that has an order where the caller may see. Raises NotFoundException."""
-    task = site.tasks.get(task_id) if 0 < task_id <= NUMBER_MAX else None
-    if task is None or not site.tasks.lines(task_id, caller.scope(), limit=1):
+    """A task that has an order where the caller may see, and only that part of it. Raises NotFoundException."""
+    task = site.tasks.get(task_id, caller.scope()) if 0 < task_id <= NUMBER_MAX else None
+    if task is None or not task.total:
         raise NotFoundException(f"task {task_id}")
     return task
 

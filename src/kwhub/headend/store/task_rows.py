@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, Select, func, select, update
 
 from kwhub.headend.store import schema
 from kwhub.headend.store.schema_tasks import task
@@ -92,22 +92,22 @@ class Line:
     unit: str
 
 
-def get(connection: Connection, task_id: int) -> Task | None:
-    """One task with its causes of failure."""
+def get(connection: Connection, task_id: int, areas: Collection[int] | None = None) -> Task | None:
+    """One task with its causes of failure; only orders in some areas count, None stands for all."""
     row = connection.execute(select(task).where(task.c.id == task_id)).one_or_none()
     if row is None:
         return None
     orders = schema.orders
     count = func.count()
     causes = connection.execute(
-        select(orders.c.state, orders.c.detail, count)
+        _inside(select(orders.c.state, orders.c.detail, count), areas)
         .where(orders.c.task_id == task_id, orders.c.state.in_(FAILURES))
         .group_by(orders.c.state, orders.c.detail)
         .order_by(count.desc(), orders.c.detail)
         .limit(CAUSES_SHOWN)
     )
     told = [(state, detail, int(number)) for state, detail, number in causes]
-    return _task(row, _counts(connection, [task_id]).get(task_id, {}), told)
+    return _task(row, _counts(connection, [task_id], areas).get(task_id, {}), told)
 
 
 def of_key(connection: Connection, once_key: str) -> Task | None:
@@ -120,20 +120,17 @@ def of_key(connection: Connection, once_key: str) -> Task | None:
 def find(
     connection: Connection, areas: Collection[int] | None, limit: int, offset: int
 ) -> tuple[list[Task], int]:
-    """Tasks, the newest first, that have an order in some areas; and how many there are in all."""
+    """Tasks, the newest first, that have an order in some areas; and how many there are in all.
+
+    Only orders in these areas count.
+    """
     query = select(task)
     if areas is not None:
-        orders, terminal = schema.orders, schema.terminal
-        query = query.where(
-            task.c.id.in_(
-                select(orders.c.task_id)
-                .join(terminal, orders.c.terminal_id == terminal.c.id)
-                .where(terminal.c.area_id.in_(areas), orders.c.task_id.is_not(None))
-            )
-        )
+        inside = _inside(select(schema.orders.c.task_id), areas)
+        query = query.where(task.c.id.in_(inside.where(schema.orders.c.task_id.is_not(None))))
     total = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
     rows = connection.execute(query.order_by(task.c.id.desc()).limit(limit).offset(offset)).all()
-    counts = _counts(connection, [row.id for row in rows])
+    counts = _counts(connection, [row.id for row in rows], areas)
     return [_task(row, counts.get(row.id, {}), []) for row in rows], int(total)
 
 
@@ -199,10 +196,22 @@ def settle(connection: Connection, task_id: int, at: datetime) -> bool:
     return bool(done.rowcount)
 
 
-def _counts(connection: Connection, numbers: list[int]) -> dict[int, dict[OrderState, int]]:
+def _inside(query: Select[Any], areas: Collection[int] | None) -> Select[Any]:
+    """Only orders of terminals in some areas."""
+    if areas is None:
+        return query
+    orders, terminal = schema.orders, schema.terminal
+    return query.join(terminal, orders.c.terminal_id == terminal.c.id).where(
+        terminal.c.area_id.in_(areas)
+    )
+
+
+def _counts(
+    connection: Connection, numbers: list[int], areas: Collection[int] | None
+) -> dict[int, dict[OrderState, int]]:
     orders = schema.orders
     rows = connection.execute(
-        select(orders.c.task_id, orders.c.state, func.count())
+        _inside(select(orders.c.task_id, orders.c.state, func.count()), areas)
         .where(orders.c.task_id.in_(numbers))
         .group_by(orders.c.task_id, orders.c.state)
     )

@@ -4,7 +4,7 @@ A task only writes orders; the runner carries them out, one of a terminal at a t
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -22,7 +22,7 @@ from kwhub.headend.store.order_rows import NewOrder
 from kwhub.headend.store.schema_tasks import task
 from kwhub.headend.store.task_rows import FAILURES, Line, Task, TaskState
 from kwhub.headend.store.views import OrderState
-from kwhub.headend.tasks.scope import Scope, Target, read_addresses, targets
+from kwhub.headend.tasks.scope import Scope, Target, narrowed, read_addresses, targets
 from kwhub.runtime.clock import Clock
 
 __all__ = ["ORDERS_MAX", "Plan", "Tasks"]
@@ -101,17 +101,19 @@ class Tasks:
         self._orders.runner.stir()
         return number
 
-    def get(self, task_id: int) -> Task | None:
-        """A task with its progress and causes of failure. Raises StoreError."""
+    def get(self, task_id: int, areas: Collection[int] | None = None) -> Task | None:
+        """A task with its progress and causes of failure, as far as it lies in some areas. Raises StoreError."""
         with self._database.read() as connection:
-            return task_rows.get(connection, task_id)
+            found = task_rows.get(connection, task_id, areas)
+            return None if found is None else _told(connection, found, areas)
 
     def find(
         self, areas: Collection[int] | None = None, limit: int = 50, offset: int = 0
     ) -> tuple[list[Task], int]:
-        """A page of tasks, the newest first, and how many there are in all. Raises StoreError."""
+        """A page of tasks, the newest first, and how many there are in all; each as in ``get``. Raises StoreError."""
         with self._database.read() as connection:
-            return task_rows.find(connection, areas, limit, offset)
+            found, total = task_rows.find(connection, areas, limit, offset)
+            return [_told(connection, each, areas) for each in found], total
 
     def lines(
         self,
@@ -141,10 +143,10 @@ class Tasks:
         with self._database.read() as connection:
             return connection.execute(query.limit(1)).first() is not None
 
-    def meters_of(self, addresses: str) -> tuple[int, ...]:
-        """Numbers of meters by their addresses, separated by anything. Raises LocalError."""
+    def meters_of(self, addresses: str, areas: Collection[int] | None = None) -> tuple[int, ...]:
+        """Numbers of meters in some areas by their addresses, separated by anything. Raises LocalError."""
         with self._database.read() as connection:
-            return read_addresses(connection, addresses)
+            return read_addresses(connection, addresses, areas)
 
     def _make(self, plan: Plan, by: str, allowed: Collection[int] | None) -> int:
         wanted, scope = pack(plan.wanted), msgspec.json.encode(plan.scope).decode()
@@ -267,6 +269,14 @@ def _write(  # noqa: PLR0913  one row of the table
     ]
     order_rows.create_many(connection, orders, now)
     return int(number)
+
+
+def _told(connection: Connection, known: Task, areas: Collection[int] | None) -> Task:
+    """A task as whoever sees some areas may see it."""
+    if areas is None:
+        return known
+    scope = narrowed(connection, msgspec.json.decode(known.scope, type=Scope), areas)
+    return replace(known, scope=msgspec.json.encode(scope).decode())
 
 
 def _known(connection: Connection, task_id: int) -> Task:

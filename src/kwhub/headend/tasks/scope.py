@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, select
 from kwhub.domain.errors import LocalError
 from kwhub.headend.store import schema, schema_archive
 
-__all__ = ["Scope", "Target", "read_addresses", "targets"]
+__all__ = ["Scope", "Target", "narrowed", "read_addresses", "targets"]
 
 Numbers: TypeAlias = Annotated[tuple[int, ...], Meta(max_length=100_000)]
 
@@ -62,6 +62,31 @@ def targets(
     return [Target(first, second if of_meter else None) for first, second in sorted(found)]
 
 
+def narrowed(connection: Connection, scope: Scope, areas: Collection[int]) -> Scope:
+    """What of a scope lies in some areas; of groups those that name such an area or terminal, or have such a meter."""
+    meter, terminal = schema.meter, schema.terminal
+    member, group = schema_archive.group_member, schema_archive.meter_group
+    terminals = select(terminal.c.id).where(terminal.c.area_id.in_(areas))
+    meters = select(meter.c.id).where(meter.c.terminal_id.in_(terminals))
+    having = select(member.c.group_id).where(member.c.meter_id.in_(meters))
+    groups = select(group.c.id).where(
+        group.c.area_id.in_(areas) | group.c.terminal_id.in_(terminals) | group.c.id.in_(having)
+    )
+
+    def left(numbers: tuple[int, ...], column: Any, inside: Any) -> tuple[int, ...]:
+        found: set[int] = set()
+        for part in _parts(numbers):
+            found |= set(connection.execute(inside.where(column.in_(part))).scalars())
+        return tuple(each for each in numbers if each in found)
+
+    return Scope(
+        tuple(each for each in scope.areas if each in areas),
+        left(scope.terminals, terminal.c.id, terminals),
+        left(scope.groups, group.c.id, groups),
+        left(scope.meters, meter.c.id, meters),
+    )
+
+
 def _meters_in(inside: Any, *, of_meter: bool) -> ColumnElement[bool]:
     """The meters of a query, or the terminals that they are behind."""
     meter = schema.meter
@@ -95,19 +120,23 @@ def _parts(numbers: tuple[int, ...]) -> list[tuple[int, ...]]:
     return [numbers[at : at + _AT_ONCE] for at in range(0, len(numbers), _AT_ONCE)]
 
 
-def read_addresses(connection: Connection, text: str) -> tuple[int, ...]:
-    """Meters by their addresses, as a person pastes them. Raises LocalError for one that is unknown."""
+def read_addresses(
+    connection: Connection, text: str, areas: Collection[int] | None = None
+) -> tuple[int, ...]:
+    """Meters of some areas by their addresses, as a person pastes them. Raises LocalError for one that is unknown."""
     wanted = list(dict.fromkeys(filter(None, _SPLIT.split(text))))
     wrong = [each for each in wanted if not _ADDRESS.fullmatch(each)]
     if wrong:
         raise LocalError(f"{wrong[0][:40]}: a meter's address has twelve digits")
     table = schema.meter
+    query = select(table.c.address, table.c.id).where(table.c.active)
+    if areas is not None:
+        inside = select(schema.terminal.c.id).where(schema.terminal.c.area_id.in_(areas))
+        query = query.where(table.c.terminal_id.in_(inside))
     found: dict[str, int] = {}
     for at in range(0, len(wanted), _AT_ONCE):
         part = wanted[at : at + _AT_ONCE]
-        rows = connection.execute(
-            select(table.c.address, table.c.id).where(table.c.address.in_(part), table.c.active)
-        )
+        rows = connection.execute(query.where(table.c.address.in_(part)))
         found.update((row.address, row.id) for row in rows)
     missing = [each for each in wanted if each not in found]
     if missing:

@@ -25,7 +25,12 @@ _FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # the same frames make the same file
 
 
 def bundle(
-    terminal: Mapping[str, Any], lines: Sequence[FrameLine], config: Config, language: str
+    terminal: Mapping[str, Any],
+    lines: Sequence[FrameLine],
+    config: Config,
+    language: str,
+    *,
+    settings: bool,
 ) -> bytes:
     """A zip file.
 
@@ -34,6 +39,7 @@ def bundle(
         lines: its frames, the oldest first.
         config: settings of the head-end.
         language: of the words, ``en`` or ``zh``.
+        settings: whether they are in it: they speak of the meters of all organisations.
     """
     made, profile = io.BytesIO(), PROFILES[config.headend.profile]
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -42,8 +48,9 @@ def bundle(
             "frames.jsonl": "".join(f"{_frame_json(line)}\n" for line in lines),
             "frames.txt": "\n".join(_frame_text(line, language, profile) for line in lines),
             "versions.json": _json(_versions()),
-            "settings.json": _json(settings_told(config)),
         }
+        if settings:
+            files["settings.json"] = _json(settings_told(config))
         for name, text in files.items():
             archive.writestr(zipfile.ZipInfo(name, _FIXED_DATE), text)
     return made.getvalue()

@@ -151,10 +151,12 @@ async def make_task(page: NamedDependency[Page]) -> Redirect:
     wanted = _wanted(page, FOR_MANY, str(form.get("kind", "")))
     right = right_for(page.caller, kind_of(wanted))
     area, addresses = row_number(str(form.get("area", ""))), str(form.get("addresses", ""))
-    meters = await placed(page.site.people.offload(partial(page.site.tasks.meters_of, addresses)))
+    reach = page.caller.scope(right)
+    named = partial(page.site.tasks.meters_of, addresses, reach)
+    meters = await placed(page.site.people.offload(named))
     scope = Scope(areas=(area,) if area else (), meters=meters)
     plan = Plan(wanted, scope, str(form.get("name", "")).strip())
-    made = page.site.tasks.make(plan, page.who, allowed=page.caller.scope(right))
+    made = page.site.tasks.make(plan, page.who, allowed=reach)
     return Redirect(f"/tasks/{await placed(made)}", status_code=303)
 
 

@@ -229,7 +229,8 @@ def support_bundle(page: NamedDependency[Page], terminal_id: FromPath[int]) -> R
                 for each in terminal_rows.unknown_of(connection, terminal_id)
             ],
         }
-    made = bundle(told, _lines(page, terminal_id), page.site.config, page.t.code)
+    lines, everywhere = _lines(page, terminal_id), page.scope is None
+    made = bundle(told, lines, page.site.config, page.t.code, settings=everywhere)
     name = f"support-{terminal.terminal}-{page.site.now():%Y%m%d-%H%M%S}.zip"
     return Response(
         made,
