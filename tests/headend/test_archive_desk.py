@@ -1,12 +1,13 @@
 """The desk: what is changed there is checked, written down, and in force at once."""
 
 import datetime as dt
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from sqlalchemy import select
-from tests.headend.stage import CURVE, connect, curve_of, play
-from tests.headend.world import ADDRESSES, NOON, config, open_store
+from tests.headend.stage import CURVE, DAY, ENERGY, WALL, connect, curve_of, play
+from tests.headend.world import ADDRESSES, DAYS, NOON, config, open_store
 
 from kwhub.headend.archive.dated import Exchange
 from kwhub.headend.archive.desk import AGE_CHECK_S, ArchiveDesk
@@ -283,10 +284,18 @@ def test_data_of_a_point_that_the_desk_names_later_is_placed(tmp_path):
         await headend.archive.retire("meter", 2, "ann")
         concentrator = connect(headend, tasks)
         await concentrator.login()
-        await concentrator.ask(Report((CURVE.to_unit(),)))
-        assert curve_of(headend)[0] is None
+        today = replace(CURVE, start=WALL + dt.timedelta(days=1))
+        await concentrator.ask(Report((CURVE.to_unit(), today.to_unit())))
+        start = DAYS.start(DAY + dt.timedelta(days=1))
+
+        def of_today():
+            hour = start + dt.timedelta(hours=1)
+            return headend.queries.curve(2, ENERGY, start, hour).values[0]
+
+        assert curve_of(headend)[0] == Decimal("1.25")  # of the day before, when it was in service
+        assert of_today() is None
         await headend.archive.save("meter", {"active": "yes"}, "ann", row_id=2)
-        assert curve_of(headend)[0] == Decimal("1.25")
+        assert of_today() == Decimal("1.25")
 
     play(tmp_path, script)
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,7 +11,8 @@ from sqlalchemy import select
 from tests.headend.world import DAYS, batch, open_store, shanghai
 
 from kwhub.domain.errors import LocalError
-from kwhub.domain.readings import DAY_INTERVAL_S, Quality
+from kwhub.domain.readings import DAY_INTERVAL_S, Quality, Register
+from kwhub.headend.archive import dated
 from kwhub.headend.quality.estimate import Method
 from kwhub.headend.quality.expect import ENERGY
 from kwhub.headend.quality.rules import RuleName, Severity
@@ -250,3 +252,83 @@ def test_any_order_of_readings_and_edits_gives_the_same_values(
     expected |= {at: (value, Quality.ESTIMATED) for at, value in edited.items()}
     assert bench.curve() == expected
     bench.store.close()
+
+
+def freezes(meter, first, values):
+    """Freezes of days in a row, None for a hole."""
+    return [
+        (meter, ENERGY, DAY_INTERVAL_S, shanghai(first) + n * 86_400, value * 10**6)
+        for n, value in enumerate(values)
+        if value is not None
+    ]
+
+
+def estimated(bench, meter, first, last, method=Method.INTERPOLATION):
+    span = (dt.date(2026, 3, first), dt.date(2026, 3, last))
+    daily = (ENERGY, DAY_INTERVAL_S)
+    bench.desk.estimate(meter, daily, span, method, by="m", reason="hole")
+    with bench.store.database.read() as connection:
+        dates = (span[0] - dt.timedelta(1), span[1] + dt.timedelta(1))
+        found = Reader(connection, DAYS).series([meter], [ENERGY], DAY_INTERVAL_S, dates)
+    return [value / 10**6 for value in found[meter, ENERGY].value.tolist()]
+
+
+def exchanged(bench, at, final, first):
+    told = dated.Exchange(at, {"1.8.0": (Decimal(final), Decimal(first))}, {"address": "99"})
+    with bench.store.database.write() as connection:
+        dated.exchange(connection, 2, told, "ann", NOW)
+
+
+@pytest.mark.parametrize(
+    ("final", "first", "after", "filled"),
+    [
+        (115, 5_000, 5_025, [110, 5_005, 5_015]),
+        (115, 0, 25, [110, 5, 15]),  # to a lower value
+        # What was used before the exchange is known from its final reading: never more, never less.
+        (102, 0, 38, [102, 18, 28]),
+    ],
+)
+def test_a_hole_over_an_exchange_is_filled_for_each_meter_in_its_time(
+    bench, final, first, after, filled
+):
+    bench.take(freezes(2, 1, [100, None, None, None, after]))
+    exchanged(bench, dt.datetime(2026, 3, 2, 12, tzinfo=DAYS.zone), final, first)
+    assert estimated(bench, 2, 1, 4) == [100, *filled, after]
+    queries = Queries(bench.store.database, DAYS, lambda: NOW)
+    days = queries.daily(2, dt.date(2026, 3, 1), dt.date(2026, 3, 4))
+    assert sum(each.kwh for each in days) == final - 100 + after - first
+
+
+def test_a_hole_over_the_end_of_the_register_is_filled(bench):
+    bench.take(freezes(2, 1, [999_985, None, None, 15]))
+    assert estimated(bench, 2, 1, 3) == [999_985, 999_995, 5, 15]
+
+
+def test_a_hole_over_an_exchange_without_readings_of_the_register_is_refused(bench):
+    other = Register("1-0:2.8.0")
+    rows = freezes(2, 1, [100, None, None, 7])
+    bench.take([(meter, other, *rest) for meter, _, *rest in rows])
+    exchanged(bench, dt.datetime(2026, 3, 2, 12, tzinfo=DAYS.zone), 1, 0)
+    span = (dt.date(2026, 3, 1), dt.date(2026, 3, 3))
+    with pytest.raises(LocalError, match=r"no readings of register 1-0:2.8.0"):
+        bench.desk.estimate(
+            2, (other, DAY_INTERVAL_S), span, Method.INTERPOLATION, by="m", reason="hole"
+        )
+
+
+@pytest.mark.parametrize(
+    ("interval_s", "words"),
+    [
+        (0, "has no holes"),
+        (-900, "has no holes"),
+        (1, "has no holes"),
+        (7_000, "has no holes"),
+        (60, "at most"),
+    ],
+)
+def test_an_interval_that_cannot_be_filled_is_refused(bench, interval_s, words):
+    span = (DAY - dt.timedelta(399), DAY)
+    with pytest.raises(LocalError, match=words):
+        bench.desk.estimate(
+            2, (ENERGY, interval_s), span, Method.INTERPOLATION, by="m", reason="hole"
+        )
