@@ -51,6 +51,9 @@ DEADLINE_S = 3_600
 
 KEY_CHARACTERS_MAX = 300
 
+UNSENT = (OrderState.UNAPPROVED, OrderState.NEW)
+"""States from which an order can be taken back."""
+
 _log = structlog.get_logger("kwhub.headend")
 
 
@@ -307,23 +310,24 @@ class Orders:
             if order.wanted == TRIP:  # ordered long ago, perhaps: it happens now
                 check_trip(connection, self._settings, order_id, now)
             delay_s = self._settings.approval_delay_s if order.wanted == TRIP else 0
-            order_rows.change(
-                connection,
-                order_id,
-                state=OrderState.NEW,
-                approved_by=by,
-                next_at=now + timedelta(seconds=delay_s),
-            )
+            values = {"approved_by": by, "next_at": now + timedelta(seconds=delay_s)}
+            waits = (OrderState.UNAPPROVED,)
+            if not order_rows.change_from(
+                connection, order_id, waits, state=OrderState.NEW, **values
+            ):
+                state = _known(connection, order_id).state
+                raise LocalError(f"order {order_id} does not wait for an approval: {state}")
             return _known(connection, order_id)
 
     def _cancel(self, order_id: int, by: str) -> Order:
         with self._database.write() as connection:
             now = self._clock.now()
             trail.record(connection, by, "cancel_order", f"order {order_id}", "", now)
-            order = _known(connection, order_id)
-            if order.state not in {OrderState.UNAPPROVED, OrderState.NEW}:
-                raise LocalError(f"order {order_id} cannot be taken back: it is {order.state}")
-            order_rows.change(connection, order_id, state=OrderState.CANCELLED, finished_at=now)
+            _known(connection, order_id)
+            values = {"state": OrderState.CANCELLED, "finished_at": now}
+            if not order_rows.change_from(connection, order_id, UNSENT, **values):
+                state = _known(connection, order_id).state
+                raise LocalError(f"order {order_id} cannot be taken back: it is {state}")
             return _known(connection, order_id)
 
     def _keep_file(self, name: str, body: bytes, by: str) -> str:

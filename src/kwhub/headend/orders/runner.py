@@ -258,7 +258,7 @@ class Runner:
         return release_trip(connection, carrier.settings, carrier.press, order_id, leave, now)
 
     def _write(self, order: Order, outcome: Outcome) -> bool:
-        """Write the outcome; whether it is final, or the order is tried again."""
+        """Write the outcome, unless the order was ended meanwhile; whether it is final, or tried again."""
         now = self._clock.now()
         tries = order.tries + (outcome.state is not OrderState.OFFLINE)
         result = msgspec.json.encode(outcome.result).decode() if outcome.result else ""
@@ -268,10 +268,10 @@ class Runner:
         waits = outcome.state is OrderState.OFFLINE and outcome.again and order.patient
         with self._database.write() as connection:
             if again or waits:
-                order_rows.put_off(connection, order.id, outcome.detail, next_at)
-                if isinstance(unpack(order.wanted), SwitchRelay):
+                kept = order_rows.put_off(connection, order.id, outcome.detail, next_at)
+                if kept and isinstance(unpack(order.wanted), SwitchRelay):
                     order_rows.change(connection, order.id, sent_at=None)
-                return False
+                return not kept
             order_rows.finish(
                 connection,
                 order.id,

@@ -16,6 +16,7 @@ __all__ = [
     "INTERRUPTED",
     "NewOrder",
     "change",
+    "change_from",
     "create",
     "create_many",
     "due_terminals",
@@ -44,6 +45,7 @@ GRACE = timedelta(hours=1)
 
 _RUNNING = "running"
 _PENDING = (OrderState.UNAPPROVED, OrderState.NEW)
+_AT_WORK = (OrderState.NEW, OrderState.SENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +106,11 @@ def create_many(connection: Connection, orders: Sequence[NewOrder], at: datetime
 
 
 def mark_sent(connection: Connection, order_id: int, at: datetime) -> bool:
-    """Note that the first frame is about to go out; False when the order was taken back meanwhile."""
+    """Note that the first frame is about to go out; False when the order was taken back, or is too late by now."""
     table = schema.orders
     done = connection.execute(
         update(table)
-        .where(table.c.id == order_id, table.c.state == OrderState.NEW)
+        .where(table.c.id == order_id, table.c.state == OrderState.NEW, _in_time(at))
         .values(
             state=OrderState.SENT,
             tries=table.c.tries + 1,
@@ -118,14 +120,29 @@ def mark_sent(connection: Connection, order_id: int, at: datetime) -> bool:
     return bool(done.rowcount)
 
 
-def put_off(connection: Connection, order_id: int, detail: str, next_at: datetime) -> None:
-    """Write that an order is tried again later, and why."""
-    change(connection, order_id, state=OrderState.NEW, detail=detail, next_at=next_at)
+def put_off(connection: Connection, order_id: int, detail: str, next_at: datetime) -> bool:
+    """Write that an order is tried again later, and why; False when it has ended meanwhile."""
+    values = {"state": OrderState.NEW, "detail": detail, "next_at": next_at}
+    return change_from(connection, order_id, _AT_WORK, **values)
 
 
 def change(connection: Connection, order_id: int, **values: Any) -> None:
     """Change columns of an order."""
     connection.execute(update(schema.orders).where(schema.orders.c.id == order_id).values(**values))
+
+
+def change_from(
+    connection: Connection, order_id: int, states: Collection[OrderState], **values: Any
+) -> bool:
+    """Change columns of an order that is in one of some states; False when it is not, and nothing is changed.
+
+    Who has only looked at the state does not know it: somebody else may have changed it since.
+    """
+    table = schema.orders
+    done = connection.execute(
+        update(table).where(table.c.id == order_id, table.c.state.in_(states)).values(**values)
+    )
+    return bool(done.rowcount)
 
 
 def finish(  # noqa: PLR0913  a row of the table
@@ -137,14 +154,17 @@ def finish(  # noqa: PLR0913  a row of the table
     *,
     at: datetime,
     result: str = "",
-) -> None:
-    """Write what became of an order and of each of its items."""
-    change(connection, order_id, state=state, detail=detail, finished_at=at, result=result)
+) -> bool:
+    """Write what became of an order and of each of its items; False when it had ended before."""
+    values = {"state": state, "detail": detail, "finished_at": at, "result": result}
+    if not change_from(connection, order_id, _AT_WORK, **values):
+        return False
     table = schema.order_item
     rows = [{"order_id": order_id, "number": n, **_columns(item)} for n, item in enumerate(items)]
     if rows:
         connection.execute(table.delete().where(table.c.order_id == order_id))
         connection.execute(table.insert(), rows)
+    return True
 
 
 def interrupt(connection: Connection, at: datetime) -> int:
@@ -185,19 +205,23 @@ def late(connection: Connection, now: datetime) -> list[int]:
 
 
 def expire(connection: Connection, now: datetime) -> list[int]:
-    """End what was not sent, or not answered, by its deadline; the numbers of the orders."""
+    """End what was not sent, or not answered, by its deadline; the numbers of the orders that were ended."""
     table = schema.orders
     ended = case(
         (table.c.sent_at.is_not(None), OrderState.NO_ANSWER.value), else_=OrderState.EXPIRED.value
     )
     numbers = late(connection, now)
+    done: list[int] = []
     for start in range(0, len(numbers), 500):
-        connection.execute(
+        part = table.c.id.in_(numbers[start : start + 500])
+        expired = connection.execute(
             update(table)
-            .where(table.c.id.in_(numbers[start : start + 500]))
+            .where(part, table.c.state.in_(_PENDING), table.c.deadline_at <= now)
             .values(state=ended, finished_at=now)
+            .returning(table.c.id)
         )
-    return numbers
+        done += expired.scalars()
+    return done
 
 
 def tasks_of(connection: Connection, numbers: Sequence[int]) -> set[int]:
@@ -287,11 +311,18 @@ def _with_task() -> Any:
     return schema.orders.outerjoin(task, schema.orders.c.task_id == task.c.id)
 
 
+def _in_time(now: datetime) -> Any:
+    """What is too late is not sent any more, even before it is ended."""
+    deadline = schema.orders.c.deadline_at
+    return or_(deadline.is_(None), deadline > now)
+
+
 def _is_due(now: datetime) -> tuple[Any, ...]:
     table, task = schema.orders, schema_tasks.task
     return (
         table.c.state == OrderState.NEW,
         or_(table.c.next_at.is_(None), table.c.next_at <= now),
+        _in_time(now),
         or_(table.c.task_id.is_(None), task.c.state == _RUNNING),
     )
 
