@@ -1,6 +1,7 @@
 """Layouts that the standard gives sizes for, editions, provinces, and the typed units of 0E, 0F and 10."""
 
 from datetime import datetime
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,7 @@ from kwhub.protocols.gdw1376.frames import (
     TerminalAddress,
     parse,
 )
-from kwhub.protocols.gdw1376.layouts import measure
+from kwhub.protocols.gdw1376.layouts import measure, plain
 from kwhub.protocols.gdw1376.profiles import (
     cjt188_address,
     cjt188_record,
@@ -145,3 +146,27 @@ def test_event_records_one_after_the_other():
 def test_lengths_of_records(code, size):
     found = EventRecord(code, bytes(size)).cells()
     assert found[-1].stop == size
+
+
+def test_a_plain_layout_is_measured_like_any_other():
+    """What counts without a walk over the elements says the same, also of data that end too early."""
+    random = Random(5)
+    layouts = [
+        layout
+        for table in TABLES.values()
+        for row in table.values()
+        for layout in (row.up, row.down)
+    ]
+    short = [(layout, plain(layout)) for layout in layouts if layout is not None]
+    found = [(layout, each) for layout, each in short if each is not None]
+    assert len(found) > len(layouts) // 2
+    assert sum(each.body_bytes > 0 for _, each in found) > 50
+    for layout, each in found:
+        for size in (0, 3, 8, 40, 900):
+            data = random.randbytes(size)
+            for at in (0, 2):
+                try:
+                    expected = measure(layout, data, at)
+                except DecodeError:
+                    expected = None
+                assert each.measure(data, at) == expected

@@ -39,6 +39,7 @@ NIBBLE_MAX = 9
 _PERCENT = 100
 _SIGN = 0x80
 _NONE = 0xFF
+_ACTUAL, _NULL = int(Quality.ACTUAL), int(Quality.NULL)  # looking up a member takes a while
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,7 @@ def _numbers(units: Sequence[Unit], count: int, kind: _Kind) -> tuple[Ints, Ints
     if absent.any() or kind.signed:
         digits = raw.copy()
         digits[absent] = 0
-    negative = np.zeros(len(raw), bool)
+    negative = absent
     if kind.signed:
         negative = digits[:, -1] >= _SIGN
         digits[:, -1] &= _SIGN - 1
@@ -180,8 +181,10 @@ def _numbers(units: Sequence[Unit], count: int, kind: _Kind) -> tuple[Ints, Ints
     if high.max() > NIBBLE_MAX or low.max() > NIBBLE_MAX:
         return None
     value = (high * np.uint8(10) + low).astype(np.int64) @ _weights(kind.size, kind.decimals)
-    value[negative] *= -1
+    if kind.signed:
+        value[negative] *= -1
     if kind.part != 1:
         value //= kind.part
-    quality = np.where(absent, Quality.NULL, Quality.ACTUAL).astype(np.uint8)
+    quality = np.full(len(raw), _ACTUAL, np.uint8)
+    quality[absent] = _NULL
     return value.reshape(-1, count), quality.reshape(-1, count)

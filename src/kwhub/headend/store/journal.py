@@ -4,15 +4,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, select, update
+import msgspec
+from sqlalchemy import Connection, select, text
 
 from kwhub.headend.store import event_rows, schema, unplaced
 from kwhub.headend.store.columns import Columns
 from kwhub.headend.store.database import BINARY, upsert
 from kwhub.headend.store.event_rows import Happening
+from kwhub.headend.store.many import array_text, insert_columns
 from kwhub.headend.store.unplaced import Unplaced
 
 __all__ = ["Batch", "Entry", "Stray", "append", "entries", "oldest", "see"]
+
+_SEE_SQLITE = (
+    "UPDATE terminal SET last_seen_at = json_extract(told.value, '$[1]')"
+    " FROM json_each(:told) AS told WHERE terminal.id = json_extract(told.value, '$[0]')"
+)
+_SEE_POSTGRESQL = (
+    "UPDATE terminal SET last_seen_at = told.moment"
+    " FROM unnest(CAST(:ids AS integer[]), CAST(:moments AS bigint[])) AS told (id, moment)"
+    " WHERE terminal.id = told.id"
+)
+_MOMENT = schema.Moment()
 
 SAMPLE_BYTES_MAX = 512
 """Bytes kept of the newest sample of data without a place."""
@@ -54,21 +67,18 @@ class Entry:
 
 def append(connection: Connection, batches: Sequence[Batch]) -> None:
     """Write batches; they are durable when the caller's transaction is committed."""
-    rows = [
-        {
-            "terminal_id": batch.terminal_id,
-            "received_at": batch.received_at,
-            "source": batch.source,
-            "count": len(batch.columns),
-            "first_at": int(batch.columns.at.min()),
-            "last_at": int(batch.columns.at.max()),
-            "columns": batch.columns.to_bytes(),
+    full = [batch for batch in batches if len(batch.columns)]
+    if full:
+        rows = {
+            "terminal_id": [batch.terminal_id for batch in full],
+            "received_at": [batch.received_at for batch in full],
+            "source": [batch.source for batch in full],
+            "count": [len(batch.columns) for batch in full],
+            "first_at": [int(batch.columns.at.min()) for batch in full],
+            "last_at": [int(batch.columns.at.max()) for batch in full],
+            "columns": [batch.columns.to_bytes() for batch in full],
         }
-        for batch in batches
-        if len(batch.columns)
-    ]
-    if rows:
-        connection.execute(schema.journal.insert(), rows)
+        insert_columns(connection, schema.journal, rows)
     for batch in batches:
         _count_strays(connection, batch)
         unplaced.keep(connection, batch.unplaced)
@@ -81,15 +91,15 @@ def append(connection: Connection, batches: Sequence[Batch]) -> None:
 
 def see(connection: Connection, seen: Mapping[int, datetime]) -> None:
     """Note when terminals were heard last."""
-    if seen:
-        statement = (
-            update(schema.terminal)
-            .where(schema.terminal.c.id == bindparam("terminal"))
-            .values(last_seen_at=bindparam("moment"))
-        )
-        connection.execute(
-            statement, [{"terminal": key, "moment": moment} for key, moment in seen.items()]
-        )
+    if not seen:
+        return
+    told = {key: _MOMENT.process_bind_param(each, connection.dialect) for key, each in seen.items()}
+    if connection.dialect.name == "postgresql":
+        arrays = {"ids": array_text(list(told)), "moments": array_text(list(told.values()))}
+        connection.execute(text(_SEE_POSTGRESQL), arrays)
+    else:
+        pairs = msgspec.json.encode(list(told.items())).decode()
+        connection.execute(text(_SEE_SQLITE), {"told": pairs})
 
 
 def oldest(connection: Connection, batches_max: int, readings_max: int) -> list[Entry]:

@@ -1,6 +1,7 @@
 """Rows by the thousand, column by column: nothing is done for each of them but what the driver does."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
@@ -21,9 +22,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
+from kwhub.domain.errors import LocalError
 from kwhub.headend.store.database import BINARY, INSERTS, StoreError, or_update
 
-__all__ = ["among", "array_text", "tuples", "upsert_columns"]
+__all__ = ["ROWS_OF_STATEMENT", "among", "array_text", "insert_columns", "tuples", "upsert_columns"]
+
+ROWS_OF_STATEMENT = 250
+"""Rows that SQLite is given with one statement; it takes 32,766 values at most."""
 
 
 def upsert_columns(
@@ -54,10 +59,48 @@ def upsert_columns(
         connection.execute(or_update(insert, table, names, add=add, newer=newer))
         return
     statement = or_update(insert, table, names, add=add, newer=newer)
+    _in_portions(connection, statement, names, values)
+
+
+def insert_columns(
+    connection: Connection, table: Table, columns: Mapping[str, Sequence[Any]]
+) -> None:
+    """Insert rows, column by column; their number may be small, but one statement takes them all.
+
+    Args:
+        connection: of a writing transaction.
+        table: with a key of its own.
+        columns: values by name of column, all of one length; None only where a column takes it.
+    """
+    names = list(columns)
+    values = [_bound(connection, table.c[name], columns[name]) for name in names]
+    if connection.dialect.name == "postgresql":
+        rows = [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        connection.execute(table.insert(), rows)
+        return
+    _in_portions(connection, table.insert(), names, values)
+
+
+def _in_portions(
+    connection: Connection, statement: Any, names: Sequence[str], values: Sequence[Sequence[Any]]
+) -> None:
+    """Have SQLite take many rows with each statement.
+
+    The driver gives the interpreter away for every statement, and for every row of its own ``executemany``: beside a
+    busy thread each costs as long as that thread may keep it.
+    """
     compiled = statement.compile(dialect=connection.dialect, column_keys=names)
     places = [names.index(name) for name in compiled.positiontup or ()]
-    tuples = list(zip(*(values[place] for place in places), strict=True))
-    connection.exec_driver_sql(str(compiled), tuples)
+    rows = list(zip(*(values[place] for place in places), strict=True))
+    text = str(compiled)
+    marks = f"({', '.join('?' * len(names))})"
+    before, found, after = text.partition(marks)
+    if not found:
+        raise LocalError(f"no place for rows in {text!r}")
+    for start in range(0, len(rows), ROWS_OF_STATEMENT):
+        part = rows[start : start + ROWS_OF_STATEMENT]
+        sql = f"{before}{', '.join([marks] * len(part))}{after}"
+        connection.exec_driver_sql(sql, tuple(chain.from_iterable(part)))
 
 
 def among(

@@ -20,10 +20,12 @@ __all__ = [
     "Element",
     "Field",
     "Layout",
+    "Plain",
     "Repeat",
     "Row",
     "cells",
     "measure",
+    "plain",
     "tariff_label",
     "tariff_label_zh",
 ]
@@ -126,6 +128,46 @@ def measure(layout: Layout, data: bytes, at: int = 0) -> int:
     if end > len(data):
         raise DecodeError("truncated", f"{len(data) - at} bytes where {end - at} belong", offset=at)
     return end - at
+
+
+class Plain(NamedTuple):
+    """A layout of fields, and perhaps at its end a body of fixed length as often as one of the fields says.
+
+    Nearly all bytes that arrive are of such a layout, and their number needs no walk over the elements.
+    """
+
+    head_bytes: int  #: of the fields
+    count_start: int  #: where the field lies that counts; an empty one counts nothing
+    count_stop: int
+    plus: int
+    body_bytes: int
+
+    def measure(self, data: bytes, at: int) -> int | None:
+        """What ``measure`` gives for the layout; None when the data ends before it does."""
+        start, stop = at + self.count_start, at + self.count_stop
+        count = int.from_bytes(data[start:stop], "little") + self.plus
+        size = self.head_bytes + count * self.body_bytes
+        return size if at + size <= len(data) else None
+
+
+def plain(layout: Layout) -> Plain | None:
+    """The layout as a plain one, None when it is none."""
+    keys: dict[str, tuple[int, int]] = {}
+    at = 0
+    for place, element in enumerate(layout):
+        if isinstance(element, Field):
+            stop = at + element.format.size
+            if element.key:
+                keys[element.key] = (at, stop)
+            at = stop
+            continue
+        last = place == len(layout) - 1
+        if isinstance(element, Blob) or not last or element.body_bytes is None:
+            return None
+        if not isinstance(element.count, str) or element.count not in keys:
+            return None
+        return Plain(at, *keys[element.count], element.plus, element.body_bytes)
+    return Plain(at, 0, 0, 0, 0)
 
 
 def _end(layout: Layout, data: bytes, at: int, seen: dict[str, int]) -> int:

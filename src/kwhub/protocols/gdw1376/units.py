@@ -6,10 +6,11 @@ each point ascending function.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import Protocol
 
 from kwhub.domain.errors import DecodeError
-from kwhub.protocols.gdw1376.layouts import Layout, measure
+from kwhub.protocols.gdw1376.layouts import Layout, measure, plain
 from kwhub.protocols.gdw1376.points import (
     decode_functions,
     decode_points,
@@ -81,6 +82,11 @@ class Item:
 LayoutOf = Callable[[int], Layout | None]
 """The layout of a function in one direction, None when it is not known."""
 
+_SizeOf = Callable[[bytes, int], int | None]
+"""Number of bytes of a function's data from a place on, None when that cannot be told."""
+
+_HEADS_KEPT = 8_192
+
 
 def join_units(units: tuple[Unit, ...]) -> bytes:
     """The body of a frame."""
@@ -110,14 +116,16 @@ def split_units(body: bytes, layout_of: LayoutOf) -> tuple[tuple[Unit, ...], boo
         The units, and whether every byte had its place.
     """
     units: list[Unit] = []
+    sizes: dict[int, _SizeOf] = {}
     at = 0
     while at < len(body):
-        if units and not _may_start(body, at):
+        mark = body[at : at + MARK_BYTES]
+        head = _head(mark)
+        if units and (mark in _FILLERS or not head.points or not head.functions):
             units[-1] = replace(units[-1], data=units[-1].data + body[at:])
             return tuple(units), False
-        head = Unit.from_mark(body[at : at + MARK_BYTES], b"")
         at += MARK_BYTES
-        size = _unit_size(head, body, at, layout_of)
+        size = _unit_size(head, body, at, layout_of, sizes)
         if size is None:
             units.append(Unit(head.points, head.functions, body[at:], head.mark))
             return tuple(units), False
@@ -126,27 +134,37 @@ def split_units(body: bytes, layout_of: LayoutOf) -> tuple[tuple[Unit, ...], boo
     return tuple(units), True
 
 
-def _may_start(body: bytes, at: int) -> bool:
-    mark = body[at : at + MARK_BYTES]
-    if len(mark) < MARK_BYTES or mark in _FILLERS:
-        return False
-    return bool(decode_points(mark[:2]) and decode_functions(mark[2:]))
+@lru_cache(_HEADS_KEPT)
+def _head(mark: bytes) -> Unit:
+    """A unit without data; the points of a terminal stay the same. Fewer than four bytes name nothing."""
+    return Unit.from_mark(mark, b"")
 
 
 def _pairs(unit: Unit) -> Iterator[tuple[int, int]]:
     return ((point, function) for point in unit.points for function in unit.functions)
 
 
-def _unit_size(head: Unit, body: bytes, at: int, layout_of: LayoutOf) -> int | None:
+def _unit_size(
+    head: Unit, body: bytes, at: int, layout_of: LayoutOf, sizes: dict[int, _SizeOf]
+) -> int | None:
     if not head.points or not head.functions:
         return None
     total = 0
-    for _, function in _pairs(head):
-        size = _size(layout_of(function), body, at + total)
+    for function in head.functions * len(head.points):
+        size_of = sizes.get(function)
+        if size_of is None:
+            size_of = sizes[function] = _size_of(layout_of(function))
+        size = size_of(body, at + total)
         if size is None:
             return None
         total += size
     return total
+
+
+def _size_of(layout: Layout | None) -> _SizeOf:
+    """What measures the data of a function; looked up once for all units of a frame."""
+    short = None if layout is None else plain(layout)
+    return partial(_size, layout) if short is None else short.measure
 
 
 def _size(layout: Layout | None, data: bytes, at: int) -> int | None:
