@@ -8,7 +8,7 @@ import pytest
 from tests.headend.test_web_pages import words
 from tests.headend.web_world import StandingClock, client
 from tests.headend.whole import empty_store
-from tests.headend.world import ADDRESSES, config
+from tests.headend.world import ADDRESSES, batch, config, shanghai
 
 from kwhub.headend.app import HeadEnd
 from kwhub.headend.people.rights import Role
@@ -138,6 +138,28 @@ def test_an_exchange_is_written_down_and_taken_back(english):
     assert "→" not in page
     assert ADDRESSES[1] in page
     assert english.post("/archive/withdrawals/2").status_code == 404
+
+
+def test_an_exchange_takes_every_register_that_the_meter_has(headend, english):
+    rows = [(3, f"1-0:1.8.{n}", 86_400, shanghai(3), n * 10**6) for n in range(3)]
+    rows += [(3, "1-0:32.7.0", 900, shanghai(3), 220 * 10**6)]  # a voltage has no final reading
+    headend.store.append([batch(rows)])
+    page = english.get("/archive/meters/3").text
+    asked = set(re.findall(r'name="((?:final|first)[^"]*)"', page))
+    registers = ("1-0:1.8.1", "1-0:1.8.2")
+    assert asked == {"final", "first"} | {
+        f"{each}_{name}" for each in ("final", "first") for name in registers
+    }
+    form = {"address": "000000000098", "at": "2026-03-04T10:30", "final": "104.25", "first": "0.10"}
+    form |= {"final_1-0:1.8.1": "10.5", "first_1-0:1.8.1": "0.1", "final_1-0:1.8.2": ""}
+    half = refused(english, "/archive/exchanges/3", **form, **{"first_1-0:1.8.2": "0"})
+    assert "1-0:1.8.2" in half
+    assert refused(english, "/archive/exchanges/3", **form, **{"final_9-9": "1", "first_9-9": "1"})
+    sent(english, "/archive/exchanges/3", **form)
+    shown = words(english.get("/archive/meters/3").text)
+    assert "1-0:1.8.0 104.25 → 0.10" in shown
+    assert "1-0:1.8.1 10.50 → 0.10" in shown
+    sent(english, "/archive/withdrawals/3")
 
 
 def test_members_of_a_group(english):

@@ -10,16 +10,20 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 
+from kwhub.catalog.registers import describe
 from kwhub.headend.api.archive_shapes import PLURALS
 from kwhub.headend.api.site import NUMBER_MAX
 from kwhub.headend.archive.fields import KINDS, REQUIRED, Field, Kind
 from kwhub.headend.archive.problems import ArchiveError
 from kwhub.headend.people.rights import Right, needs
+from kwhub.headend.quality.expect import ENERGY
 from kwhub.headend.web.page import Page, query
-from kwhub.headend.web.quality_forms import form_of
+from kwhub.headend.web.quality_forms import form_of, register_name
 from kwhub.headend.web.tables import ROWS_PER_PAGE, Head, Listing, PageNumber, Search
 
 __all__ = [
+    "FINAL",
+    "FIRST",
     "ROUTES",
     "FieldShown",
     "KindShown",
@@ -37,6 +41,9 @@ __all__ = [
 
 COLUMNS_SHOWN = 8
 """Columns of a list; the form of a row has all."""
+
+FINAL, FIRST = "final_", "first_"
+"""Begin of the names of the fields with readings of an exchange; the register follows."""
 
 NEIGHBOURS = 200
 """Most suggestions for a field that refers to another kind."""
@@ -240,6 +247,7 @@ def row_view(
         "wrong": list(wrong),
         "places": lists.places(int(row or 0)) if is_meter else [],
         "exchanges": lists.exchanges(int(row or 0)) if is_meter else [],
+        "registers": _registers(page, int(row or 0)) if is_meter and may else [],
         "members": _members(page, int(row or 0)) if is_group else [],
         "today": page.site.today(),
         "now": page.site.now(),
@@ -285,6 +293,18 @@ def _choices(page: Page, kind: Kind) -> dict[str, list[str]]:
     for name in {field.refers for field in kind.fields if field.refers}:
         rows = page.site.archive.lists.page(name, areas=page.scope, limit=NEIGHBOURS).items
         found[f"{name}s"] = [each[KINDS[name].key] for each in rows]
+    return found
+
+
+def _registers(page: Page, meter: int) -> list[tuple[str, str, str, str]]:
+    """Registers that grow, beside the total, of which a meter has readings: names of the two fields, name and unit."""
+    codes = {each.register for each in page.site.queries.latest(meter)}
+    found = []
+    for code in sorted(codes - {ENERGY}):
+        info = describe(code)
+        if info.cumulative:
+            name = register_name(page.t, code)
+            found.append((f"{FINAL}{code}", f"{FIRST}{code}", name, info.unit))
     return found
 
 

@@ -18,7 +18,8 @@ from kwhub.headend.archive.fields import KINDS
 from kwhub.headend.archive.problems import ArchiveError, Problem
 from kwhub.headend.archive.tables import BYTES_MAX
 from kwhub.headend.people.rights import Right, needs
-from kwhub.headend.web.archive import KindShown, refused, row_view
+from kwhub.headend.quality.expect import ENERGY
+from kwhub.headend.web.archive import FINAL, FIRST, KindShown, refused, row_view
 from kwhub.headend.web.page import Page
 from kwhub.headend.web.quality_around import decimal_of
 from kwhub.headend.web.quality_forms import day_of, form_of, told
@@ -108,7 +109,7 @@ async def exchange_meter(
     """Write down that the meter was exchanged; its consumption goes on."""
 
     async def work(form: Mapping[str, str]) -> None:
-        readings = {"1-0:1.8.0": (_kwh(form, "final"), _kwh(form, "first"))}
+        readings = _readings(page, form)
         values = {name: text for name in ("address", "ct", "pt") if (text := form.get(name, ""))}
         told_of = dated.Exchange(_moment(page, form), readings, values, form.get("reason", ""))
         await page.site.archive.exchange(meter_id, told_of, page.who, within=_reach(page))
@@ -201,8 +202,18 @@ def _everywhere(page: Page) -> None:
         raise PermissionDeniedException("imports need the right in all organisations")
 
 
-def _kwh(form: Mapping[str, str], name: str) -> Decimal:
-    return decimal_of(form.get(name, ""))
+def _readings(page: Page, form: Mapping[str, str]) -> dict[str, tuple[Decimal, Decimal]]:
+    """Final and first reading of the total, and of every other register of which one was typed in. Raises LocalError."""
+    found = {str(ENERGY): (decimal_of(form.get("final", "")), decimal_of(form.get("first", "")))}
+    names = [name.removeprefix(FINAL) for name in form if name.startswith(FINAL)]
+    for name in names:
+        final, first = form.get(f"{FINAL}{name}", ""), form.get(f"{FIRST}{name}", "")
+        if not final and not first:
+            continue
+        if not final or not first:
+            raise LocalError(page.t("keeping.half_reading", register=name))
+        found[name] = (decimal_of(final), decimal_of(first))
+    return found
 
 
 def _moment(page: Page, form: Mapping[str, str]) -> datetime:
