@@ -10,6 +10,7 @@ from openpyxl import load_workbook
 from tests.headend.full_world import PAGES, everything
 from tests.headend.web_world import client
 
+from kwhub.headend.web.sheets import sheet
 from kwhub.headend.web.table_files import rows_of
 
 
@@ -90,3 +91,18 @@ def test_what_is_only_a_picture_or_a_button_is_not_in_the_file():
     found = rows_of(html, "a", ZONE)
     assert found == [["Name", "kWh"], ["on", ""], ["told", "-1234.50"]]
     assert rows_of(html, "b", ZONE) is None
+
+
+def test_a_negative_number_is_a_number_and_a_formula_is_a_text():
+    html = """<table data-table="a"><tr><th>Name</th><th class="n">Sum</th></tr>
+    <tr><td>=1+1</td><td class="n">-1,234.50</td></tr><tr><td>-2+cmd|x</td><td class="n">−12</td></tr>
+    <tr><td>@sum</td><td class="n">-0.5</td></tr><tr><td>+8613</td><td class="n">-</td></tr></table>"""
+    found = rows_of(html, "a", ZONE)
+    assert found is not None
+    assert sheet("a.csv", found[0], found[1:]).content.splitlines() == [
+        "Name,Sum",
+        "'=1+1,-1234.50",
+        "'-2+cmd|x,-12",
+        "'@sum,-0.5",
+        "'+8613,'-",
+    ]

@@ -19,6 +19,7 @@ XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")  # not allowed in XML
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_NEGATIVE = re.compile(r"-\d+(\.\d+)?")
 
 
 def sheet(
@@ -29,7 +30,7 @@ def sheet(
     Args:
         name: of the file.
         columns: names, never translated.
-        rows: None is an empty cell, a text is kept from being taken for a formula.
+        rows: None is an empty cell, a text is kept from being taken for a formula; a negative number is none.
         bom: begin with a byte order mark, without which Excel in China takes UTF-8 for GBK.
     """
     text = io.StringIO(newline="")
@@ -88,5 +89,5 @@ def _boxed(value: object) -> object:
 
 def _cell(value: object) -> object:
     if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return f"'{value}"
+        return value if _NEGATIVE.fullmatch(value) else f"'{value}"
     return f"{value:f}" if isinstance(value, Decimal) else value
