@@ -18,7 +18,7 @@ from kwhub.protocols.dlt645.receiver import Received, Receiver
 from kwhub.protocols.dlt645.session import Role, Session
 from kwhub.runtime.clock import Clock
 
-__all__ = ["PIECES_MAX", "Dial", "Line", "Ways"]
+__all__ = ["ANSWER_S", "PIECES_MAX", "Dial", "Line", "Ways"]
 
 T = TypeVar("T")
 
@@ -26,7 +26,10 @@ PIECES_MAX: Final = 200
 """Pieces that are remembered of one visit; older ones give way."""
 
 ANSWER_S: Final = 3.0
-"""How long a meter may take to answer a frame that is only carried."""
+"""How long a meter may take to answer a frame that is only carried, beside the time that both take on the wire."""
+
+ANSWER_BYTES: Final = 256
+"""A longest frame with its preamble: what the answer may have."""
 
 Dial: TypeAlias = Callable[[str], Awaitable[Link]]
 """Opens the link of an address; raises LinkDown or ConfigError."""
@@ -62,8 +65,9 @@ class Line:
         """
         await self._link.write(frame)
         receiver = Receiver()
+        wire_s = self._link.facts.wire_time_s(len(frame) + ANSWER_BYTES)
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(ANSWER_S + wire_s):
                 while True:
                     for found in receiver.feed(await self._link.read()):
                         if isinstance(found, Received) and found.frame.is_answer:
