@@ -13,7 +13,7 @@ from tests.headend.web_world import StandingClock, filled, settings
 
 from kwhub.headend.app import HeadEnd
 from kwhub.headend.billing.tariffs import tariff_from
-from kwhub.headend.store import schema, schema_archive
+from kwhub.headend.store import schema_archive, sessions
 from kwhub.headend.store.schema import day_number
 from kwhub.runtime.clock import Clock
 
@@ -49,9 +49,8 @@ def move_in(made: HeadEnd, accounts: Collection[int] = (1, 2)) -> None:
             row = {"id": account, "number": f"A{account}", "customer_id": 1}
             where = {"meter_id": account + 2, "from_day": day_number(FIRST_DAY)}
             connection.execute(insert(schema_archive.account).values(**row, **where))
-        session = {"terminal_id": 1, "region": "4101", "number": 2082, "peer": ""}
-        began = {"began_at": made.clock.now().replace(day=1), "end_reason": ""}
-        connection.execute(insert(schema.terminal_session).values(**session, **began))
+        began = made.clock.now().replace(day=1)
+        sessions.begin(connection, "4101", 2082, "", terminal_id=1, at=began)
     made.store.pack()
     made.quality.check_waiting()
     made.ledger.look()

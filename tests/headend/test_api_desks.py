@@ -7,7 +7,7 @@ from sqlalchemy import insert
 from tests.headend.web_world import client, filled
 
 from kwhub.headend.people.rights import Role
-from kwhub.headend.store import schema, schema_archive
+from kwhub.headend.store import schema_archive, sessions
 from kwhub.headend.store.schema import day_number
 
 DAY = date(2026, 3, 2)
@@ -29,16 +29,8 @@ def headend(tmp_path_factory):
                 id=1, number="A1", customer_id=1, meter_id=3, from_day=day_number(DAY)
             )
         )
-        connection.execute(
-            insert(schema.terminal_session).values(
-                terminal_id=1,
-                region="4101",
-                number=2082,
-                peer="",
-                began_at=made.clock.now().replace(day=1),
-                end_reason="",
-            )
-        )
+        began = made.clock.now().replace(day=1)
+        sessions.begin(connection, "4101", 2082, "", terminal_id=1, at=began)
     made.store.pack()
     made.quality.check_waiting()
     made.ledger.look()

@@ -117,7 +117,7 @@ async def expects_failure(intake, minute, words):
 
 
 def test_strangers_who_knock_without_end_do_not_fill_the_disk(store, monkeypatch):
-    monkeypatch.setattr(sessions, "SESSIONS_KEPT", 5)
+    monkeypatch.setattr(sessions, "STRANGERS_KEPT", 5)
     monkeypatch.setattr(sessions, "FORGET_EVERY", 1)
     with store.database.write() as connection:
         kept = sessions.begin(connection, "4101", 2082, "first", terminal_id=1, at=NOON)

@@ -14,7 +14,7 @@ from kwhub.domain.readings import DAY_INTERVAL_S
 from kwhub.headend.archive.write import bump
 from kwhub.headend.config import Area, Meter, Terminal
 from kwhub.headend.quality.expect import ENERGY
-from kwhub.headend.store import area_days, overview, schema
+from kwhub.headend.store import area_days, overview, schema, sessions
 from kwhub.headend.store.queries import Queries
 from kwhub.headend.store.schema_archive import exchange_reading, meter_exchange
 from kwhub.headend.store.schema_figures import area_day, area_stale
@@ -70,15 +70,8 @@ def bench(address):
 def began(bench, day=2):
     """The terminals have been there since a day of March."""
     with bench.store.database.write() as connection:
-        row = {
-            "terminal_id": 1,
-            "region": "4101",
-            "number": 2082,
-            "peer": "",
-            "began_at": DAYS.start(dt.date(2026, 3, day)),
-            "end_reason": "",
-        }
-        connection.execute(insert(schema.terminal_session), [row])
+        since = DAYS.start(dt.date(2026, 3, day))
+        sessions.begin(connection, "4101", 2082, "", terminal_id=1, at=since)
 
 
 def arrived(until, days=SPAN):

@@ -4,14 +4,15 @@ import datetime as dt
 from collections import Counter
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from tests.headend.test_archive_desk import at_desk
 from tests.headend.world import DAYS, NOON, batch, open_store
 
 from kwhub.domain.errors import LocalError
 from kwhub.domain.readings import DAY_INTERVAL_S
 from kwhub.headend.quality.expect import ENERGY, Duty, owed
-from kwhub.headend.store import schema, schema_quality
+from kwhub.headend.store import schema, schema_quality, sessions
+from kwhub.headend.validation.completeness import By, calendar
 from kwhub.headend.validation.desk import QualityDesk
 from kwhub.headend.validation.ledger import Cause, Ledger, State
 
@@ -30,17 +31,10 @@ class Bench:
         self.desk = QualityDesk(self.store.database, DAYS, lambda: self.now)
 
     def connect(self, ended_at=None):
-        row = {
-            "terminal_id": 1,
-            "region": "4101",
-            "number": 2082,
-            "peer": "",
-            "began_at": BEGAN,
-            "ended_at": ended_at,
-            "end_reason": "",
-        }
         with self.store.database.write() as connection:
-            connection.execute(insert(schema.terminal_session).values(row))
+            key = sessions.begin(connection, "4101", 2082, "", terminal_id=1, at=BEGAN)
+            if ended_at is not None:
+                sessions.end(connection, key, ended_at, "gone")
 
     def take(self, meter, *, only=None, without=()):
         start, stop = DAYS.span_s(DAY, DAY)
@@ -116,6 +110,38 @@ def test_a_terminal_without_a_word(bench, ended_at, cause):
     ]
 
 
+@pytest.mark.parametrize("kept", [0, 10_000])
+def test_a_terminal_owes_however_many_connections_are_forgotten(bench, monkeypatch, kept):
+    """It was connected once, and strangers knock without end while it is dead."""
+    for name in ("SESSIONS_KEPT", "STRANGERS_KEPT"):
+        monkeypatch.setattr(sessions, name, kept)
+    monkeypatch.setattr(sessions, "FORGET_EVERY", 1)
+    bench.connect(BEGAN + dt.timedelta(hours=1))
+    with bench.store.database.write() as connection:
+        for number in range(8):
+            sessions.begin(
+                connection, "9999", number, "x", terminal_id=None, at=NOW, denied="denied"
+            )
+        left = connection.execute(select(schema.terminal_session.c.terminal_id)).scalars().all()
+        assert sorted(left, key=str) == ([1, *[None] * 8] if kept else [])
+    assert bench.ledger.look() == 1
+    assert {each.key.meter_id for each in bench.holes()} == {1, 2, 3}
+    with bench.store.database.write() as connection:  # it is back; what it owed it owes
+        sessions.begin(connection, "4101", 2082, "", terminal_id=1, at=NOW)
+    with bench.store.database.read() as connection:
+        found = calendar(connection, DAYS, By.AREA, (DAY, DAY))
+    (cell,) = found.total.cells
+    assert cell is not None
+    assert (cell.expected, cell.missing) == (cell.expected, cell.expected)
+    assert cell.expected > 3 * 96
+
+
+def test_who_was_turned_away_was_not_connected(bench):
+    with bench.store.database.write() as connection:
+        sessions.begin(connection, "4101", 2082, "", terminal_id=1, at=BEGAN, denied="denied: x")
+    assert bench.ledger.look() == 0
+
+
 def test_a_silent_meter_a_missing_series_and_a_part(bench):
     bench.connect()
     bench.take(1, only=[ENERGY], without={5, 6})
@@ -185,11 +211,8 @@ def test_holes_of_a_meter_that_is_retired_close_and_nobody_is_asked(address):
     async def script(desk, store):
         now = NOON + dt.timedelta(hours=1)
         ledger = Ledger(store.database, DAYS, lambda: now)
-        session = {"terminal_id": 1, "region": "4101", "number": 2082, "peer": ""}
         with store.database.write() as connection:
-            connection.execute(
-                insert(schema.terminal_session).values(**session, began_at=BEGAN, end_reason="")
-            )
+            sessions.begin(connection, "4101", 2082, "", terminal_id=1, at=BEGAN)
         ledger.look()
         assert {each.key.meter_id for each in ledger.due([1], 5_000)} == {1, 2, 3}
         await desk.retire("meter", 3, "ann")

@@ -164,3 +164,35 @@ def test_a_store_that_is_up_to_date_is_opened_without_its_migrations(address, mo
         found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     opened.close()
     assert found == NEWEST
+
+
+@pytest.mark.parametrize(("forgotten", "expected"), [(False, 700), (True, 5 * 86_400 + 43_200)])
+def test_since_when_a_terminal_is_connected_is_kept_from_what_there_is(
+    bare_address, forgotten, expected
+):
+    """Of connections that were forgotten already the holes of the ledger tell, which nobody owes who was never there."""
+    old = Database(bare_address, revision="0016")
+    with old.write() as connection:
+        found = MetaData()
+        found.reflect(connection)
+        fill(connection, 2, [])
+        fill(connection, 3, [])
+        sessions, hole = found.tables["terminal_session"], found.tables["hole"]
+        connection.execute(sessions.delete().where(sessions.c.id == 3))
+        row = {"id": 7, "began_at": 700_000_000 + forgotten * 10**12}  # 700 s, or days later
+        connection.execute(sessions.update().where(sessions.c.id == 2).values(**row))
+        if not forgotten:
+            other = {"terminal_id": None, "region": "", "number": 0, "peer": "", "end_reason": ""}
+            connection.execute(sessions.insert().values(id=1, began_at=1, **other))
+        connection.execute(hole.delete().where(hole.c.meter_id == 3))
+        connection.execute(hole.update().values(day=5))
+    old.close()
+    new = Database(bare_address)
+    with new.read() as connection:
+        first_at = tables.metadata.tables["terminal"].c.first_connected_at
+        told = [
+            None if at is None else int(at.timestamp())
+            for at in connection.execute(select(first_at).order_by(first_at)).scalars()
+        ]
+    new.close()
+    assert sorted(told, key=lambda each: each is None) == [expected, None]

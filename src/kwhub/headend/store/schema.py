@@ -157,6 +157,7 @@ terminal = Table(
     Column("name", String(200), nullable=False),
     Column("active", Boolean, nullable=False),
     Column("last_seen_at", Moment),
+    Column("first_connected_at", Moment),  # since then its meters owe; never forgotten
     Column("maker", String(100), nullable=False, server_default=""),
     Column("serial", String(64), nullable=False, server_default=""),
     Column("origin", String(8), nullable=False, server_default="file"),

@@ -7,7 +7,7 @@ database, and no reading is unpacked.
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import Enum
 from typing import Any, TypeAlias
 
@@ -146,23 +146,12 @@ def _expected(
 ) -> tuple[dict[Key, tuple[str, str]], dict[tuple[Key, date], int]]:
     """Name of every line, and what it owes on each day; a terminal owes from its first connection on."""
     meter, terminal, area = schema.meter, schema.terminal, schema.area
-    sessions = schema.terminal_session
-    began = dict(
-        connection.execute(
-            select(
-                sessions.c.terminal_id,
-                func.min(sessions.c.began_at, type_=sessions.c.began_at.type),
-            )
-            .where(sessions.c.terminal_id.is_not(None))
-            .group_by(sessions.c.terminal_id)
-        ).all()
-    )
     duty = ("phases", "curve_minutes", "hourly", "day_freeze", "tariffs", "protocol")
     columns = (
         *(meter.c.terminal_id, meter.c.port, meter.c.maker),
         *(meter.c[name] for name in duty),
         *(terminal.c.area_id, terminal.c.region, terminal.c.number),
-        *(area.c.name, area.c.name_zh),
+        *(terminal.c.first_connected_at, area.c.name, area.c.name_zh),
     )
     query = _within(select(*columns, func.count().label("meters")), areas).group_by(*columns)
     names: dict[Key, tuple[str, str]] = {}
@@ -170,7 +159,7 @@ def _expected(
     for row in connection.execute(query):
         key = _key(by, row)
         names[key] = _name(by, row)
-        since: datetime | None = began.get(row.terminal_id)
+        since: datetime | None = row.first_connected_at
         if since is None:
             continue
         own = Duty(
@@ -179,7 +168,7 @@ def _expected(
         )
         for day in looked:
             span_s = days.span_s(day, day)
-            if since.replace(tzinfo=since.tzinfo or UTC).timestamp() < span_s[1]:
+            if since.timestamp() < span_s[1]:
                 found[key, day] += row.meters * _owed(own, span_s)
     return names, found
 

@@ -125,7 +125,7 @@ class Keeper:
 
     def _first(self, connection: Connection, today: date) -> date:
         """The first day of which figures are kept although nothing has arrived."""
-        began = schema.terminal_session.c.began_at
+        began = schema.terminal.c.first_connected_at
         found = connection.execute(select(func.min(began, type_=began.type))).scalar_one()
         earliest = today if found is None else min(today, self._days.of(found))
         return max(earliest, today - (KEPT_DAYS - 1) * _ONE_DAY)

@@ -201,13 +201,9 @@ class Ledger:
     def _unseen(self) -> list[date]:
         """Days that are over, since the first terminal was connected, but for those that were looked at."""
         last = self._days.of(self._now() - timedelta(seconds=GRACE_S)) - _DAY
-        table = schema.terminal_session
+        first_at = schema.terminal.c.first_connected_at
         with self._database.read() as connection:
-            began = connection.execute(
-                select(func.min(table.c.began_at, type_=table.c.began_at.type)).where(
-                    table.c.terminal_id.is_not(None)
-                )
-            ).scalar_one()
+            began = connection.execute(select(func.min(first_at, type_=first_at.type))).scalar_one()
             seen = set(connection.execute(select(ledger_day.c.day)).scalars())
         if began is None:
             return []
@@ -220,8 +216,8 @@ class Ledger:
 def _owing(connection: Connection, days: Days, day: date) -> list[int]:
     """Meters of terminals that were connected for the first time on the day or before."""
     stop = days.start(day + _DAY)
-    sessions, meter = schema.terminal_session, schema.meter
-    known = select(sessions.c.terminal_id).where(sessions.c.began_at < stop)
+    terminal, meter = schema.terminal, schema.meter
+    known = select(terminal.c.id).where(terminal.c.first_connected_at < stop)
     query = (
         select(meter.c.id)
         .where(meter.c.active, meter.c.terminal_id.in_(known))
