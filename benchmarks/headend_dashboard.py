@@ -8,7 +8,7 @@ by a new web application, whose memory is empty, and then again; the promise is 
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -113,7 +113,7 @@ class _Fleet:
         packed = encode_all(bundle, start)
         numbers = range(1, METERS + 1)
         own = [packed[PACES if _supplies(each) else each % PACES] for each in numbers]
-        rows = {
+        rows: dict[str, Sequence[Any]] = {
             "meter_id": list(numbers),
             "interval_s": [interval_s] * METERS,
             "register": [str(ENERGY)] * METERS,
@@ -130,7 +130,7 @@ class _Fleet:
         """One meter in a hundred was not heard for days."""
         now_s = int(self.now.timestamp())
         at = [now_s - (5 * 86_400 if number % 100 == 7 else 900) for number in range(METERS)]
-        rows = {
+        rows: dict[str, Sequence[Any]] = {
             "meter_id": list(range(1, METERS + 1)),
             "register": [str(ENERGY)] * METERS,
             "interval_s": [CURVE_INTERVAL_S] * METERS,
