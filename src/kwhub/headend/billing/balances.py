@@ -25,7 +25,7 @@ class Entry:
     Attributes:
         kind: statement, cancelled, payment or adjustment.
         amount: what the customer gains; a statement is negative.
-        reference: names it for ever: booked a second time it changes nothing.
+        reference: names it for ever among those of its kind: booked a second time it changes nothing.
         note: in words.
     """
 
@@ -65,7 +65,7 @@ def money(amount: Decimal) -> Decimal:
 
 
 def add(connection: Connection, account_id: int, entry: Entry, *, by: str, at: datetime) -> Booked:
-    """Book an entry, once: the same reference again returns what was booked.
+    """Book an entry, once: the same reference of the same kind again returns what was booked.
 
     Raises:
         LocalError: no such account, an amount that is no money, or a reference that stands for something else.
@@ -75,10 +75,11 @@ def add(connection: Connection, account_id: int, entry: Entry, *, by: str, at: d
     if not entry.reference.strip() or len(entry.reference) > 100:
         raise LocalError("a reference of 1 to 100 characters, such as the number of the receipt")
     of_account = select(table).where(table.c.account_id == account_id)
-    old = connection.execute(of_account.where(table.c.reference == entry.reference)).one_or_none()
+    same = (table.c.kind == entry.kind, table.c.reference == entry.reference)
+    old = connection.execute(of_account.where(*same)).one_or_none()
     if old is not None:
         booked = _booked(old)
-        if (booked.entry.kind, booked.entry.amount) != (entry.kind, entry.amount):
+        if booked.entry.amount != entry.amount:
             raise LocalError(
                 f"reference {entry.reference!r} stands for {booked.entry.amount} already"
             )

@@ -117,6 +117,6 @@ balance_entry = Table(
     Column("entered_by", String(100), nullable=False),
     Column("note", Text, nullable=False),
     UniqueConstraint("account_id", "number"),
-    UniqueConstraint("account_id", "reference"),
+    UniqueConstraint("account_id", "kind", "reference"),
     sqlite_autoincrement=True,
 )
