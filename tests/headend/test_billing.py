@@ -11,7 +11,7 @@ from sqlalchemy import insert, update
 from tests.headend.world import DAYS, batch, open_store, shanghai
 
 from kwhub.domain.errors import LocalError
-from kwhub.domain.readings import DAY_INTERVAL_S
+from kwhub.domain.readings import DAY_INTERVAL_S, Register
 from kwhub.headend.archive import dated
 from kwhub.headend.billing.desk import Billing
 from kwhub.headend.billing.energies import Unbillable
@@ -168,6 +168,22 @@ def test_a_payment_is_booked_once(town):
     assert [entry.number for entry in town.billing.book(1)] == [1]
 
 
+def test_what_people_write_never_stands_in_the_way_of_a_statement(town):
+    town.tariff(ONE_PRICE)
+    town.freezes([KWH] * 4)
+    town.billing.pay(1, Decimal(5), "statement 1", by="mei")
+    town.billing.adjust(1, Decimal(-5), "cancelled 1", by="mei", note="no such payment")
+    issued = town.billing.issue(1, *MARCH, by="mei")
+    town.billing.cancel(issued.id, by="mei", reason="why")
+    assert [(one.entry.kind, one.entry.reference) for one in town.billing.book(1)] == [
+        ("cancelled", "cancelled 1"),
+        ("statement", "statement 1"),
+        ("adjustment", "cancelled 1"),
+        ("payment", "statement 1"),
+    ]
+    assert town.billing.book(1)[0].balance == 0
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -278,10 +294,80 @@ def test_a_schedule_divides_the_curve(town):
     with pytest.raises(Unbillable, match="lacks 1 values of 2026-03-03, the first at 12:30"):
         town.billing.preview(1, *day)
     town.take([curve[50]])
+    with pytest.raises(Unbillable, match="readings of 2026-03-03 wait to be validated"):
+        town.billing.preview(1, *day)
+    town.quality.check_waiting()
     draft = town.billing.preview(1, *day)
     assert {line.period: line.quantity for line in draft.lines} == {
         Period.PEAK: Decimal("56.00"),
         Period.VALLEY: Decimal("40.00"),
+    }
+
+
+def test_a_curve_that_falls_is_not_divided(town):
+    schedule = [{"start": "00:00:00", "period": "valley"}, {"start": "08:00:00", "period": "peak"}]
+    prices = {"peak": "2", "valley": "0.1"}
+    town.tariff({"code": "s", "valid_from": "2026-01-01", "prices": prices, "schedule": schedule})
+    first, wrong = shanghai(3), 32  # one value at 08:00, 50 kWh too high
+    curve = [
+        (2, ENERGY, 900, first + 900 * n, 10**9 + n * KWH // 10 + 50 * KWH * (n == wrong))
+        for n in range(97)
+    ]
+    frozen = [
+        (2, ENERGY, DAY_INTERVAL_S, first + n * 86_400, 10**9 + n * 96 * KWH // 10) for n in (0, 1)
+    ]
+    town.take([*curve, *frozen])
+    day = (dt.date(2026, 3, 3),) * 2
+    with pytest.raises(Unbillable, match="the load curve falls at 2026-03-03 08:15"):
+        town.billing.preview(1, *day)
+    right = {first + 900 * wrong: curve[wrong][4] - 50 * KWH}
+    town.quality.edit(2, (Register(ENERGY), 900), right, by="lu", reason="looked at it")
+    town.quality.check_waiting()
+    draft = town.billing.preview(1, *day)
+    assert {line.period: line.quantity for line in draft.lines} == {
+        Period.PEAK: Decimal("6.40"),
+        Period.VALLEY: Decimal("3.20"),
+    }
+
+
+def test_a_curve_is_divided_across_an_exchange_and_the_end_of_the_register(town):
+    schedule = [{"start": "00:00:00", "period": "valley"}, {"start": "08:00:00", "period": "peak"}]
+    prices = {"peak": "2", "valley": "0.1"}
+    town.tariff({"code": "s", "valid_from": "2026-01-01", "prices": prices, "schedule": schedule})
+    first = shanghai(3)
+    with town.store.database.write() as connection:
+        connection.execute(
+            insert(schema_archive.meter_exchange).values(
+                id=1,
+                meter_id=2,
+                at=dt.datetime.fromtimestamp(first + 900 * 40 + 300, dt.UTC),
+                old_address="000000000038",
+                new_address="000000000039",
+                reason="old",
+                recorded_by="m",
+                recorded_at=NOW,
+            )
+        )
+        connection.execute(
+            insert(schema_archive.exchange_reading).values(
+                exchange_id=1, register=ENERGY, final=20_400_000, first=7 * KWH
+            )
+        )
+    end = 10**12  # the register begins at nought again at 05:00
+    shown = [(end - 20 * KWH + n * KWH) % end for n in range(41)]
+    shown += [7 * KWH + 600_000 + n * KWH for n in range(56)]
+    town.take(
+        [
+            *((2, ENERGY, 900, first + 900 * n, value) for n, value in enumerate(shown)),
+            (2, ENERGY, DAY_INTERVAL_S, first, shown[0]),
+            (2, ENERGY, DAY_INTERVAL_S, first + 86_400, shown[-1]),
+        ]
+    )
+    town.quality.check_waiting()
+    draft = town.billing.preview(1, dt.date(2026, 3, 3), dt.date(2026, 3, 3))
+    assert {line.period: line.quantity for line in draft.lines} == {
+        Period.PEAK: Decimal("64.00"),
+        Period.VALLEY: Decimal("32.00"),
     }
 
 

@@ -1,14 +1,15 @@
 """Energy of a meter by period of the tariff, with the readings that it stands on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import NoReturn
 
 import msgspec
 import numpy as np
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from kwhub.domain.errors import KwhubError
 from kwhub.domain.readings import DAY_INTERVAL_S, Quality, Register
@@ -17,7 +18,8 @@ from kwhub.headend.store.archive_rows import ArchiveMeter
 from kwhub.headend.store.dated import Dated, Piece
 from kwhub.headend.store.days import Days
 from kwhub.headend.store.read import Reader
-from kwhub.headend.store.schema import MICRO_DIGITS
+from kwhub.headend.store.schema import MICRO_DIGITS, day_number, local_date
+from kwhub.headend.store.schema_quality import to_check
 from kwhub.headend.store.vectors import EMPTY, Series
 
 __all__ = ["Energies", "Trace", "Unbillable", "energies"]
@@ -190,6 +192,7 @@ def energies(
         return Energies({Period.TOTAL: total.kwh}, (total,))
     if tariff.schedule:
         kwh = _by_schedule(one, tariff, first, last)
+        _check_validated(connection, meter, first, last)
         traces: tuple[Trace, ...] = (total,)
     else:
         own = [one.trace(each, PERIOD_REGISTERS[each], first, last) for each in tariff.prices]
@@ -205,29 +208,57 @@ def energies(
 
 
 def _by_schedule(one: _Meter, tariff: Tariff, first: date, last: date) -> dict[Period, Decimal]:
-    register, spacing = PERIOD_REGISTERS[Period.TOTAL], one.row.duty.energy_interval_s
-    curve = one.series(register, spacing, first, last)
     found = dict.fromkeys(tariff.prices, Decimal(0))
     day = first
     while day <= last:
-        start_s, stop_s = one.days.span_s(day, day)
-        grid = np.arange(start_s, stop_s + 1, spacing, dtype="<i8")
-        part = curve.between(start_s, stop_s + 1)
-        there = np.isin(grid, part.at)
-        if not there.all():
-            when = datetime.fromtimestamp(int(grid[np.argmin(there)]), one.days.zone)
-            raise Unbillable(
-                f"meter {one.row.address}: the load curve lacks {int((~there).sum())} values of {day}, "
-                f"the first at {when:%H:%M}; read them again or estimate them"
-            )
-        used = np.diff(part.value[np.isin(part.at, grid)])
-        for at, micro in zip(grid[:-1], used, strict=True):
-            ratio = one.dated.ratio(one.row.id, int(at))
-            wall = datetime.fromtimestamp(int(at), one.days.zone)
-            period = tariff.period_at((wall.hour * 60 + wall.minute) % _MINUTES)
-            found[period] += _kwh(int(micro)) * (one.row.ratio if ratio is None else ratio)
+        for at_s, kwh in _steps(one, day, (first, last)):
+            wall = datetime.fromtimestamp(at_s, one.days.zone)
+            found[tariff.period_at((wall.hour * 60 + wall.minute) % _MINUTES)] += kwh
         day += _DAY
     return found
+
+
+def _steps(one: _Meter, day: date, span: tuple[date, date]) -> Iterator[tuple[int, Decimal]]:
+    """The steps of a day's curve: when each begins, and its energy on the customer's side."""
+    register, spacing = PERIOD_REGISTERS[Period.TOTAL], one.row.duty.energy_interval_s
+    start_s, stop_s = one.days.span_s(day, day)
+    grid = np.arange(start_s, stop_s + 1, spacing, dtype="<i8")
+    part = one.series(register, spacing, *span).between(start_s, stop_s + 1)
+    known = np.isin(part.at, grid) & (part.quality != Quality.NULL)
+    there = np.isin(grid, part.at[known])
+    if not there.all():
+        when = datetime.fromtimestamp(int(grid[np.argmin(there)]), one.days.zone)
+        raise Unbillable(
+            f"meter {one.row.address}: the load curve lacks {int((~there).sum())} values of {day}, "
+            f"the first at {when:%H:%M}; read them again or estimate them"
+        )
+    value = part.value[known].tolist()
+    for limits, values in zip(pairwise(grid.tolist()), pairwise(value), strict=True):
+        pieces = one.dated.pieces(one.row.id, register, limits, values, places=False)
+        kwh = Decimal(0)
+        for piece in pieces:
+            if piece.micro is None:
+                when = datetime.fromtimestamp(limits[1], one.days.zone)
+                raise Unbillable(
+                    f"meter {one.row.address}: the load curve falls at {when:%Y-%m-%d %H:%M}; substitute "
+                    "the wrong value, or record the exchange of the meter"
+                )
+            kwh += _kwh(piece.micro) * (one.row.ratio if piece.ratio is None else piece.ratio)
+        yield limits[0], kwh
+
+
+def _check_validated(connection: Connection, meter: ArchiveMeter, first: date, last: date) -> None:
+    """A curve is divided only after it was validated: one wrong value moves energy from a price to another."""
+    query = select(to_check.c.day).where(
+        to_check.c.meter_id == meter.id,
+        to_check.c.day.between(day_number(first), day_number(last)),
+    )
+    waiting = connection.execute(query.order_by(to_check.c.day).limit(1)).scalar_one_or_none()
+    if waiting is not None:
+        raise Unbillable(
+            f"meter {meter.address}: readings of {local_date(waiting)} wait to be validated; try again "
+            "when they are"
+        )
 
 
 def _kwh(micro: int) -> Decimal:

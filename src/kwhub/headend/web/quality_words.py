@@ -1,6 +1,6 @@
 """Chinese words for what validation, ledger and billing refuse; a test holds every one to its English origin."""
 
-from kwhub.headend.web.vending_words import COUNTER
+from kwhub.headend.vending_words import COUNTER
 
 __all__ = ["REFUSALS"]
 
@@ -67,6 +67,14 @@ REFUSALS = (
             r"the first at (?P<at>\S+); .*"
         ),
         "电表 {meter}：{day} 的负荷曲线缺 {count} 点，首个缺点在 {at}；请补抄或估算",
+    ),
+    (
+        r"meter (?P<meter>\d+): the load curve falls at (?P<at>.*?); .*",
+        "电表 {meter}：负荷曲线在 {at} 下降；请更正错误值，或登记换表",
+    ),
+    (
+        r"meter (?P<meter>\d+): readings of (?P<day>\S+) wait to be validated; .*",
+        "电表 {meter}：{day} 的读数尚待校验；请在校验后再试",
     ),
     (
         r"statement (?P<number>\d+) of this account covers (?P<first>\S+) to (?P<last>\S+) already",
