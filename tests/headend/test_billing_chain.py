@@ -5,6 +5,7 @@ import random
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import insert, update
 from tests.headend.test_billing import KWH, ONE_PRICE, Town
 from tests.headend.world import DAYS, batch
 
@@ -15,6 +16,8 @@ from kwhub.headend.billing.energies import Unbillable
 from kwhub.headend.billing.pricing import Kind
 from kwhub.headend.billing.tariffs import tariff_from
 from kwhub.headend.quality.expect import ENERGY
+from kwhub.headend.store import schema_archive
+from kwhub.headend.store.schema import day_number
 
 DAILY = (Register(ENERGY), DAY_INTERVAL_S)
 FIRSTS = [dt.date(2026, month, 1) for month in range(2, 9)]
@@ -181,6 +184,46 @@ def test_an_account_has_one_currency(town):
         issue(town, 4)
     with pytest.raises(LocalError, match="prices in CNY and in EUR"):
         town.billing.preview(1, FIRSTS[1], month(4)[1])
+
+
+def test_who_moves_in_or_out_is_billed_for_the_own_days(town):
+    """Account 1 moves out on 11 March, account 3 moves in; account 2 has no tariff."""
+    moved, last = dt.date(2026, 3, 11), month(3)[1]
+    with town.store.database.write() as connection:
+        account = schema_archive.account
+        connection.execute(
+            update(account).where(account.c.id == 1).values(to_day=day_number(moved))
+        )
+        row = {"id": 3, "number": "A3", "customer_id": 1, "meter_id": 2}
+        connection.execute(insert(account).values(**row, from_day=day_number(moved)))
+    town.tariff({**ONE_PRICE, "monthly_fee": "3.10"})
+    town.billing.assign(3, "flat", moved, by="mei")
+    for day, kwh in ((FIRSTS[1], 100), (moved, 150), (FIRSTS[2], 410)):
+        freeze(town, day, kwh)
+    run = town.billing.issue_all(*month(3), by="mei")
+    issued = [town.billing.statement(number).draft for number in run.issued]
+    assert [(one.account.number, one.first, one.last, one.kwh) for one in issued] == [
+        ("A1", FIRSTS[1], moved - dt.timedelta(days=1), 50),
+        ("A3", moved, last, 260),
+    ]
+    assert [one.lines[-1].amount for one in issued] == [Decimal("1.00"), Decimal("2.10")]  # fees
+    assert [(one.number, one.why) for one in run.refused] == [
+        ("A2", "the account has no tariff on 2026-03-01; give it one first")
+    ]
+    assert town.billing.issue_all(*month(3), by="mei").issued == run.issued
+    assert town.billing.issue_all(*month(4), by="mei").issued == []  # no reading; account 1 is gone
+
+
+def test_a_run_bills_the_rest_of_who_is_billed_in_part(town):
+    town.tariff(ONE_PRICE)
+    cut = dt.date(2026, 3, 16)
+    for day, kwh in ((FIRSTS[1], 100), (cut, 150), (FIRSTS[2], 410)):
+        freeze(town, day, kwh)
+    part = town.billing.issue(1, FIRSTS[1], cut - dt.timedelta(days=1), by="mei")
+    run = town.billing.issue_all(*month(3), by="mei")
+    assert [town.billing.statement(number).draft.kwh for number in run.issued] == [50, 260]
+    assert run.issued[0] == part.id
+    assert town.billing.issue_all(*month(3), by="mei").issued == run.issued
 
 
 TOU = {

@@ -18,7 +18,7 @@ from kwhub.headend.people import trail
 from kwhub.headend.store import archive_rows, schema, schema_archive, schema_billing
 from kwhub.headend.store.database import Database
 from kwhub.headend.store.days import Days
-from kwhub.headend.store.schema import day_number
+from kwhub.headend.store.schema import day_number, local_date
 
 __all__ = ["Billing", "BillingRun", "Forecast", "Refused"]
 
@@ -60,6 +60,16 @@ class Forecast:
     day_kwh: Decimal | None  #: mean of the days that are known; None when none is
     days_left: int | None  #: None when the use or the price is not known, or is nought
     is_low: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """An account and the days that are its own."""
+
+    id: int
+    number: str
+    from_day: date
+    last_day: date | None
 
 
 class Billing:
@@ -128,14 +138,31 @@ class Billing:
     def issue_all(
         self, first: date, last: date, *, by: str, areas: Collection[int] | None = None
     ) -> BillingRun:
-        """Issue the statement of a span for every account that has a tariff; each in its own transaction."""
+        """Issue the statements of a span for every account; each in its own transaction.
+
+        Of who moves in or out inside the span, the days are billed that are theirs; of who is billed in part, the rest.
+        Who cannot be billed is refused with the reason, who has no tariff among them.
+        """
         run = BillingRun([], [])
-        for account_id, number in self._accounts(first, last, areas):
+        for own in self._accounts(first, last, areas, with_tariff=False):
+            span = max(first, own.from_day), min(last, own.last_day or last)
             try:
-                run.issued.append(self.issue(account_id, first, last, by=by).id)
+                run.issued.extend(self._issue_rest(own.id, *span, by=by))
             except (LocalError, Unbillable) as error:
-                run.refused.append(Refused(account_id, number, str(error)))
+                run.refused.append(Refused(own.id, own.number, str(error)))
         return run
+
+    def _issue_rest(self, account_id: int, first: date, last: date, *, by: str) -> list[int]:
+        """The statements of a span: those that begin in it and are there, and one for the days after them."""
+        with self._database.read() as connection:
+            there = statements.inside(connection, account_id, first, last)
+        numbers = [number for number, _, _ in there]
+        if there and there[0][1] == first:
+            if there[-1][2] == last:
+                return numbers
+            first = there[-1][2] + _DAY
+            return [*numbers, self.issue(account_id, first, last, by=by).id]
+        return [self.issue(account_id, first, last, by=by).id]
 
     def cancel(self, statement: int, *, by: str, reason: str) -> Issued:
         """Cancel a statement; its total goes back to the account. Raises LocalError."""
@@ -209,9 +236,9 @@ class Billing:
         """Balance, daily use and days left of every account with a tariff, the most urgent first."""
         today = self._days.of(self._now())
         found = []
-        for account_id, number in self._accounts(today, today, areas):
+        for own in self._accounts(today, today, areas):
             with self._database.read() as connection:
-                one = self._forecast(connection, account_id, number, today)
+                one = self._forecast(connection, own.id, own.number, today)
             if one.is_low or not only_low:
                 found.append(one)
         return sorted(found, key=lambda one: (not one.is_low, _or_max(one.days_left), one.number))
@@ -251,19 +278,20 @@ class Billing:
         return found
 
     def _accounts(
-        self, first: date, last: date, areas: Collection[int] | None
-    ) -> list[tuple[int, str]]:
-        """Accounts with a tariff that are open in a span, by number."""
+        self, first: date, last: date, areas: Collection[int] | None, *, with_tariff: bool = True
+    ) -> list[_Open]:
+        """Accounts that are open on some day of a span, by number."""
         own, given = schema_archive.account, schema_billing.account_tariff
         query = (
-            select(own.c.id, own.c.number)
+            select(own.c.id, own.c.number, own.c.from_day, own.c.to_day)
             .where(
-                own.c.id.in_(select(given.c.account_id)),
-                own.c.from_day <= day_number(first),
-                (own.c.to_day.is_(None)) | (own.c.to_day > day_number(last)),
+                own.c.from_day <= day_number(last),
+                (own.c.to_day.is_(None)) | (own.c.to_day > day_number(first)),
             )
             .order_by(own.c.number)
         )
+        if with_tariff:
+            query = query.where(own.c.id.in_(select(given.c.account_id)))
         if areas is not None:
             meter, terminal = schema.meter, schema.terminal
             query = (
@@ -272,7 +300,15 @@ class Billing:
                 .where(terminal.c.area_id.in_(areas))
             )
         with self._database.read() as connection:
-            return [(row.id, row.number) for row in connection.execute(query)]
+            return [
+                _Open(
+                    row.id,
+                    row.number,
+                    local_date(row.from_day),
+                    None if row.to_day is None else local_date(row.to_day - 1),
+                )
+                for row in connection.execute(query)
+            ]
 
     def _book(self, account_id: int, entry: Entry, by: str) -> Booked:
         with self._database.write() as connection:

@@ -23,7 +23,7 @@ from kwhub.headend.store.days import Days
 from kwhub.headend.store.schema import day_number, local_date
 from kwhub.headend.store.schema_billing import statement as table
 
-__all__ = ["cancel", "changed", "draft", "find", "get", "issue"]
+__all__ = ["cancel", "changed", "draft", "find", "get", "inside", "issue"]
 
 SPAN_DAYS_MAX = 400
 """Longest span of one statement."""
@@ -172,6 +172,17 @@ def find(
     if account_id is not None:
         query = query.where(table.c.account_id == account_id)
     return [_issued(row) for row in connection.execute(query)]
+
+
+def inside(
+    connection: Connection, account_id: int, first: date, last: date
+) -> list[tuple[int, date, date]]:
+    """Number, first and last day of the valid statements of an account inside a span, by their days."""
+    rows = valid(connection, account_id)
+    found = [(row.id, local_date(row.first_day), local_date(row.last_day)) for row in rows]
+    return sorted(
+        (one for one in found if first <= one[1] and one[2] <= last), key=lambda one: one[1]
+    )
 
 
 def changed(
