@@ -1,6 +1,7 @@
 """The counter as pages and over the API: sell, receipt, cancel, limits, books, low balances; who may and who may not."""
 
 import re
+from contextlib import suppress
 
 import pytest
 from msgspec.structs import replace
@@ -13,8 +14,11 @@ from kwhub.headend.app import HeadEnd
 from kwhub.headend.people.rights import Role
 from kwhub.prepay.element.software import MEMORY_BYTES as ELEMENT_BYTES
 from kwhub.prepay.element.software import SoftwareElement
-from kwhub.prepay.keys import factor_of
+from kwhub.prepay.keys import Purpose, factor_of
+from kwhub.prepay.master import SoftwareMaster
 from kwhub.prepay.memory import RamMemory
+from kwhub.prepay.orders import update_keys
+from kwhub.prepay.sessions import Target
 from kwhub.protocols.dlt645.session import Role as End
 from kwhub.protocols.dlt645.session import Session
 from kwhub.sim.meter import SimulatedMeter
@@ -200,3 +204,28 @@ def test_without_the_table_in_the_settings_the_page_says_so(tmp_path):
         assert who.get("/vending/prepaid").status_code == 404
         assert who.get("/api/v1/purchases").status_code == 404
     headend.store.close()
+
+
+def test_t24_the_page_lists_the_keys_of_each_meter_and_nothing_is_sold_to_one_with_a_test_key(
+    shop, english, chinese
+):
+    assert "formal version 2" in words(english.get("/vending/prepaid").text)
+    wire, master = shop.wire, SoftwareMaster(KEYS, draw("t24"))
+    spoil = update_keys(
+        master, Target(METER, METER), 2, formal=False, purposes=(Purpose.MONEY, Purpose.CARD)
+    )
+    event = None
+    with suppress(StopIteration):
+        while True:
+            event = wire.meter.answer(spoil.send(event), int(NOW.timestamp())).message
+    bought = wire.element.wallet
+    assert "The meter refuses" in sold(english, "T-24", "1").text
+    page = words(english.get("/vending/prepaid").text)
+    assert "test keys money, medium version 2" in page
+    assert "测试密钥 购电、介质" in words(chinese.get("/vending/prepaid").text)
+    refused = sold(english, "T-25", "1")
+    assert (refused.status_code, "the meter has test keys" in refused.text) == (400, True)
+    assert "仍为测试密钥" in sold(chinese, "T-25", "1").text
+    assert wire.element.wallet == bought
+    csv = english.get("/vending/prepaid?table=prepaid&as=csv").text
+    assert "test keys" in csv

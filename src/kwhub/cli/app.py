@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from kwhub import __version__
-from kwhub.cli.output import Exit, complain
+from kwhub.cli.output import ZH, Exit, complain, pick_language
 from kwhub.domain.errors import ConfigError, KwhubError, LocalError, Refusal
 
 __all__ = ["app", "run"]
@@ -109,7 +109,7 @@ GROUPED: tuple[tuple[str, str, str], ...] = (
     ("medium", "show", "kwhub.cli.medium:show_medium"),
     ("medium", "device", "kwhub.cli.medium_device:show_device"),
     ("medium", "simulate", "kwhub.cli.medium_device:simulate_prepaid"),
-    ("vend", "make-keys", "kwhub.cli.vend:make_keys"),
+    ("vend", "make-keys", "kwhub.cli.vend_keys:make_keys"),
     ("vend", "customer", "kwhub.cli.vend:add_customer"),
     ("vend", "price", "kwhub.cli.vend:set_price"),
     ("vend", "issue", "kwhub.cli.vend:issue_medium"),
@@ -179,8 +179,19 @@ def _report(error: Exception) -> int:
     if isinstance(leaf, OSError) and leaf.filename is not None:
         complain(f"{leaf.filename}: {leaf.strerror}")
     else:
-        complain(str(leaf))
+        complain(_said(str(leaf)))
     return next(code for kind, code in CODES if isinstance(leaf, kind))
+
+
+def _said(text: str) -> str:
+    """Trouble in the reader's language, where it has words for it."""
+    if pick_language() != ZH:
+        return text
+    try:
+        from kwhub.headend.vending_words import in_chinese  # noqa: PLC0415 - only for this
+    except ImportError:
+        return text
+    return in_chinese(text)
 
 
 EXTRAS = {

@@ -17,7 +17,6 @@ from kwhub.cli.counter import (
     MediumOption,
     open_keys,
     open_medium,
-    place_of_keys,
 )
 from kwhub.cli.output import (
     ZH,
@@ -42,7 +41,7 @@ from kwhub.headend.vending_desk import Desk
 from kwhub.headend.vending_ledger import SITE_ZONE
 from kwhub.headend.vending_service import hundredths, read_payments
 from kwhub.headend.vending_store import Customer, VendingStore
-from kwhub.headend.vending_token import SCHEME, opened
+from kwhub.headend.vending_words import in_chinese
 from kwhub.prepay.vending import HeadRoom, Limits, Purchase, State
 from kwhub.runtime.clock import SystemClock
 
@@ -51,7 +50,6 @@ __all__ = [
     "cancel_purchase",
     "collect_usage",
     "issue_medium",
-    "make_keys",
     "reconcile_books",
     "sell_purchase",
     "set_price",
@@ -350,7 +348,8 @@ def reconcile_books(
         print_json([asdict(finding) for finding in findings])
     else:
         for each in findings:
-            say(f"{each.kind} {each.meter} {each.count or ''}: {each.detail}")
+            detail = in_chinese(each.detail) if pick_language() == ZH else each.detail
+            say(f"{each.kind} {each.meter} {each.count or ''}: {detail}")
         if not findings:
             say("各账一致" if pick_language() == ZH else "the books agree")
     return Exit.NO if findings else Exit.OK
@@ -372,29 +371,3 @@ def verify_ledger(*, store: StoreOption = _STORE, json: JsonFlag = False) -> int
     else:
         say(f"{entries} 条，完好" if pick_language() == ZH else f"{entries} entries, all well")
     return Exit.OK if bad is None else Exit.NO
-
-
-def make_keys(version: int, *, root_key: KeyOption = None, json: JsonFlag = False) -> int:
-    """Draw the root keys of a version inside a token, where they stay.
-
-    Each purpose has a key of its own, that can sign and never be read. Two versions may be there while meters
-    change over. Example:
-
-        kwhub vend make-keys 1 --root-key 'pkcs11:token=kwhub?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:pin'
-    """
-    place = place_of_keys(root_key)
-    if not place.startswith(SCHEME):
-        raise ConfigError("keys are made in a token only: give --root-key pkcs11:...")
-    with opened(place, writable=True) as token:
-        token.make(version)
-        versions = token.versions
-    if json:
-        print_json({"versions": versions})
-    else:
-        text = ", ".join(map(str, versions))
-        say(
-            f"令牌内的密钥版本：{text}"
-            if pick_language() == ZH
-            else f"versions in the token: {text}"
-        )
-    return Exit.OK

@@ -141,6 +141,7 @@ class Desk:
                 max(0, _left(_told(before))) if before and is_told else None,
                 before is not None and not is_told,
                 None if told.moment is None else told.moment.replace(tzinfo=self.store.zone),
+                keys=told.key_state,
             ),
         )
         return Collected(told, confirmed, head_room(told.count, COUNT_MAX))

@@ -24,6 +24,8 @@ class Source:
         name: ``LINE``; or the payment whose load the meter has signed its usage for; empty for a medium without a purchase.
         before: hundredths that it had left at the number before, signed for the same load; None when that is not known.
         found_in: the load has found its number in the meter when it came there first.
+        keys: state word of the meter's keys, bit n set: key n is formal; None when it was not told.
+        version: of the keys that opened the meter; None when that is not known.
         told_at: when a medium was told, by the meter's clock; what is old or from the future cancels nothing.
     """
 
@@ -31,6 +33,8 @@ class Source:
     before: int | None = None
     found_in: bool = False
     told_at: datetime | None = None
+    keys: int | None = None
+    version: int | None = None
 
 
 class Evidence(Ledger):
@@ -73,6 +77,7 @@ class Evidence(Ledger):
             is_fresh = source.name == LINE or not sold or source.name == sold[-1].payment
             if not (is_fresh or is_first or count > known):
                 return []
+            self._saw_keys(meter, source, at)
             told: dict[str, Any] = {"meter": meter, "count": count, "source": source.name}
             if source.name != LINE and not self._in_time(source, sold, at):
                 told |= {"old": True}
@@ -88,6 +93,20 @@ class Evidence(Ledger):
             strange = [x for x in covered if judged[x.payment] is False]
             self._settle(good, strange, told | {"money": money}, at)
         return [self.purchase(each.payment) for each in good]
+
+    def _saw_keys(self, meter: str, source: Source, at: datetime) -> None:
+        if source.keys is not None:
+            self._run(
+                "INSERT INTO meter_key VALUES (?, ?, ?, ?) ON CONFLICT (meter) DO UPDATE SET "
+                "state = excluded.state, version = coalesce(excluded.version, version), "
+                "at = excluded.at",
+                *(meter, source.keys, source.version, at.isoformat()),
+            )
+
+    def keys_of(self, meter: str) -> tuple[int, int | None] | None:
+        """State word and version of a meter's keys, as it has told them last; None before that."""
+        found = self._run("SELECT state, version FROM meter_key WHERE meter = ?", meter)
+        return (int(found[0][0]), found[0][1]) if found else None
 
     def _fits(
         self, purchase: Purchase, count: int, money: int | None, source: Source

@@ -7,16 +7,17 @@ stops in between goes on with the same numbers. Nothing is ever sent under a sec
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import Protocol, TypeVar
 
 from kwhub.domain.errors import LocalError, NoAnswer, Refusal
 from kwhub.domain.machine import Conversation
 from kwhub.headend.vending_crypto import CountingMaster
+from kwhub.headend.vending_evidence import Source
 from kwhub.headend.vending_ledger import LINE
 from kwhub.headend.vending_store import VendingStore
 from kwhub.prepay.conversations import Outcome, Result, open_account, recharge
-from kwhub.prepay.sessions import Account, Target, read_status, retried
+from kwhub.prepay.element.driver import ALL_FORMAL
+from kwhub.prepay.sessions import Account, Session, Target, read_status, retried
 from kwhub.prepay.vending import Purchase, State
 
 __all__ = ["Bought", "RemoteDesk", "Runner"]
@@ -100,9 +101,9 @@ class RemoteDesk:
                 account = await self._look(line, target)
             except NoAnswer:
                 return Bought(self.store.purchase(purchase.payment), Outcome.UNKNOWN, None)
-            if (
-                not is_signed and account.count != purchase.count - 1
-            ):  # not ours: nothing is signed for that number
+            is_ours = is_signed or account.count == purchase.count - 1
+            if not (is_ours and account.key_state & ALL_FORMAL == ALL_FORMAL):
+                # Somebody else's number, or keys with which the meter takes no money: nothing is signed.
                 return Bought(self.store.purchase(purchase.payment), Outcome.REFUSED, account)
         issued = self.store.issued(purchase, self._now(), LINE)
         result: Result = await line.run(self._conversation(target, issued))
@@ -117,14 +118,22 @@ class RemoteDesk:
 
     async def _look(self, line: Runner, target: Target) -> Account:
         """Read the meter before its next number is signed."""
-        reading = retried(self.crypto, target, partial(read_status, self.crypto))
-        account = await line.run(reading)
-        self._saw(target, account, confirms=False)
+        account, version = await line.run(retried(self.crypto, target, self._status))
+        self._saw(target, account, confirms=False, version=version)
         return account
 
-    def _saw(self, target: Target, account: Account, *, confirms: bool) -> None:
+    def _status(self, session: Session) -> Conversation[tuple[Account, int]]:
+        account = yield from read_status(self.crypto, session)
+        return account, session.login.version
+
+    def _saw(
+        self, target: Target, account: Account, *, confirms: bool, version: int | None = None
+    ) -> None:
         count, money = account.count, account.money
-        self.store.saw_count(target.number, count, self._now(), money=money, confirms=confirms)
+        source = Source(keys=account.key_state, version=version)
+        self.store.saw_count(
+            target.number, count, self._now(), money=money, source=source, confirms=confirms
+        )
 
     @property
     def pending(self) -> list[Purchase]:

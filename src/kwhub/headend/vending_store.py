@@ -12,6 +12,7 @@ from pathlib import Path
 from kwhub.domain.errors import LocalError, Refusal
 from kwhub.headend.vending_evidence import Evidence
 from kwhub.headend.vending_ledger import SITE_ZONE
+from kwhub.prepay.element.driver import ALL_FORMAL
 from kwhub.prepay.vending import (
     Limits,
     Purchase,
@@ -115,7 +116,9 @@ class VendingStore(Evidence):
                 return known[0]
             if self._run(_PAID_BEFORE, payment):
                 raise Refusal((f"payment {payment} was cancelled: it buys nothing any more",))
-            customer = self.customer_of(meter)
+            customer, keys = self.customer_of(meter), self.keys_of(meter)
+            if keys is not None and keys[0] & ALL_FORMAL != ALL_FORMAL:
+                raise Refusal(("the meter has test keys: it takes no money",))
             totals = self._totals(customer.number, operator, at)
             present = self.count_of(meter)
             open_ones = self._waiting(meter, present)

@@ -7,10 +7,21 @@ from datetime import datetime
 from typing import Any, Final
 
 from kwhub.headend.vending_store import Customer, VendingStore
+from kwhub.prepay.keys import Purpose
 from kwhub.prepay.vending import COUNT_MAX, HeadRoom, Purchase, State, Totals, head_room
 from kwhub.prepay.vending_outlook import Balance, Outlook, outlook
 
-__all__ = ["Prepaid", "Sale", "customers", "of_meter", "prepaid", "sale", "sales", "sold_today"]
+__all__ = [
+    "MeterKeys",
+    "Prepaid",
+    "Sale",
+    "customers",
+    "of_meter",
+    "prepaid",
+    "sale",
+    "sales",
+    "sold_today",
+]
 
 _COLUMNS: Final = (
     "p.meter, p.count, p.amount, p.customer, p.operator, p.payment, p.state, p.signed, p.at, c.name"
@@ -28,17 +39,38 @@ class Sale:
 
 
 @dataclass(frozen=True, slots=True)
+class MeterKeys:
+    """What a meter has told of its keys.
+
+    Attributes:
+        test: names of those that are test keys still; such a meter takes no money.
+        version: of the keys that opened it last; None when only a medium was there.
+    """
+
+    test: tuple[str, ...]
+    version: int | None
+
+    @classmethod
+    def of(cls, state: int, version: int | None) -> "MeterKeys":
+        """From the state word: bit n set, key n is formal."""
+        test = tuple(each.name.lower() for each in Purpose if not state >> each & 1)
+        return cls(test, version)
+
+
+@dataclass(frozen=True, slots=True)
 class Prepaid:
     """A customer who pays before, and where his meter stands.
 
     Attributes:
         outlook: None before the meter has told anything.
         room: of its purchase numbers.
+        keys: state and version of its keys; None before the meter has told them.
     """
 
     customer: Customer
     outlook: Outlook | None
     room: HeadRoom
+    keys: MeterKeys | None = None
 
 
 def sales(
@@ -90,6 +122,10 @@ def prepaid(
     rows = store.rows("SELECT meter, count, amount FROM purchase WHERE state = ?", state)
     for meter, count, amount in rows:
         bought.setdefault(meter, []).append((count, amount))
+    keys = {
+        meter: MeterKeys.of(state, version)
+        for meter, state, version in store.rows("SELECT meter, state, version FROM meter_key")
+    }
     found = [
         Prepaid(
             customer,
@@ -101,6 +137,7 @@ def prepaid(
                 low_days=low_days,
             ),
             head_room(store.count_of(customer.meter), COUNT_MAX),
+            keys.get(customer.meter),
         )
         for customer in customers(store, meters)
     ]

@@ -1,6 +1,8 @@
-"""Chinese words for what the counter refuses; a test holds every one to its English origin."""
+"""Chinese words for what the counter refuses and finds; a test holds every one to its English origin."""
 
-__all__ = ["COUNTER"]
+import re
+
+__all__ = ["COUNTER", "in_chinese"]
 
 COUNTER = (
     (
@@ -21,6 +23,38 @@ COUNTER = (
         "电表在签名之后尚未抄读",
     ),
     (r"refused: the meter has it", "电表内已有此次购电"),
+    (r"refused: the meter has test keys: it takes no money", "电表仍为测试密钥，不能充值"),
+    (
+        r"refused: the meter had (?P<count>\d+) already: this usage is old",
+        "电表已到第 {count} 次购电：带回的数据已过时",
+    ),
+    (
+        r"refused: purchase (?P<count>\d+) of meter (?P<meter>\d+) is cancelled",
+        "电表 {meter} 第 {count} 次购电已撤销",
+    ),
+    (
+        r"refused: number (?P<count>\d+) was (sold|signed) for another amount",
+        "第 {count} 次购电已用于另一金额",
+    ),
+    (r"refused: payment (?P<payment>.*) is not known", "没有缴费单号 {payment}"),
+    (
+        r"refused: the medium was not at its meter since it was loaded",
+        "介质写入购电后尚未到过电表",
+    ),
+    (r"refused: the meter has not signed this usage", "带回的数据不是该电表签名的"),
+    (r"refused: the medium has not signed for its load", "介质未确认写入的购电"),
+    (
+        r"refused: (?P<name>.*) is no user of this head-end who may sell",
+        "{name} 不是本主站有售电权限的用户",
+    ),
+    (
+        r"refused: the medium refuses: this is not the counter, or the key is not for this medium",
+        "介质拒绝：不是其售电点，或密钥不属于此介质",
+    ),
+    (r"refused: the medium refuses: it is blank: have it issued first", "介质为空：请先开户发放"),
+    (r"this medium is blank: have it issued first", "介质为空：请先开户发放"),
+    (r"this medium is issued already: take a blank one", "此介质已发放给他人：请用空白介质"),
+    (r"this medium was never loaded: go to the counter", "此介质从未写入购电：请到售电点"),
     (r"refused: the purchase is (?P<state>\w+)", "此次购电的状态为 {state}"),
     (
         r"refused: payment (?P<payment>.*) has bought something else",
@@ -54,6 +88,37 @@ COUNTER = (
         r"the terminal of this meter is not online: sell by a medium, or later",
         "该电表的终端不在线：请用介质售电，或稍后再试",
     ),
-    (r"a number has 12 digits, not (?P<text>.*)", "编号为 12 位数字，而不是 {text}"),
+    (
+        r"(?P<row>.*) was changed, removed or put in",
+        "{row} 被改动、删除或插入",
+    ),
+    (r"the meter has another purchase", "电表内是另一次购电"),
+    (r"whose purchase is in\?", "号码已在表内，但未证明为本次购电"),
+    (r"the crypto has signed what nobody has sold", "加密机签名了无人售出的购电"),
+    (r"sold (?P<sold>\d+), signed (?P<signed>\d+)", "售出 {sold} 分，签名 {signed} 分"),
+    (r"the ledger of that moment is not this one", "签名当时的账本不是现在这一本"),
+    (r"the crypto has never signed this sale", "加密机从未为此售电签名"),
+    (r"signed up to (?P<highest>\d+) only", "只签名到第 {highest} 次"),
+    (r"the meter has it not", "电表内没有"),
+    (r"the meter has it", "电表内已有"),
+    (r"no payment (?P<reference>.*)", "没有缴费 {reference}"),
+    (r"paid (?P<paid>\d+)", "实缴 {paid} 分"),
+    (r"payment (?P<reference>.*) bought nothing", "缴费 {reference} 未购电"),
+    (
+        r"base date (?P<base>\d+) ends in (?P<days>-?\d+) days: meters need a key of the next one",
+        "基准日期 {base} 还有 {days} 天到期：电表需换用下一基准日期的密钥",
+    ),
+    (r"base date (?P<base>\d+) has ended", "基准日期 {base} 已到期"),
+    (r"a number has (?P<digits>\d+) digits, not (?P<text>.*)", "编号为 {digits} 位数字，而不是 {text}"),
 )
 """Pattern of the English words and the Chinese ones, with the names of the pattern filled in."""
+
+_PATTERNS = tuple((re.compile(pattern, re.DOTALL), chinese) for pattern, chinese in COUNTER)
+
+
+def in_chinese(text: str) -> str:
+    """A refusal or finding of the counter in Chinese; any other text as it is."""
+    for pattern, chinese in _PATTERNS:
+        if found := pattern.fullmatch(text):
+            return chinese.format(**found.groupdict())
+    return text

@@ -21,6 +21,7 @@ from kwhub.headend.vending_remote import Bought
 from kwhub.headend.vending_service import hundredths
 from kwhub.headend.vending_store import Customer
 from kwhub.headend.vending_views import sales, sold_today
+from kwhub.headend.vending_words import in_chinese
 from kwhub.headend.web.page import Page, query
 from kwhub.headend.web.quality_forms import form_of, told
 from kwhub.headend.web.sheets import table_file
@@ -63,6 +64,7 @@ PREPAID_HEADS: Final = (
     Head("a_day", numeric=True),
     Head("days_left", numeric=True),
     Head("count", numeric=True),
+    Head("keys"),
 )
 SELL: Final = needs(Right.SELL)
 
@@ -221,6 +223,7 @@ def _counter(page: Page, form: Mapping[str, str], *, number: int = 1, wrong: str
         "compared": service.compared if meters is None else None,
         "may_compare": meters is None,
         "tab": "sales",
+        "said": in_chinese if page.t.code == "zh" else str,
     }
     return page.show("vending.html", context | _words(), status_code=400 if wrong else 200)
 
