@@ -128,7 +128,7 @@ class Node:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            tasks.create_task(self._watch())
+            tasks.create_task(self.watch())
             await self._take_up(self.settings)
 
     async def apply(self, settings: NodeSettings) -> None:
@@ -376,7 +376,8 @@ class Node:
             self.registry.wrong(violation.peer)
         self.notices.violated(violation)
 
-    async def _watch(self) -> None:
+    async def watch(self) -> None:
+        """Notice who has fallen silent, until cancelled; part of ``run``."""
         while True:
             await self._clock.sleep(min(CHECK_S, self.settings.gone_s / 2))
             self.registry.check()

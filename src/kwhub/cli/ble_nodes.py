@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,9 +11,10 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from kwhub.bluetooth.node import Node
+from kwhub.bluetooth.node_settings import NodeSettings
 from kwhub.bluetooth.pairing import Pairing
 from kwhub.bluetooth.registry import NodeView, StateChange
-from kwhub.bluetooth.serial_face import SerialFace
+from kwhub.bluetooth.standing import StandingNode
 from kwhub.bluetooth.states import STATES
 from kwhub.bluetooth.station import Station, StationSettings
 from kwhub.cli.ble_file import NodeFile, read_node_file
@@ -33,6 +35,7 @@ from kwhub.cli.signals import cancel_on_terminate
 from kwhub.domain.errors import ConfigError
 from kwhub.exchange.passing_others import DIALECTS
 from kwhub.links.address import open_link
+from kwhub.links.base import Link
 from kwhub.runtime.chance import seeded
 from kwhub.runtime.clock import Clock, SystemClock
 
@@ -51,10 +54,14 @@ WORDS: dict[str, dict[str, Any]] = {
             "last heard",
         ),
         "serial": "serial face: {path}",
+        "gone": "The adapter is gone; it is opened again as soon as it is there.",
+        "back": "The adapter is there again.",
     },
     "zh": {
         "headings": ("蓝牙地址", "表号", "状态", "原因", "dBm", "请求", "无应答", "最近通信"),
         "serial": "串口：{path}",
+        "gone": "蓝牙适配器已断开，恢复后自动重新打开。",
+        "back": "蓝牙适配器已恢复。",
     },
 }
 
@@ -93,43 +100,58 @@ async def ble_nodes(
     async with AsyncExitStack() as stack:
         policy = Pairing() if pairing is None else await asking(pairing, spoken)
         policy.enforced = not settings.unsecured
-        station = await _station(stack, settings, file.parent, clock, policy)
-        bus = None
+        own = _Own(settings, file.parent, clock, policy)
         if settings.bus is not None:
-            bus = await open_link(settings.bus, clock=clock)
-            stack.push_async_callback(bus.aclose)
-        kept = None if settings.kept is None else file.parent / settings.kept
-        own = station, settings.node, DIALECTS[settings.protocol], clock
-        node = Node(*own, seeded(1, station.address), bus=bus, kept=kept)
-        node.registry.told = lambda change: _tell(change, spoken, json=json)
-        face = None
+            own.bus = await open_link(settings.bus, clock=clock)
+            stack.push_async_callback(own.bus.aclose)
+        standing = StandingNode(
+            await own.station(), own.station, own.node, clock, seeded(1, "adapter")
+        )
+        stack.push_async_callback(standing.aclose)
         if settings.serial is not None:
-            face = await _face(stack, node, station, settings.serial, spoken, json=json)
-        await _run(node, face, seconds)
-    views = list(node.registry)
+            standing.face = await _face(stack, settings.serial, spoken, json=json)
+        standing.node.registry.told = lambda change: _tell(change, spoken, json=json)
+        standing.told = lambda *, is_there: _tell_adapter(spoken, is_there=is_there, json=json)
+        await _run(standing, seconds)
+    views = list(standing.node.registry)
     _show(views, spoken, json=json)
     return Exit.OK if all(view.state.value == "online" for view in views) else Exit.LINK
 
 
-async def _station(
-    stack: AsyncExitStack, settings: NodeFile, folder: Path, clock: Clock, policy: Pairing
-) -> Station:
-    keys = None if settings.keys is None else folder / settings.keys
-    own = StationSettings(settings.adapter, name=settings.node.name, keys=keys)
-    station = await Station.open(own, clock, policy)
-    stack.push_async_callback(station.aclose)
-    return station
+@dataclass(slots=True)
+class _Own:
+    """What a node is made of, again whenever its adapter was gone."""
+
+    settings: NodeFile
+    folder: Path
+    clock: Clock
+    policy: Pairing
+    bus: Link | None = None
+
+    async def station(self) -> Station:
+        """Open the adapter."""
+        settings = self.settings
+        keys = None if settings.keys is None else self.folder / settings.keys
+        own = StationSettings(settings.adapter, name=settings.node.name, keys=keys)
+        return await Station.open(own, self.clock, self.policy)
+
+    def node(self, station: Station, before: NodeSettings | None) -> Node:
+        """Make a node; what was changed is in its file, or else in memory."""
+        settings = self.settings
+        kept = None if settings.kept is None else self.folder / settings.kept
+        told = settings.node if kept is not None or before is None else before
+        return Node(
+            station,
+            told,
+            DIALECTS[settings.protocol],
+            self.clock,
+            seeded(1, station.address),
+            bus=self.bus,
+            kept=kept,
+        )
 
 
-async def _face(
-    stack: AsyncExitStack,
-    node: Node,
-    station: Station,
-    serial: str,
-    language: Language,
-    *,
-    json: bool,
-) -> SerialFace:
+async def _face(stack: AsyncExitStack, serial: str, language: Language, *, json: bool) -> Link:
     link = await open_link(serial, clock=SystemClock())
     stack.push_async_callback(link.aclose)
     path = link.facts.address.replace("pty:", "", 1)
@@ -137,17 +159,22 @@ async def _face(
         print_json({"serial": path})
     else:
         say(WORDS[language]["serial"].format(path=path))
-    return SerialFace(link, node, station)
+    return link
 
 
-async def _run(node: Node, face: SerialFace | None, seconds: float | None) -> None:
+async def _run(standing: StandingNode, seconds: float | None) -> None:
     try:
-        async with asyncio.timeout(seconds), asyncio.TaskGroup() as tasks:
-            tasks.create_task(node.run())
-            if face is not None:
-                tasks.create_task(face.run())
+        async with asyncio.timeout(seconds):
+            await standing.run()
     except TimeoutError:
-        node.registry.check()
+        standing.node.registry.check()
+
+
+def _tell_adapter(language: Language, *, is_there: bool, json: bool) -> None:
+    if json:
+        print_json({"adapter": "back" if is_there else "gone"})
+    else:
+        say(WORDS[language]["back" if is_there else "gone"])
 
 
 def _tell(change: StateChange, language: Language, *, json: bool) -> None:
