@@ -65,7 +65,7 @@ class _Fleet:
     def fill(self) -> None:
         """Everything but the kept figures."""
         with self.headend.store.database.write() as connection:
-            _archive(connection)
+            _archive(connection, self.now)
             _connections(connection, self.now)
             for day in (self.today - ONE_DAY, self.today):
                 self._curves(connection, day)
@@ -147,7 +147,7 @@ def _supplies(number: int) -> bool:
     return number % METERS_OF_AREA == 0
 
 
-def _archive(connection: Connection) -> None:
+def _archive(connection: Connection, now: dt.datetime) -> None:
     areas = [
         {"id": n, "code": f"A{n:04}", "name": f"Area {n}", "name_zh": f"台区{n}", "origin": "desk"}
         for n in range(1, AREAS + 1)
@@ -161,6 +161,7 @@ def _archive(connection: Connection) -> None:
             "name": "",
             "active": True,
             "origin": "desk",
+            "first_connected_at": now - ONE_DAY,
         }
         for n in range(1, AREAS + 1)
     ]

@@ -16,7 +16,7 @@ from kwhub.headend.config import Area, Meter, Terminal
 from kwhub.headend.quality.expect import ENERGY
 from kwhub.headend.store import area_days, overview, schema, sessions
 from kwhub.headend.store.queries import Queries
-from kwhub.headend.store.schema_archive import exchange_reading, meter_exchange
+from kwhub.headend.store.schema_archive import exchange_reading, meter_exchange, placement
 from kwhub.headend.store.schema_figures import area_day, area_stale
 from kwhub.headend.validation.desk import QualityDesk
 from kwhub.headend.validation.keeper import TODAY_AGE, Keeper
@@ -273,3 +273,28 @@ def test_an_area_that_is_given_up_has_no_figures(bench):
     with bench.store.database.read() as connection:
         today = area_day.c.day == schema.day_number(TODAY)
         assert len(connection.execute(select(area_day).where(today)).all()) == 2
+
+
+@pytest.mark.slow
+def test_late_data_of_a_meter_that_moved_changes_its_former_area(bench):
+    began(bench)
+    rows = arrived(int(NOON.timestamp()))
+    late = [row for row in rows if row[0] == TWO and row[3] <= shanghai(4)]
+    bench.take([row for row in rows if row not in late])
+    moved = DAYS.start(dt.date(2026, 3, 4))
+    with bench.store.database.write() as connection:
+        stay = {"meter_id": TWO, "point": 3, "port": 2, "ct": "", "pt": "1", "ratio": "1"}
+        then = {**stay, "terminal_id": 1, "valid_from": None, "valid_to": moved}
+        now = {**stay, "terminal_id": 2, "point": 8, "valid_from": moved, "valid_to": None}
+        connection.execute(insert(placement), [then, now])
+        values = {"terminal_id": 2, "point": 8}
+        connection.execute(update(schema.meter).where(schema.meter.c.id == TWO).values(**values))
+        bump(connection)
+    bench.settle()
+    bench.check()
+    assert bench.kept(3)[0].sold_kwh is None
+    bench.take(late)
+    bench.settle()
+    bench.check()
+    assert bench.kept(3)[0].sold_kwh is not None
+    assert bench.kept(3)[0].meters == 3

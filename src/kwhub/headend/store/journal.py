@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, select, text
@@ -69,7 +70,7 @@ def append(connection: Connection, batches: Sequence[Batch]) -> None:
     """Write batches; they are durable when the caller's transaction is committed."""
     full = [batch for batch in batches if len(batch.columns)]
     if full:
-        rows = {
+        rows: dict[str, Sequence[Any]] = {
             "terminal_id": [batch.terminal_id for batch in full],
             "received_at": [batch.received_at for batch in full],
             "source": [batch.source for batch in full],

@@ -260,6 +260,6 @@ def _write_tallies(connection: Connection, groups: _Groups, work: _Work) -> None
         "count": counts.tolist(),
     }
     upsert_columns(connection, to_check, to_be_checked, add="count")
-    pairs = [*work.touched, *work.begun]
-    meter, day = (np.concatenate(each) for each in zip(*pairs, strict=True))
-    note_stale(connection, meter, day)
+    stale = [*work.touched, *work.begun]
+    meters = np.concatenate([meter for meter, _ in stale])
+    note_stale(connection, meters, np.concatenate([day for _, day in stale]))

@@ -8,7 +8,7 @@ mark goes only when nothing was noted since the figures were computed, so that n
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
 from itertools import groupby
 from typing import TypeAlias
@@ -45,6 +45,7 @@ LONGEST_KEPT = 10
 """Meters of each area that are named as silent."""
 
 _ONE_DAY = timedelta(days=1)
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 AreaDay: TypeAlias = tuple[int, int]
 """Day number and area."""
@@ -208,13 +209,15 @@ def _delete(
 
 def _stamps(connection: Connection) -> dict[int, int]:
     """A number for every area that is another one as soon as its figures may be."""
-    meters = archive_rows.meters(connection)
-    histories = Dated.load(connection, [each.id for each in meters]).histories()
+    meters = archive_rows.served(connection, _BEGINNING)  # those of former days as well
+    dated = Dated.load(connection, [each.id for each in meters])
+    histories = dated.histories()
     told: dict[int, list[tuple[object, ...]]] = defaultdict(list)
     for each in meters:
-        history = histories.get(each.id, ())
-        told[each.area_id].append((each.id, each.kind, each.ratio, each.duty, *history))
+        own = (each.id, each.kind, each.ratio, each.duty, *histories.get(each.id, ()))
+        for area in {each.area_id} | dated.areas(each.id):
+            told[area].append(own)
     return {
-        area: int.from_bytes(blake2b(repr(sorted(own, key=str)).encode(), digest_size=7).digest())
-        for area, own in told.items()
+        area: int.from_bytes(blake2b(repr(sorted(every, key=str)).encode(), digest_size=7).digest())
+        for area, every in told.items()
     }
