@@ -106,6 +106,12 @@ PROBLEMS: Mapping[str, tuple[str, str, str, str]] = MappingProxyType(
             "超过 {value} 行",
             "请拆分文件",
         ),
+        "too_many_sheets": (
+            "more than {value} sheets",
+            "keep one sheet for each kind of rows",
+            "超过 {value} 个工作表",
+            "每种数据只保留一个工作表",
+        ),
         "too_large": (
             "larger than {value}",
             "split the file",

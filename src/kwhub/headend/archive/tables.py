@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
+from xml.parsers import expat
 
 from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
@@ -14,14 +15,12 @@ from openpyxl.utils.exceptions import InvalidFileException
 from kwhub.headend.archive.fields import KINDS, Kind
 from kwhub.headend.archive.plan import Incoming, parse, short
 from kwhub.headend.archive.problems import ArchiveError, Problem
+from kwhub.headend.archive.workbooks import check_workbook
 
 __all__ = ["BYTES_MAX", "ROWS_MAX", "read_file"]
 
 BYTES_MAX = 32 * 1024 * 1024
 """Largest file that is taken."""
-
-UNPACKED_MAX = 512 * 1024 * 1024
-"""Most bytes that an XLSX may be unpacked to."""
 
 ROWS_MAX = 200_000
 """Most rows of one sheet."""
@@ -33,6 +32,7 @@ _ZIP = b"PK\x03\x04"
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
+    expat.ExpatError,
     InvalidFileException,
     ArithmeticError,
     AttributeError,
@@ -103,11 +103,7 @@ def _workbook(content: bytes, kind: str) -> Iterator[tuple[str, Iterator[Sequenc
     """Sheets with their rows, read one after another; formulas count with their last value."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
-            parts = packed.infolist()
-        if sum(each.file_size for each in parts) > UNPACKED_MAX:
-            raise _refused("too_large", f"{UNPACKED_MAX // 2**20} MiB")
-        if any(each.filename.endswith("vbaProject.bin") for each in parts):
-            raise _refused("not_a_table", "macros")
+            check_workbook(packed)
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
         for sheet in book.worksheets[:1] if kind else book.worksheets:
             yield kind or sheet.title, _rows(sheet)
@@ -117,9 +113,10 @@ def _workbook(content: bytes, kind: str) -> Iterator[tuple[str, Iterator[Sequenc
 
 
 def _rows(sheet: Any) -> Iterator[Sequence[str]]:
+    sheet.reset_dimensions()  # a file may say that it has fewer rows than it has
     try:
         for row in sheet.iter_rows(values_only=True, max_col=COLUMNS_MAX):
-            yield [_text(cell) for cell in row]
+            yield [_text(cell) for cell in row] if any(each is not None for each in row) else []
     except _DAMAGED as error:
         raise _refused("not_a_table", short(error)) from None
 
