@@ -44,8 +44,10 @@ class Site:
         self.running.append(self.tasks.create_task(caller.run()))
         return caller
 
-    async def plain(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection(*self.where)
+    async def plain(
+        self, source: str = "127.0.0.1"
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(*self.where, local_addr=(source, 0))
 
     async def until(self, is_so: Any) -> None:
         async with asyncio.timeout(PATIENCE_S):
@@ -209,6 +211,44 @@ async def test_a_flood_of_calls_keeps_nobody_else_out(tmp_path):
         assert isinstance(await caller.ask(Heartbeat()), Confirmed)
         for _, writer in more:
             writer.close()
+
+
+async def test_strangers_who_take_every_place_make_room_for_who_logs_in(tmp_path):
+    """The oldest of the address with most of them goes; who called before all of them, alone, stays."""
+    async with site(tmp_path, strangers=8, strangers_of_address=4) as here:
+        slow, slow_writer = await here.plain("127.0.0.9")
+        flood = [
+            await here.plain(source) for source in ("127.0.0.2", "127.0.0.3") for _ in range(4)
+        ]
+        await here.until(lambda: here.counters["crowded_out"] == 1)
+        assert await gone(flood[0][0])
+        caller = await here.concentrator()
+        await caller.login()
+        assert await gone(flood[4][0])  # now the other address had one more
+        assert here.counters["crowded_out"] == 2
+        assert here.counters["full"] == 0
+        assert isinstance(await caller.ask(Heartbeat()), Confirmed)
+        slow_writer.write(LOGIN)
+        async with asyncio.timeout(PATIENCE_S):
+            assert await slow.read(4096)
+        for _, writer in [*flood, (slow, slow_writer)]:
+            writer.close()
+
+
+async def test_strangers_make_room_where_all_connections_are_taken(tmp_path):
+    async with site(tmp_path, connections=4) as here:
+        first = await here.concentrator()
+        await first.login()
+        flood = [await here.plain("127.0.0.2") for _ in range(3)]
+        await here.until(lambda: here.headend.door.lines == 4)
+        reader, writer = await here.plain("127.0.0.3")
+        assert await gone(flood[0][0])
+        writer.write(b"\x68")
+        await here.until(lambda: here.headend.door.lines == 4)
+        assert not reader.at_eof()
+        assert isinstance(await first.ask(Heartbeat()), Confirmed)
+        for _, each in [*flood, (reader, writer)]:
+            each.close()
 
 
 async def test_more_connections_than_there_may_be_are_refused(tmp_path):

@@ -42,8 +42,11 @@ _log = structlog.get_logger("kwhub.headend")
 class Door:
     """One port.
 
-    Counters of what it does stand in those of the front: ``full``, ``crowded`` (too many of one address), ``unknown_protocol``,
-    ``late`` (no log-in in time).
+    Counters of what it does stand in those of the front: ``full``, ``crowded`` (too many of one address),
+    ``crowded_out`` (a stranger who made room), ``unknown_protocol``, ``late`` (no log-in in time).
+
+    Where strangers take every place, the oldest of the address that has most of them makes room for the next one: who
+    logs in at once gets in, however many addresses only call.
     """
 
     def __init__(self, front: Front, limits: Limits) -> None:
@@ -115,14 +118,15 @@ class Door:
         """See Porter."""
         host = line.host
         self._called.set()
-        if len(self._lines) >= self._limits.connections or (
+        is_full = len(self._lines) >= self._limits.connections or (
             len(self._strangers) >= self._limits.strangers
-        ):
-            self._refuse(line, "full")
-        elif self._of_address[host] >= self._limits.connections_of_address or (
+        )
+        if self._of_address[host] >= self._limits.connections_of_address or (
             self._strange[host] >= self._limits.strangers_of_address
         ):
             self._refuse(line, "crowded")
+        elif is_full and not self._make_place():
+            self._refuse(line, "full")
         else:
             line.counted = True
             self._lines.add(line)
@@ -217,6 +221,17 @@ class Door:
         finally:
             self._lines.discard(line)
 
+    def _make_place(self) -> bool:
+        """Send the oldest stranger of the address with most strangers away; False when there are none."""
+        most = max(self._strange.values(), default=0)
+        waiting = (each for each in self._strangers if not _logged_in(each))  # the oldest first
+        oldest = next((each for each in waiting if self._strange[each.host] == most), None)
+        if oldest is None:
+            return False
+        self._know(oldest)
+        self._refuse(oldest, "crowded_out")
+        return True
+
     def _refuse(self, line: Line, why: str) -> None:
         self._front.counters[why] += 1
         self._refused[why] += 1
@@ -230,8 +245,7 @@ class Door:
     def sweep(self, now: float) -> None:
         """Send away who is silent for too long, and tell of those who were refused."""
         for line, since in list(self._strangers.items()):
-            connection = line.owner
-            if isinstance(connection, Connection) and connection.terminal is not None:
+            if _logged_in(line):
                 self._know(line)
             elif now - since >= self._limits.login_s:
                 self._front.counters["late"] += 1
@@ -251,6 +265,10 @@ class Door:
         if isinstance(line.owner, Connection):
             line.owner.note_silence()
         line.abort()
+
+
+def _logged_in(line: Line) -> bool:
+    return isinstance(line.owner, Connection) and line.owner.terminal is not None
 
 
 def _count_down(counter: Counter[str], key: str) -> None:
