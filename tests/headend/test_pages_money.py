@@ -3,6 +3,7 @@
 import datetime as dt
 import shutil
 import subprocess
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import update
@@ -12,6 +13,7 @@ from tests.headend.web_world import client, signed_in
 from tests.headend.world import DAYS
 
 from kwhub.domain.errors import LocalError
+from kwhub.domain.readings import Register
 from kwhub.headend.billing.paper import html_of, pdf_of
 from kwhub.headend.billing.paper_words import WORDS
 from kwhub.headend.billing.tariffs import tariff_from
@@ -63,7 +65,7 @@ def test_from_issue_to_cancel(headend, english, chinese):
     assert "2.40" in page.text
     assert "issued by admin" in page.text
     csv = english.get(f"{place}/lines.csv").text.splitlines()
-    assert csv[1].split(",")[-5:] == ["", "4.80", "0.5", "2.40", "CNY"]
+    assert csv[1].split(",")[-6:] == ["", "4.80", "0.5", "2.40", "CNY", ""]
     assert "reading,total,1-0:1.8.0" in csv[2]
     early = {"first": "2026-03-04", "last": "2026-03-04"}
     assert "2026-03-04 尚未结束" in chinese.post(f"{ACCOUNT}/issue", data=early).text
@@ -173,3 +175,41 @@ def test_the_pdf_says_what_the_statement_says(headend, tmp_path):
             assert total in text
             assert "2.40 CNY" in text
             assert "1,238.80" in text
+
+
+def mend(headend, day, kwh):
+    values = {DAYS.start_s(day): int(Decimal(kwh) * 1_000_000)}
+    series = (Register("1-0:1.8.0"), 86_400)
+    headend.quality.edit(3, series, values, by="lu", reason="looked at the meter")
+
+
+def test_a_correction_is_seen_where_it_is_due_and_where_it_is_charged(tmp_path):
+    headend = furnished(tmp_path / "headend.sqlite")
+    first, second = dt.date(2026, 3, 2), dt.date(2026, 3, 3)
+    mend(headend, first, "1234.00")
+    old = headend.billing.issue(1, first, first, by="mei")
+    mend(headend, second, "1237.00")
+    headend.billing.look_again()
+    with client(headend, **{"Accept-Language": "en"}) as english:
+        listed = words(english.get("/bills/statements").text)
+        assert "Statements whose readings have changed" in listed
+        assert "-1.80 kWh, -0.90 CNY are due with the next statement" in listed
+        assert "are due with the next" in words(english.get(f"/bills/statements/{old.id}").text)
+        assert "-1.80,-0.90," in english.get("/bills/statements.csv").text
+        (due,) = english.get("/api/v1/statements?changed=true").json()["items"]
+        assert (due["id"], due["due"]["amount"]) == (old.id, "-0.90")
+        span = {"first": str(second), "last": str(second)}
+        place = english.post(f"{ACCOUNT}/issue", data=span, follow_redirects=False)
+        page = words(english.get(place.headers["location"]).text)
+        assert f"Correction of statement {old.id}: Energy, all day" in page
+        assert f"Begins with the last readings of statement {old.id}" in page
+        assert "Readings behind the corrections" in page
+        csv = english.get(f"{place.headers['location']}/lines.csv").text
+        assert ",-1.80,0.5,-0.90,CNY,1" in csv
+        assert "billed reading,total,1-0:1.8.0" in csv
+        assert "readings have changed" not in english.get("/bills/statements").text
+    made = headend.billing.statements(limit=1)[0]
+    for language, word in (("en", "Correction of statement 1"), ("zh", "更正账单 1")):
+        assert word in html_of(made.draft, DAYS.zone, language, made)
+    assert made.draft.total == sum(line.amount for line in made.draft.lines)
+    headend.store.close()

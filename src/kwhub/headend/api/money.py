@@ -251,8 +251,11 @@ def statements(
     caller: NamedDependency[Caller],
     limit: Limit = ITEMS_DEFAULT,
     cursor: FromQuery[str | None] = None,
+    changed: FromQuery[bool] = False,  # noqa: FBT002  a parameter of the request
 ) -> Items[Issued]:
-    """Statements, the newest first, cancelled ones among them."""
+    """Statements, the newest first, cancelled ones among them; or only those that differ from their readings by now."""
+    if changed:
+        return Items(site.billing.changed(areas=caller.scope(Right.BILL), limit=limit), None)
     at = position_of(cursor)
     rows = site.billing.statements(areas=caller.scope(Right.BILL), limit=limit + 1, offset=at)
     return Items(rows[:limit], cursor_of(at + limit) if len(rows) > limit else None)

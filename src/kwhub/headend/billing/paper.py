@@ -1,5 +1,6 @@
 """A statement on paper: one page of A4 as HTML and PDF, in English or Chinese, with the readings behind it."""
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
@@ -11,8 +12,9 @@ from jinja2 import Environment, StrictUndefined
 
 from kwhub.catalog.registers import describe
 from kwhub.domain.readings import Register
+from kwhub.headend.billing.energies import Trace
 from kwhub.headend.billing.paper_words import WORDS
-from kwhub.headend.billing.shapes import Draft, Issued
+from kwhub.headend.billing.shapes import Correction, Draft, Issued
 from kwhub.headend.config import Bills
 
 __all__ = ["CSV_COLUMNS", "csv_rows", "html_of", "line_words", "pdf_of"]
@@ -20,7 +22,7 @@ __all__ = ["CSV_COLUMNS", "csv_rows", "html_of", "line_words", "pdf_of"]
 CSV_COLUMNS = (
     *("statement", "account", "customer", "meter", "first_day", "last_day", "what", "period"),
     *("register", "from", "to", "first_reading", "last_reading", "quantity", "price", "amount"),
-    "currency",
+    *("currency", "corrects"),
 )
 """Columns of a statement as a file; their names never change."""
 
@@ -50,6 +52,10 @@ def html_of(
         seller=seller or Bills(),
         lines=[(line_words(line, language), line) for line in draft.lines],
         traces=[(_register(each.register, language), each) for each in draft.traces],
+        corrections=[
+            (each, [(_register(one.register, language), was, one) for was, one in _pairs(each)])
+            for each in draft.corrections
+        ],
         moment=lambda when: f"{_local(when, zone):%Y-%m-%d %H:%M}",
         number=_number,
     )
@@ -74,30 +80,45 @@ def csv_rows(draft: Draft, number: int | None) -> list[tuple[object, ...]]:
             line.kind.value,
             None if line.period is None else line.period.value,
             *(None, line.first, line.last, None, None),
-            *(line.quantity, line.price, line.amount, draft.currency),
+            *(line.quantity, line.price, line.amount, draft.currency, line.corrects),
         )
         for line in draft.lines
     ]
-    rows += [
-        (
-            *(*head, "reading", each.period, each.register),
-            *(each.start.isoformat(), each.end.isoformat(), each.first, each.last, each.kwh),
-            *(None, None, None),
-        )
-        for each in draft.traces
-    ]
-    rows.append((*head, "total", *(None,) * 6, draft.kwh, None, draft.total, draft.currency))
+    rows += [_reading(head, "reading", each, None) for each in draft.traces]
+    for each in draft.corrections:
+        rows += [_reading(head, "billed reading", one, each.statement) for one in each.billed]
+        rows += [_reading(head, "right reading", one, each.statement) for one in each.now]
+    rows.append((*head, "total", *(None,) * 6, draft.kwh, None, draft.total, draft.currency, None))
     return rows
+
+
+def _reading(
+    head: tuple[object, ...], what: str, each: Trace, corrects: int | None
+) -> tuple[object, ...]:
+    return (
+        *(*head, what, each.period, each.register),
+        *(each.start.isoformat(), each.end.isoformat(), each.first, each.last, each.kwh),
+        *(None, None, None, corrects),
+    )
 
 
 def line_words(line: Any, language: str) -> str:
     """What a line is for, in words."""
     words = WORDS[language]
+    if line.corrects is not None:
+        what = line_words(replace(line, corrects=None), language)
+        return words["correction"].format(number=line.corrects, what=what)
     if line.period is not None:
         return words["energy"].format(period=words[f"period_{line.period.value}"])
     if line.above_kwh is not None:
         return words["tier"].format(above=_number(line.above_kwh))
     return words["fee"]
+
+
+def _pairs(correction: Correction) -> list[tuple[Trace | None, Trace]]:
+    """What was billed with beside what is right; a piece that was cut otherwise has nothing beside it."""
+    billed = {(one.register, one.start, one.end): one for one in correction.billed}
+    return [(billed.get((one.register, one.start, one.end)), one) for one in correction.now]
 
 
 def _register(code: str, language: str) -> str:

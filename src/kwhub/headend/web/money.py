@@ -352,6 +352,8 @@ def _statements(
         "today": page.site.today(),
         "tab": "statements",
         "wrong": wrong,
+        "changed": page.site.billing.changed(areas=scope) if number == 1 else [],
+        "told": lambda why: told(page.t, KwhubError(why)),
     }
     return page.show("money_statements.html", context, status_code=400 if wrong else 200)
 
@@ -365,6 +367,7 @@ def _statement(page: Page, number: int, *, wrong: str = "") -> Template:
 def _words(page: Page) -> dict[str, object]:
     return {
         "line_words": partial(line_words, language=page.t.code),
+        "told": lambda why: told(page.t, KwhubError(why)),
         "register_words": partial(register_name, page.t),
     }
 

@@ -14,7 +14,7 @@ __all__ = ["COLUMNS", "ROUTES", "statements_file"]
 
 COLUMNS = (
     *("statement", "account", "customer", "meter", "first", "last", "kwh", "total", "currency"),
-    *("issued_at", "cancelled_at"),
+    *("issued_at", "cancelled_at", "due_kwh", "due", "due_why"),
 )
 """Columns of the file; their names never change."""
 
@@ -34,11 +34,12 @@ def _rows(page: Page) -> Iterator[Sequence[object]]:
     for offset in range(0, ROWS_PER_FILE, _ROWS_AT_ONCE):
         found = page.site.billing.statements(areas=scope, limit=_ROWS_AT_ONCE, offset=offset)
         for each in found:
-            draft = each.draft
+            draft, due = each.draft, each.due
             yield (
                 *(each.id, draft.account.number, draft.account.customer, draft.account.address),
                 *(draft.first, draft.last, draft.kwh, draft.total, draft.currency),
                 *(local(each.issued_at, zone), local(each.cancelled_at, zone)),
+                *((due.kwh, due.amount, due.why) if due is not None else (None, None, "")),
             )
         if len(found) < _ROWS_AT_ONCE:
             return
