@@ -111,6 +111,7 @@ def play(folder, story):
     async def main(clock):
         shop = DarkShop(clock, folder)
         headend = shop.open_headend()
+        assert headend.vending
         headend.vending.add_customer(Customer(CUSTOMER, shop.number, "Wang"), "ann")
         try:
             return await story(shop)
@@ -152,7 +153,7 @@ async def write_cut(shop, at, after):
     supply = Supply(FOR_EVER, after=after, copy=shop.folder / "copy.sqlite")
     shop.start_on(supply)
     await shop.online()
-    supply.left = at
+    supply.left, was_cut = at, False
     for number in range(1, 4):  # some of its writes are those of a reading that goes on meanwhile
         was_cut, _ = await shop.sell(f"R-{number}")
         if was_cut:

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from tests.headend.test_vending_service import settings_in, without_a_line
+from tests.headend.test_vending_service import without_a_line
+from tests.headend.vending_whole import settings_in
 from tests.sim.prepay_site import CUSTOMER, METER
 
 from kwhub.domain.errors import Refusal

@@ -20,7 +20,7 @@ from kwhub.prepay.sts.meter import roll_over_in
 from kwhub.prepay.sts.tokens import CREDIT_STEP, Token, decode, identifier_at, issue
 from kwhub.runtime.clock import SystemClock
 
-__all__ = ["decode_token", "issue_token"]
+__all__ = ["BaseOption", "KeyOption", "decode_token", "issue_token", "meter_key"]
 
 ROLL_OVER_WARNING_DAYS = 730
 _VALUE_MAX = 10**12
@@ -120,15 +120,20 @@ def issue_token(
         )
         key = derive(vending_key, facts, load_tables(tables))
     else:
-        found = _key(decoder_key, load_tables(tables), needed=True)
-        assert found is not None  # noqa: S101 - for the type checker
-        key = found
+        key = meter_key(decoder_key, tables)
     identifier = identifier_at(_wall(issued or SystemClock().now()), base_date)
     drawn = secrets.randbelow(16) if random is None else random
     digits = issue(key, kind, _number(value), identifier=identifier, random=drawn)
     _tell(decode(digits, key, base_year=base_date), json=json)
     _warn_of_roll_over(identifier, base_date)
     return Exit.OK
+
+
+def meter_key(decoder_key: str | None, tables: Path | None) -> DecoderKey:
+    """The key of a meter, from a file, the environment or the line. Raises LocalError: none is given."""
+    found = _key(decoder_key, load_tables(tables), needed=True)
+    assert found is not None  # noqa: S101 - for the type checker
+    return found
 
 
 def _wall(moment: datetime) -> datetime:

@@ -35,21 +35,25 @@ from kwhub.cli.vend_place import (
     place_alone,
     place_of_headend,
 )
+from kwhub.cli.vend_receipt import token_receipt
 from kwhub.domain.errors import ConfigError, LocalError
 from kwhub.headend.vending_crypto import CountingMaster
 from kwhub.headend.vending_desk import Desk
 from kwhub.headend.vending_ledger import SITE_ZONE
 from kwhub.headend.vending_service import hundredths, read_payments
 from kwhub.headend.vending_store import Customer, VendingStore
+from kwhub.headend.vending_tokens import TokenBooks
 from kwhub.headend.vending_words import in_chinese
 from kwhub.prepay.vending import HeadRoom, Limits, Purchase, State
 from kwhub.runtime.clock import SystemClock
 
 __all__ = [
+    "StoreOption",
     "add_customer",
     "cancel_purchase",
     "collect_usage",
     "issue_medium",
+    "opened_books",
     "reconcile_books",
     "sell_purchase",
     "set_price",
@@ -75,11 +79,12 @@ _STATES: Final = {
 
 
 @contextmanager
-def _books(
-    store: Path, limits: Limits | None = None, zone: ZoneInfo = SITE_ZONE
+def opened_books(
+    store: Path, limits: Limits | None = None, zone: ZoneInfo | None = None
 ) -> Iterator[VendingStore]:
+    """The books of a counter. Raises ConfigError: they fail."""
     try:
-        opened = VendingStore(store, limits, zone)
+        opened = VendingStore(store, limits, zone or SITE_ZONE)
         try:
             yield opened
         finally:
@@ -97,7 +102,7 @@ def _desk(
     zone: ZoneInfo = SITE_ZONE,
 ) -> Iterator[Desk]:
     now = SystemClock().now
-    with open_keys(root_key) as keys, _books(store, limits, zone) as books:
+    with open_keys(root_key) as keys, opened_books(store, limits, zone) as books:
         place = book or store.with_suffix(".book.sqlite")
         crypto = CountingMaster(
             place, keys.source, keys.draw, now, lambda: books.head, books.check_signing
@@ -138,7 +143,7 @@ def add_customer(
         kwhub vend customer 000000012345 202611200001 Wang
     """
     customer = Customer(number, meter, name)
-    with _books(store) as books:
+    with opened_books(store) as books:
         books.add_customer(customer, SystemClock().now())
     if json:
         print_json(asdict(customer))
@@ -163,7 +168,7 @@ def set_price(
         raise LocalError(f"{price!r} is not a price") from None
     if not fits:
         raise LocalError(f"{price!r} is not a price with at most four decimals")
-    with _books(store) as books:
+    with opened_books(store) as books:
         books.set_price(tariff, int(units), SystemClock().now())
         prices = {name: str(Decimal(each) / 10_000) for name, each in books.prices.items()}
     if json:
@@ -304,7 +309,10 @@ def show_receipt(
 
         kwhub vend receipt R-1 --language zh
     """
-    with _books(store) as books:
+    with opened_books(store) as books:
+        token = TokenBooks(books, secrets.randbelow).find(payment)
+        if token is not None:
+            return token_receipt(token, language, json=json)
         purchase = books.purchase(payment)
         name = books.customer_of(purchase.meter).name
     if json:
@@ -362,7 +370,7 @@ def verify_ledger(*, store: StoreOption = _STORE, json: JsonFlag = False) -> int
 
         kwhub vend verify
     """
-    with _books(store) as books:
+    with opened_books(store) as books:
         bad, entries = books.verify(), len(books.ledger)
     if json:
         print_json({"entries": entries, "bad": bad})

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from kwhub.domain.errors import Refusal
+from kwhub.domain.errors import LocalError, Refusal
 from kwhub.headend.vending_crypto import CountingMaster
 from kwhub.headend.vending_evidence import Source
 from kwhub.headend.vending_store import VendingStore
+from kwhub.headend.vending_tokens import TokenBooks
 from kwhub.prepay.keys import factor_of
 from kwhub.prepay.medium_interface import Medium
 from kwhub.prepay.medium_load import (
@@ -32,6 +33,7 @@ from kwhub.prepay.vending import (
     HeadRoom,
     Purchase,
     State,
+    against_payments,
     head_room,
     reconcile,
 )
@@ -147,7 +149,9 @@ class Desk:
         return Collected(told, confirmed, head_room(told.count, COUNT_MAX))
 
     def cancel(self, payment: str) -> Purchase:
-        """Take back what is not in the meter. Raises as ``VendingStore.cancel``."""
+        """Take back what is not in the meter. Raises as ``VendingStore.cancel``; Refusal for a token."""
+        if TokenBooks(self.store, _nobody).find(payment) is not None:
+            raise Refusal(("a token that was shown cannot be taken back",))
         purchase = self.store.purchase(payment)
         with self.crypto.held():
             signed = self.crypto.has_signed(purchase.meter, purchase.count)
@@ -170,7 +174,7 @@ class Desk:
             purchases,
             self.crypto.signatures,
             self.store.counts,
-            payments,
+            None,
             heads,
             self.store.baselines,
         )
@@ -183,7 +187,26 @@ class Desk:
             if each.state is State.ISSUED
             and (each.payment in misfits or each.count <= counts.get(each.meter, 0))
         ]
-        return broken + found + strange
+        paid = [] if payments is None else list(against_payments(self._live(), payments))
+        return broken + found + paid + strange
+
+    def _live(self) -> dict[str, Purchase]:
+        """Whatever was sold and not cancelled, by its payment; tokens are among it."""
+        sold = [each for each in self.store.purchases if each.state is not State.CANCELLED]
+        tokens = [
+            Purchase(
+                *(one.meter, one.identifier, one.amount),
+                *(one.customer, one.operator),
+                *(one.payment, State.ISSUED),
+            )
+            for one in TokenBooks(self.store, _nobody).sales
+        ]
+        return {each.payment: each for each in sold + tokens}
+
+
+def _nobody(_most: int) -> int:
+    """Nothing is drawn by who only reads."""
+    raise LocalError("nothing is sold here")
 
 
 def _told(usage: Usage) -> RunInformation:

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, Final
@@ -41,6 +41,15 @@ CREATE TRIGGER IF NOT EXISTS purchases_stay BEFORE DELETE ON purchase
     BEGIN SELECT RAISE(ABORT, 'a purchase stays'); END;
 CREATE TABLE IF NOT EXISTS meter_count (
     meter TEXT PRIMARY KEY, count INTEGER NOT NULL, at TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS token (
+    id INTEGER PRIMARY KEY, meter TEXT NOT NULL, identifier INTEGER NOT NULL, amount INTEGER NOT NULL,
+    units TEXT NOT NULL, customer TEXT NOT NULL REFERENCES customer, operator TEXT NOT NULL,
+    payment TEXT NOT NULL UNIQUE, token TEXT NOT NULL, base_year INTEGER NOT NULL, at TEXT NOT NULL,
+    UNIQUE (meter, base_year, identifier), CHECK (amount > 0)) STRICT;
+CREATE TRIGGER IF NOT EXISTS tokens_stay BEFORE DELETE ON token
+    BEGIN SELECT RAISE(ABORT, 'a token stays'); END;
+CREATE TRIGGER IF NOT EXISTS tokens_stay_so BEFORE UPDATE ON token
+    BEGIN SELECT RAISE(ABORT, 'a token stays as it is'); END;
 CREATE TABLE IF NOT EXISTS meter_key (
     meter TEXT PRIMARY KEY, state INTEGER NOT NULL, version INTEGER, at TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS balance (
@@ -86,7 +95,7 @@ class Ledger:
         self._base.close()
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        """What a reading statement finds; for views of the books."""
+        """What a statement finds; for views of the books, and within ``changed``."""
         return self._run(statement, *values)
 
     @property
@@ -119,6 +128,14 @@ class Ledger:
             if self._base.in_transaction:
                 self._base.rollback()
             raise
+
+    def changed(self) -> AbstractContextManager[None]:
+        """One change of the books, whole or not at all."""
+        return self._change()
+
+    def log(self, at: datetime, kind: str, content: Mapping[str, Any]) -> None:
+        """Write an entry of the ledger, within a change."""
+        self._log(at, kind, content)
 
     def _log(self, at: datetime, kind: str, content: Mapping[str, Any]) -> None:
         last = self._run("SELECT number, digest FROM ledger ORDER BY number DESC LIMIT 1")

@@ -29,6 +29,7 @@ _PAID_BEFORE = (
 )
 _OPEN = "meter = ? AND state IN ('reserved', 'issued')"
 _DIGITS = 12
+_TOKEN = ("meter", "identifier", "amount", "customer", "operator", "payment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +115,14 @@ class VendingStore(Evidence):
                 if (known[0].meter, known[0].amount) != (meter, amount):
                     raise Refusal((f"payment {payment} has bought something else",))
                 return known[0]
+            if self._run("SELECT 1 FROM token WHERE payment = ?", payment):
+                raise Refusal((f"payment {payment} has bought something else",))
             if self._run(_PAID_BEFORE, payment):
                 raise Refusal((f"payment {payment} was cancelled: it buys nothing any more",))
             customer, keys = self.customer_of(meter), self.keys_of(meter)
             if keys is not None and keys[0] & ALL_FORMAL != ALL_FORMAL:
                 raise Refusal(("the meter has test keys: it takes no money",))
-            totals = self._totals(customer.number, operator, at)
+            totals = self.totals(customer.number, operator, at)
             present = self.count_of(meter)
             open_ones = self._waiting(meter, present)
             same = self._select("meter = ? AND count = ?", meter, present + 1)
@@ -219,22 +222,34 @@ class VendingStore(Evidence):
             place = (each.meter, each.count, each.payment)
             if told.get(place) != (each.amount, each.state):
                 return f"purchase {each.count} of meter {each.meter}"
+        sold = self._run("SELECT meter, identifier, amount, customer, operator, payment FROM token")
+        said_of = [json.loads(entry.content) for entry in self.ledger if entry.kind == "token"]
+        written = {tuple(said[name] for name in _TOKEN) for said in said_of}
+        if odd := sorted(written ^ set(sold)):
+            return f"token {odd[0][1]} of meter {odd[0][0]}"
         missing = {place[:2] for place in told} - {(x.meter, x.count) for x in self.purchases}
         return next((f"purchase {n} of meter {meter}" for meter, n in sorted(missing)), None)
 
     # Within a change
 
-    def _totals(self, customer: str, operator: str, at: datetime) -> Totals:
+    def totals(self, customer: str, operator: str, at: datetime) -> Totals:
+        """What was sold on the site's day, purchases and tokens; within a change."""
         first, last = self.day_of(at)
+        sold = (("purchase", " AND state <> 'cancelled'"), ("token", ""))
         sums = [
-            self._run(
-                f"SELECT total(amount) FROM purchase WHERE {column} = ? "  # noqa: S608 - one of two names
-                "AND at >= ? AND at < ? AND state <> 'cancelled'",
-                *(value, first, last),
-            )[0][0]
+            sum(
+                int(
+                    self._run(
+                        f"SELECT total(amount) FROM {table} "  # noqa: S608 - fixed names
+                        f"WHERE {column} = ? AND at >= ? AND at < ?{more}",
+                        *(value, first, last),
+                    )[0][0]
+                )
+                for table, more in sold
+            )
             for column, value in (("customer", customer), ("operator", operator))
         ]
-        return Totals(int(sums[0]), int(sums[1]))
+        return Totals(sums[0], sums[1])
 
     def _move(
         self,

@@ -23,6 +23,12 @@ COUNTER = (
         "电表在签名之后尚未抄读",
     ),
     (r"refused: the meter has it", "电表内已有此次购电"),
+    (r"refused: a token that was shown cannot be taken back", "令牌一经显示不能撤销"),
+    (r"that is too little money for 0.1 kWh", "金额不足 0.1 千瓦时"),
+    (
+        r"tariff (?P<tariff>.*) has no price: set it with 'kwhub vend price'",
+        "电价 {tariff} 未设置：请用 kwhub vend price 设置",
+    ),
     (r"refused: the meter has test keys: it takes no money", "电表仍为测试密钥，不能充值"),
     (
         r"refused: the meter had (?P<count>\d+) already: this usage is old",
@@ -109,7 +115,10 @@ COUNTER = (
         "基准日期 {base} 还有 {days} 天到期：电表需换用下一基准日期的密钥",
     ),
     (r"base date (?P<base>\d+) has ended", "基准日期 {base} 已到期"),
-    (r"a number has (?P<digits>\d+) digits, not (?P<text>.*)", "编号为 {digits} 位数字，而不是 {text}"),
+    (
+        r"a number has (?P<digits>\d+) digits, not (?P<text>.*)",
+        "编号为 {digits} 位数字，而不是 {text}",
+    ),
 )
 """Pattern of the English words and the Chinese ones, with the names of the pattern filled in."""
 

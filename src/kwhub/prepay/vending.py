@@ -30,6 +30,8 @@ __all__ = [
     "Signature",
     "State",
     "Totals",
+    "against_payments",
+    "check_limits",
     "check_sale",
     "first_bad",
     "fits",
@@ -198,16 +200,7 @@ def check_sale(
         LocalError: the amount is not above zero.
         Refusal: a limit, an open purchase, a number that is bound to another amount, or no number is left.
     """
-    if amount <= 0:
-        raise LocalError("an amount is above zero")
-    sums = (
-        ("sale", amount, limits.sale),
-        ("customer and day", totals.customer + amount, limits.customer_day),
-        ("operator and day", totals.operator + amount, limits.operator_day),
-    )
-    for name, total, most in sums:
-        if total > most:
-            raise Refusal((f"above the limit of {most} hundredths for one {name}",))
+    check_limits(limits, totals, amount)
     pending = [each for each in known if each.state in (State.RESERVED, State.ISSUED)]
     if pending:
         raise Refusal((f"purchase {pending[0].count} is not collected yet",))
@@ -220,6 +213,30 @@ def check_sale(
             (f"number {count} was signed for {bound[0].amount} hundredths and for nothing else",)
         )
     return count
+
+
+def check_limits(limits: Limits, totals: Totals, amount: int) -> None:
+    """Hold a sale to the limits of a counter.
+
+    Args:
+        limits: of this counter.
+        totals: of today, without this sale.
+        amount: hundredths.
+
+    Raises:
+        LocalError: the amount is not above zero.
+        Refusal: a limit.
+    """
+    if amount <= 0:
+        raise LocalError("an amount is above zero")
+    sums = (
+        ("sale", amount, limits.sale),
+        ("customer and day", totals.customer + amount, limits.customer_day),
+        ("operator and day", totals.operator + amount, limits.operator_day),
+    )
+    for name, total, most in sums:
+        if total > most:
+            raise Refusal((f"above the limit of {most} hundredths for one {name}",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +271,14 @@ def reconcile(
     return [
         *_against_signatures(purchases, signatures, known_heads),
         *_against_meters(purchases, signatures, counts, baselines),
-        *([] if payments is None else _against_payments(purchases, payments)),
+        *(
+            []
+            if payments is None
+            else against_payments(
+                {each.payment: each for each in purchases if each.state is not State.CANCELLED},
+                payments,
+            )
+        ),
     ]
 
 
@@ -299,10 +323,10 @@ def _against_meters(
             yield Finding("confirmed-not-loaded", sale.meter, sale.count, "the meter has it not")
 
 
-def _against_payments(
-    purchases: Sequence[Purchase], payments: Mapping[str, int]
+def against_payments(
+    live: Mapping[str, Purchase], payments: Mapping[str, int]
 ) -> Iterable[Finding]:
-    live = {each.payment: each for each in purchases if each.state is not State.CANCELLED}
+    """Compare what was sold and not cancelled, by payment, with what was paid."""
     for reference, sale in live.items():
         paid = payments.get(reference)
         if paid is None:
