@@ -168,6 +168,8 @@ def settings() -> str:
                 ("[headend]", headend.Service),
                 ("[limits]", headend.Limits),
                 ("[retention]", headend.Retention),
+                ("[bills]", headend.Bills),
+                ("[pages]", headend.Pages),
                 ("[access]", headend.Access),
                 ("[devices]", headend.Devices),
                 ("[vending]", headend.Vending),

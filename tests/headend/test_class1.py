@@ -31,7 +31,10 @@ def test_reports_of_class_1_tasks_become_readings_of_the_moment(tmp_path):
     terminal = store.archive.terminals["4101", 2082]
     meter, at = terminal.points[2].id, DAYS.utc_s(WALL)
     energy = CurrentEnergyUnit(2, 129, WALL, (Decimal("10.1234"), Decimal(3), None))
-    seen = {("power_factor", "total"): Decimal("98.5"), ("apparent_power", "a"): Decimal("0.5")}
+    seen: dict[tuple[str, str], Decimal | None] = {
+        ("power_factor", "total"): Decimal("98.5"),
+        ("apparent_power", "a"): Decimal("0.5"),
+    }
     present = InstantUnit(2, WALL, seen)
     demand = A15.encode(WALL) + b"\x00" + bytes.fromhex("341200") + bytes.fromhex("00100403")
     units = (energy.to_unit(), present.to_unit(), Unit((2,), (145,), demand))

@@ -15,7 +15,7 @@ from kwhub.protocols.gdw1376.messages import Login, Request
 from kwhub.protocols.gdw1376.profiles import PROFILES
 from kwhub.protocols.gdw1376.units import Unit
 
-CASES = {
+CASES: dict[str, tuple[Login | Request, TerminalAddress, str]] = {
     "jilin": (Login(), TerminalAddress("4101", 2082, width=4), "F1 login"),
     "2009": (
         Request(0x10, (Unit((1,), (10,), b"\x01"),)),

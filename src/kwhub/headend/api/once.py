@@ -203,7 +203,7 @@ def _digest(scope: Scope, headers: Headers, body: bytes) -> bytes:
     elif kind == "application/json":
         with suppress(msgspec.MsgspecError):  # it will be refused for that
             body = msgspec.json.encode(msgspec.json.decode(body), order="sorted")
-    where = f"{scope['method']} {scope['path']}?".encode() + scope.get("query_string", b"")
+    where = f"{scope.get('method')} {scope['path']}?".encode() + scope.get("query_string", b"")
     return hashlib.sha256(b"%d %b%b" % (len(where), where, body)).digest()
 
 

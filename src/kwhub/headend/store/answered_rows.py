@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from kwhub.headend.store.database import BINARY
 from kwhub.headend.store.schema_site import answered
@@ -57,5 +57,5 @@ def forget(connection: Connection, who: str, key: str) -> None:
     connection.execute(delete(answered).where(*_row(who, key)))
 
 
-def _row(who: str, key: str) -> tuple[object, object]:
+def _row(who: str, key: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return answered.c.who == who, answered.c.once_key == key

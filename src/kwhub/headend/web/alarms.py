@@ -22,12 +22,13 @@ from kwhub.headend.web.page import Page
 from kwhub.headend.web.sheets import local, table_file
 from kwhub.headend.web.shown import day_bounds
 from kwhub.headend.web.tables import (
-    ROWS_PER_FILE,
     ROWS_PER_PAGE,
     Head,
     Listing,
     PageNumber,
     StateName,
+    offset_of,
+    rows_of_file,
 )
 
 __all__ = [
@@ -59,7 +60,6 @@ HEADS = (
     Head("detail"),
     Head("state"),
 )
-_ROWS_AT_ONCE = 2_000
 _DIGEST_BYTES = 32
 
 
@@ -156,22 +156,13 @@ def day_asked(page: Page, text: str) -> date | None:
 @get("/alarms", sync_to_thread=True, opt=needs(Right.SEE), dependencies=ASKED)
 def alarms_page(page: NamedDependency[Page], asked: NamedDependency[AlarmsAsked]) -> Template:
     """One page of the alarms; only the table when that is what changes."""
-    offset = (asked.page - 1) * ROWS_PER_PAGE
-    with page.site.queries.reading() as connection:
-        found, total = alarm_rows.alarms(connection, asked.wanted(page, ROWS_PER_PAGE, offset))
-        known = alarm_rows.codes(connection)
-    listed = Listing(
-        path="/alarms",
-        heads=HEADS,
-        asked=asked.parameters,
-        rows=[AlarmLine.of(each, page.t) for each in found],
-        total=total,
-        page=asked.page,
-        sort=asked.sort,
-        descending=asked.descending,
-    )
+    found, total = _find(page, asked, ROWS_PER_PAGE, offset_of(asked))
+    lines = [AlarmLine.of(each, page.t) for each in found]
+    listed = Listing.of("/alarms", HEADS, asked, lines, total)
     if page.swaps == "alarms":
         return page.show("alarms_table.html", {"listed": listed})
+    with page.site.queries.reading() as connection:
+        known = alarm_rows.codes(connection)
     context = {
         "listed": listed,
         "asked": asked,
@@ -242,22 +233,25 @@ def _found(page: Page, key: str) -> Alarm:
     return found
 
 
+def _find(page: Page, asked: AlarmsAsked, limit: int, offset: int) -> tuple[list[Alarm], int]:
+    with page.site.queries.reading() as connection:
+        return alarm_rows.alarms(connection, asked.wanted(page, limit, offset))
+
+
 def _rows(page: Page, asked: AlarmsAsked) -> Iterator[Sequence[object]]:
     zone = page.site.zone
-    for offset in range(0, ROWS_PER_FILE, _ROWS_AT_ONCE):
-        with page.site.queries.reading() as connection:
-            found, _ = alarm_rows.alarms(connection, asked.wanted(page, _ROWS_AT_ONCE, offset))
-        for alarm in found:
-            line = AlarmLine.of(alarm, page.t)
-            yield (
-                *(local(alarm.at, zone), local(alarm.ended_at, zone), int(alarm.important)),
-                *(alarm.code, line.name, page.t.either(alarm.area_name, alarm.area_name_zh)),
-                *(alarm.terminal, alarm.point, alarm.address, line.detail),
-                *(local(alarm.received_at, zone), local(alarm.noted_at, zone)),
-                *(alarm.noted_by, alarm.note),
-            )
-        if len(found) < _ROWS_AT_ONCE:
-            return
+
+    def row(alarm: Alarm) -> Sequence[object]:
+        line = AlarmLine.of(alarm, page.t)
+        return (
+            *(local(alarm.at, zone), local(alarm.ended_at, zone), int(alarm.important)),
+            *(alarm.code, line.name, page.t.either(alarm.area_name, alarm.area_name_zh)),
+            *(alarm.terminal, alarm.point, alarm.address, line.detail),
+            *(local(alarm.received_at, zone), local(alarm.noted_at, zone)),
+            *(alarm.noted_by, alarm.note),
+        )
+
+    return rows_of_file(partial(_find, page, asked), row)
 
 
 ROUTES = (alarms_page, alarms_file, alarm_page, acknowledge_alarm)

@@ -92,8 +92,9 @@ def audit_asked(  # noqa: PLR0913, PLR0917  parameters of the request
     before: FromQuery[str] = "",
 ) -> AuditAsked:
     """Which rows a page is asked for; what makes no sense is left out."""
-    texts = (each.strip()[:TEXT_MAX] for each in (who, action, search))
-    return AuditAsked(*texts, day_asked(page, first), day_asked(page, last), row_number(before))
+    who, action, search = (each.strip()[:TEXT_MAX] for each in (who, action, search))
+    days = day_asked(page, first), day_asked(page, last)
+    return AuditAsked(who, action, search, *days, row_number(before))
 
 
 ASKED = {"asked": Provide(audit_asked, sync_to_thread=False)}

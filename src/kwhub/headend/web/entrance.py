@@ -46,6 +46,11 @@ CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 STATIC = "/static"
 
+_ZEROS = MappingProxyType(
+    {"application/json": (rb"\u0000",), "application/x-www-form-urlencoded": (b"%00", b"\0")}
+)
+"""How the character 0 is written in a body of a kind."""
+
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 SCOPED: Mapping[str, Callable[[Any, int], places.Place | None]] = MappingProxyType(
@@ -161,9 +166,11 @@ async def _meant(request: Request[Any, Any, Any], caller: Caller) -> None:
 
 
 async def _storable(request: Request[Any, Any, Any]) -> None:
-    """No text of a JSON body has the character 0, which PostgreSQL does not take. Raises ClientException."""
-    is_json = request.headers.get("content-type", "").startswith("application/json")
-    if is_json and rb"\u0000" in await request.body():
+    """No text of a body has the character 0, which PostgreSQL does not take. Raises ClientException."""
+    kind = request.headers.get("content-type", "").partition(";")[0]
+    signs = _ZEROS.get(kind, ())
+    body = await request.body() if signs else b""
+    if any(sign in body for sign in signs):
         raise ClientException("no text has the character 0 in it")
 
 

@@ -21,12 +21,13 @@ from kwhub.headend.store.schema import from_micro
 from kwhub.headend.web.page import Page
 from kwhub.headend.web.sheets import local, table_file
 from kwhub.headend.web.tables import (
-    ROWS_PER_FILE,
     ROWS_PER_PAGE,
     Head,
     Listing,
     PageNumber,
     Search,
+    offset_of,
+    rows_of_file,
 )
 
 __all__ = [
@@ -53,7 +54,6 @@ HEADS = (
     Head("last_energy_at"),
 )
 _PLACES = 2
-_ROWS_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,11 @@ class MetersAsked:
     sort: str
     descending: bool
     page: int
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """The filter as it stands in addresses."""
+        return {"search": self.search, "area": self.area, "terminal": self.terminal}
 
     def wanted(self, page: Page, limit: int, offset: int) -> Wanted:
         """The same for the store."""
@@ -125,18 +130,8 @@ def areas_to_choose(page: Page) -> list[tuple[int, str]]:
 @get("/meters", sync_to_thread=True, opt=needs(Right.SEE), dependencies=ASKED)
 def meters_page(page: NamedDependency[Page], asked: NamedDependency[MetersAsked]) -> Template:
     """One page of all meters; only the table when that is what changes."""
-    offset = (asked.page - 1) * ROWS_PER_PAGE
-    rows, total = _lines(page, asked.wanted(page, ROWS_PER_PAGE, offset))
-    listed = Listing(
-        path="/meters",
-        heads=HEADS,
-        asked={"search": asked.search, "area": asked.area, "terminal": asked.terminal},
-        rows=rows,
-        total=total,
-        page=asked.page,
-        sort=asked.sort,
-        descending=asked.descending,
-    )
+    rows, total = _lines(page, asked, ROWS_PER_PAGE, offset_of(asked))
+    listed = Listing.of("/meters", HEADS, asked, rows, total)
     context = {"listed": listed, "asked": asked}
     if page.swaps == "fleet":
         return page.show("fleet_table.html", context)
@@ -157,24 +152,22 @@ async def meters_file(
 
 
 def _rows(page: Page, asked: MetersAsked) -> Iterator[Sequence[object]]:
-    for offset in range(0, ROWS_PER_FILE, _ROWS_AT_ONCE):
-        found, _ = _lines(page, asked.wanted(page, _ROWS_AT_ONCE, offset))
-        for each in found:
-            meter = each.meter
-            yield (
-                *(meter.address, meter.name, meter.area_code),
-                page.t.either(meter.area_name, meter.area_name_zh),
-                *(meter.terminal, meter.point, meter.kind, meter.phases, meter.protocol),
-                each.energy,
-                local(each.energy_at, page.site.zone),
-            )
-        if len(found) < _ROWS_AT_ONCE:
-            return
+    def row(each: FleetLine) -> Sequence[object]:
+        meter = each.meter
+        return (
+            *(meter.address, meter.name, meter.area_code),
+            page.t.either(meter.area_name, meter.area_name_zh),
+            *(meter.terminal, meter.point, meter.kind, meter.phases, meter.protocol),
+            each.energy,
+            local(each.energy_at, page.site.zone),
+        )
+
+    return rows_of_file(partial(_lines, page, asked), row)
 
 
-def _lines(page: Page, wanted: Wanted) -> tuple[list[FleetLine], int]:
+def _lines(page: Page, asked: MetersAsked, limit: int, offset: int) -> tuple[list[FleetLine], int]:
     with page.site.queries.reading() as connection:
-        found, total = fleet.meters(connection, wanted)
+        found, total = fleet.meters(connection, asked.wanted(page, limit, offset))
         numbers = [each.id for each in found]
         latest = fleet.newest(connection, Days(page.site.zone), numbers, ENERGY)
     return [_line(each, latest.get(each.id)) for each in found], total

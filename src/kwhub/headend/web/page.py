@@ -165,6 +165,12 @@ class Page:
         """The areas that the reader may see, None for all of them."""
         return self.caller.scope()
 
+    def areas(self, chosen: int | None) -> Collection[int] | None:
+        """The areas that the reader may see, only the chosen one when there is one; None for all of them."""
+        if chosen is None:
+            return self.scope
+        return {chosen} if self.scope is None else {chosen} & set(self.scope)
+
     def _asked(self) -> list[Cookie]:
         """Cookies that remember what the address asks for."""
         asked = {COOKIE: self.t.code} if self.asked_language else {}

@@ -1,10 +1,10 @@
 """Findings of validation: the list, and one of them with its curve and what a person may do about it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import Any
+from types import MappingProxyType
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency, Provide
@@ -31,26 +31,25 @@ from kwhub.headend.web.quality_forms import (
 from kwhub.headend.web.quality_lines import FindingLine, finding_href
 from kwhub.headend.web.sheets import local, table_file
 from kwhub.headend.web.tables import (
-    ROWS_PER_FILE,
     ROWS_PER_PAGE,
     Head,
     Listing,
     PageNumber,
     StateName,
+    offset_of,
+    rows_of_file,
 )
 
 __all__ = [
     "COLUMNS",
     "ROUTES",
+    "STEPS",
     "FindingsAsked",
-    "decide_finding",
-    "edit_finding",
-    "estimate_finding",
     "finding_page",
     "findings_asked",
     "findings_file",
     "findings_page",
-    "withdraw_set",
+    "work_on_finding",
 ]
 
 COLUMNS = (
@@ -69,7 +68,8 @@ HEADS = (
     Head("state"),
 )
 LOOK_BACK = timedelta(days=31)
-_ROWS_AT_ONCE = 2_000
+FOUND_MAX = 2_000
+"""Findings of one meter, day and rule, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +93,13 @@ class FindingsAsked:
 
     def wanted(self, page: Page) -> Filter:
         """The same for the desk."""
-        areas = page.scope
-        if self.area is not None:
-            areas = {self.area} if areas is None else {self.area} & set(areas)
         return Filter(
             self.first,
             self.last,
             states=list(State) if self.state == "all" else (State(self.state),),
             rules=(RuleName(self.rule),) if self.rule else (),
             meter_id=self.meter,
-            areas=areas,
+            areas=page.areas(self.area),
             severities=(Severity(self.severity),) if self.severity else (),
         )
 
@@ -138,18 +135,9 @@ ASKED = {"asked": Provide(findings_asked, sync_to_thread=False)}
 @get("/completeness/findings", sync_to_thread=True, opt=needs(Right.SEE), dependencies=ASKED)
 def findings_page(page: NamedDependency[Page], asked: NamedDependency[FindingsAsked]) -> Template:
     """What the rules found, the newest day and the heaviest first."""
-    offset = (asked.page - 1) * ROWS_PER_PAGE
-    found, total = page.site.quality.findings(
-        asked.wanted(page), limit=ROWS_PER_PAGE, offset=offset
-    )
-    listed = Listing(
-        path="/completeness/findings",
-        heads=HEADS,
-        asked=asked.parameters,
-        rows=[FindingLine.of(page, each) for each in found],
-        total=total,
-        page=asked.page,
-    )
+    found, total = _find(page, asked, ROWS_PER_PAGE, offset_of(asked))
+    lines = [FindingLine.of(page, each) for each in found]
+    listed = Listing.of("/completeness/findings", HEADS, asked, lines, total)
     if page.swaps == "findings":
         return page.show("quality_findings_table.html", {"listed": listed})
     context = {
@@ -199,112 +187,70 @@ def finding_page(  # noqa: PLR0913, PLR0917  the names of a finding
     return _shown(page, _found(page, (meter_id, day, rule, register, interval)), method)
 
 
-@post(
-    "/completeness/findings/{meter_id:int}/{day:date}/{rule:str}/decide",
-    status_code=200,
-    opt=needs(Right.QUALITY),
-)
-async def decide_finding(
-    page: NamedDependency[Page], meter_id: FromPath[int], day: FromPath[date], rule: FromPath[str]
-) -> Redirect | Template:
+def _decide(page: Page, form: dict[str, str], one: Finding) -> None:
     """Accept a finding with a note, or open it again."""
-    form = await form_of(page)
-
-    def work(one: Finding) -> None:
-        key = (one.meter_id, day_number(one.day), one.register, one.interval_s, one.rule.value)
-        desk = page.site.quality
-        if form.get("accept") == "1":
-            desk.accept(key, by=page.who, note=form.get("note", ""))
-        else:
-            desk.reopen(key, by=page.who)
-
-    return await _done(page, (meter_id, day, rule), form, work)
+    key = (one.meter_id, day_number(one.day), one.register, one.interval_s, one.rule.value)
+    desk = page.site.quality
+    if form.get("accept") == "1":
+        desk.accept(key, by=page.who, note=form.get("note", ""))
+    else:
+        desk.reopen(key, by=page.who)
 
 
-@post(
-    "/completeness/findings/{meter_id:int}/{day:date}/{rule:str}/edit",
-    status_code=200,
-    opt=needs(Right.QUALITY),
-)
-async def edit_finding(
-    page: NamedDependency[Page], meter_id: FromPath[int], day: FromPath[date], rule: FromPath[str]
-) -> Redirect | Template:
+def _edit(page: Page, form: dict[str, str], one: Finding) -> None:
     """Put a person's values beside the measurement."""
-    form = await form_of(page)
-
-    def work(one: Finding) -> None:
-        values = {
-            moment_of(name): to_micro(decimal_of(text))
-            for name, text in form.items()
-            if name.startswith("at-") and text
-        }
-        series = (Register(one.register), one.interval_s)
-        reason = form.get("reason", "")
-        page.site.quality.edit(one.meter_id, series, values, by=page.who, reason=reason)
-
-    return await _done(page, (meter_id, day, rule), form, work)
+    values = {
+        moment_of(name): to_micro(decimal_of(text))
+        for name, text in form.items()
+        if name.startswith("at-") and text
+    }
+    series = (Register(one.register), one.interval_s)
+    reason = form.get("reason", "")
+    page.site.quality.edit(one.meter_id, series, values, by=page.who, reason=reason)
 
 
-@post(
-    "/completeness/findings/{meter_id:int}/{day:date}/{rule:str}/estimate",
-    status_code=200,
-    opt=needs(Right.QUALITY),
-)
-async def estimate_finding(
-    page: NamedDependency[Page], meter_id: FromPath[int], day: FromPath[date], rule: FromPath[str]
-) -> Redirect | Template:
+def _estimate(page: Page, form: dict[str, str], one: Finding) -> None:
     """Fill the holes of the day between known values."""
-    form = await form_of(page)
+    method, reason = form.get("method", ""), form.get("reason", "")
+    if method not in {each.value for each in Method}:
+        raise NotFoundException(f"method {method}")
+    series, span = (Register(one.register), one.interval_s), (one.day, one.day)
+    page.site.quality.estimate(
+        one.meter_id, series, span, Method(method), by=page.who, reason=reason
+    )
 
-    def work(one: Finding) -> None:
-        method = form.get("method", "")
-        if method not in {each.value for each in Method}:
-            raise NotFoundException(f"method {method}")
-        series, span = (Register(one.register), one.interval_s), (one.day, one.day)
-        page.site.quality.estimate(
-            one.meter_id,
-            series,
-            span,
-            Method(method),
-            by=page.who,
-            reason=form.get("reason", ""),
-        )
 
-    return await _done(page, (meter_id, day, rule), form, work)
+def _withdraw(page: Page, form: dict[str, str], one: Finding) -> None:
+    """Take a set of edits of the meter back."""
+    number = whole_number(form, "set")
+    if number not in {each.id for each in page.site.quality.edit_sets(one.meter_id)}:
+        raise NotFoundException(f"edits {number}")
+    page.site.quality.withdraw(number, by=page.who)
+
+
+STEPS: Mapping[str, Callable[[Page, dict[str, str], Finding], None]] = MappingProxyType(
+    {"decide": _decide, "edit": _edit, "estimate": _estimate, "withdraw": _withdraw}
+)
+"""What a person may do about a finding, by the last word of the address."""
 
 
 @post(
-    "/completeness/findings/{meter_id:int}/{day:date}/{rule:str}/withdraw",
+    [f"/completeness/findings/{{meter_id:int}}/{{day:date}}/{{rule:str}}/{step}" for step in STEPS],
     status_code=200,
     opt=needs(Right.QUALITY),
 )
-async def withdraw_set(
+async def work_on_finding(
     page: NamedDependency[Page], meter_id: FromPath[int], day: FromPath[date], rule: FromPath[str]
 ) -> Redirect | Template:
-    """Take a set of edits of the meter back."""
+    """Do something about a finding and show it again, with the reason when it was refused."""
     form = await form_of(page)
-
-    def work(one: Finding) -> None:
-        number = whole_number(form, "set")
-        if number not in {each.id for each in page.site.quality.edit_sets(one.meter_id)}:
-            raise NotFoundException(f"edits {number}")
-        page.site.quality.withdraw(number, by=page.who)
-
-    return await _done(page, (meter_id, day, rule), form, work)
-
-
-async def _done(
-    page: Page,
-    place: tuple[int, date, str],
-    form: dict[str, str],
-    work: Callable[[Finding], Any],
-) -> Redirect | Template:
-    """Carry an order out and show the finding again, with the reason when it was refused."""
+    step = STEPS[page.request.url.path.rpartition("/")[2]]
 
     def carried_out() -> Redirect | Template:
-        one = _found(page, (*place, form.get("register", ""), whole_number(form, "interval")))
+        name = (meter_id, day, rule, form.get("register", ""), whole_number(form, "interval"))
+        one = _found(page, name)
         try:
-            work(one)
+            step(page, form, one)
         except KwhubError as error:
             return _shown(page, one, form.get("method", ""), wrong=told(page.t, error))
         return Redirect(finding_href(one), status_code=303)
@@ -322,7 +268,7 @@ def _found(page: Page, name: tuple[int, date, str, str, int]) -> Finding:
     wanted = Filter(
         day, day, states=list(State), rules=(RuleName(rule),), meter_id=meter_id, areas=page.scope
     )
-    for one in page.site.quality.findings(wanted, limit=_ROWS_AT_ONCE)[0]:
+    for one in page.site.quality.findings(wanted, limit=FOUND_MAX)[0]:
         if (one.register, one.interval_s) == (register, interval_s):
             return one
     raise NotFoundException(f"finding {rule}")
@@ -350,29 +296,26 @@ def _shown(page: Page, one: Finding, method: str, *, wrong: str = "") -> Templat
     return page.show("quality_finding.html", context, status_code=400 if wrong else 200)
 
 
+def _find(page: Page, asked: FindingsAsked, limit: int, offset: int) -> tuple[list[Finding], int]:
+    return page.site.quality.findings(asked.wanted(page), limit=limit, offset=offset)
+
+
 def _rows(page: Page, asked: FindingsAsked) -> Iterator[Sequence[object]]:
     zone = page.site.zone
-    for offset in range(0, ROWS_PER_FILE, _ROWS_AT_ONCE):
-        found, _ = page.site.quality.findings(
-            asked.wanted(page), limit=_ROWS_AT_ONCE, offset=offset
-        )
-        for one in found:
-            yield (
-                *(one.day, one.address, one.area_id, one.register, one.interval_s),
-                *(one.rule.value, one.severity.value, one.count, one.told(page.t.code)),
-                *(one.state.value, local(one.found_at, zone), local(one.decided_at, zone)),
-                *(one.decided_by, one.note),
-            )
-        if len(found) < _ROWS_AT_ONCE:
-            return
+    return rows_of_file(
+        partial(_find, page, asked),
+        lambda one: (
+            *(one.day, one.address, one.area_id, one.register, one.interval_s),
+            *(one.rule.value, one.severity.value, one.count, one.told(page.t.code)),
+            *(one.state.value, local(one.found_at, zone), local(one.decided_at, zone)),
+            *(one.decided_by, one.note),
+        ),
+    )
 
 
 ROUTES = (
     findings_page,
     findings_file,
     finding_page,
-    decide_finding,
-    edit_finding,
-    estimate_finding,
-    withdraw_set,
+    work_on_finding,
 )

@@ -31,12 +31,13 @@ from kwhub.headend.web.quality_forms import (
 )
 from kwhub.headend.web.sheets import local, table_file
 from kwhub.headend.web.tables import (
-    ROWS_PER_FILE,
     ROWS_PER_PAGE,
     Head,
     Listing,
     PageNumber,
     StateName,
+    offset_of,
+    rows_of_file,
 )
 
 __all__ = [
@@ -70,8 +71,6 @@ HEADS = (
     Head("detail"),
 )
 
-_ROWS_AT_ONCE = 2_000
-
 
 @dataclass(frozen=True, slots=True)
 class HolesAsked:
@@ -96,16 +95,13 @@ class HolesAsked:
 
     def find(self, page: Page, limit: int, offset: int) -> tuple[list[Hole], int]:
         """A page of them, and how many there are."""
-        areas = page.scope
-        if self.area is not None:
-            areas = {self.area} if areas is None else {self.area} & set(areas)
         states = [State(self.state)] if self.state != "all" else list(State)
         return page.site.ledger.holes(
             self.first,
             self.last,
             states=states,
             meter_id=self.meter,
-            areas=areas,
+            areas=page.areas(self.area),
             also=self._also(),
             limit=limit,
             offset=offset,
@@ -222,15 +218,9 @@ async def reopen_hole(page: NamedDependency[Page]) -> Redirect | Template:
 
 
 def _holes(page: Page, asked: HolesAsked) -> Template:
-    found, total = asked.find(page, ROWS_PER_PAGE, (asked.page - 1) * ROWS_PER_PAGE)
-    listed = Listing(
-        path="/completeness/holes",
-        heads=HEADS,
-        asked=asked.parameters,
-        rows=[HoleLine.of(page, each) for each in found],
-        total=total,
-        page=asked.page,
-    )
+    found, total = asked.find(page, ROWS_PER_PAGE, offset_of(asked))
+    lines = [HoleLine.of(page, each) for each in found]
+    listed = Listing.of("/completeness/holes", HEADS, asked, lines, total)
     context: dict[str, object] = {
         "listed": listed,
         "may_reopen": Right.ORDER in page.rights,
@@ -250,18 +240,15 @@ def _holes(page: Page, asked: HolesAsked) -> Template:
 
 def _rows(page: Page, asked: HolesAsked) -> Iterator[Sequence[object]]:
     zone = page.site.zone
-    for offset in range(0, ROWS_PER_FILE, _ROWS_AT_ONCE):
-        found, _ = asked.find(page, _ROWS_AT_ONCE, offset)
-        for each in found:
-            key = each.key
-            yield (
-                *(key.day, each.address, each.area_id, each.terminal_id, str(key.register)),
-                *(key.interval_s, each.expected, each.got, each.cause, each.state.value),
-                *(each.tries, local(each.next_at, zone), local(each.closed_at, zone)),
-                each.detail,
-            )
-        if len(found) < _ROWS_AT_ONCE:
-            return
+    return rows_of_file(
+        partial(asked.find, page),
+        lambda one: (
+            *(one.key.day, one.address, one.area_id, one.terminal_id, str(one.key.register)),
+            *(one.key.interval_s, one.expected, one.got, one.cause, one.state.value),
+            *(one.tries, local(one.next_at, zone), local(one.closed_at, zone)),
+            one.detail,
+        ),
+    )
 
 
 ROUTES = (holes_page, holes_file, reopen_hole)

@@ -11,6 +11,7 @@ from litestar.response import Redirect, Template
 from kwhub.headend.people.errors import NotTaken
 from kwhub.headend.people.rights import Right, Role, needs
 from kwhub.headend.people.user_rows import EVERYWHERE, Grant
+from kwhub.headend.web.fleet import row_number
 from kwhub.headend.web.page import Page
 from kwhub.headend.web.sign_in import told
 
@@ -25,6 +26,9 @@ __all__ = [
 ]
 
 PEOPLE = needs(Right.PEOPLE)
+
+NOWHERE = -1
+"""Stands for a place that no number names; there is no such organisation."""
 
 
 @get("/users", sync_to_thread=True, opt=PEOPLE)
@@ -105,10 +109,11 @@ def _failed(page: Page, error: NotTaken) -> Template:
 
 
 def _grants(values: Sequence[object]) -> list[Grant]:
-    """Roles as the form names them: ``operator@3``, or ``operator@0`` for everywhere."""
+    """Roles as the form names them: ``operator@3``, or ``operator@0`` for everywhere; no other place is one."""
     pairs = [str(each).partition("@") for each in values]
+    places = {str(EVERYWHERE): EVERYWHERE}
     return [
-        Grant(role, int(place) if place.isascii() and place.isdigit() else EVERYWHERE)
+        Grant(role, places.get(place, row_number(place) or NOWHERE))
         for role, _, place in pairs
         if role
     ]

@@ -1,8 +1,8 @@
 """One page of a list as tables show it: its columns, its neighbours, its files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, TypeAlias, TypeVar
+from typing import Annotated, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from litestar.params import QueryParameter
 
@@ -12,12 +12,15 @@ from kwhub.headend.web.page import query
 __all__ = [
     "ROWS_PER_FILE",
     "ROWS_PER_PAGE",
+    "Asked",
     "Column",
     "Head",
     "Listing",
     "PageNumber",
     "Search",
     "StateName",
+    "offset_of",
+    "rows_of_file",
 ]
 
 T = TypeVar("T")
@@ -25,6 +28,8 @@ T = TypeVar("T")
 ROWS_PER_PAGE = 50
 ROWS_PER_FILE = 200_000
 """Most rows of one file; more than that is fetched through the API in pages."""
+
+_ROWS_AT_ONCE = 2_000
 
 Search: TypeAlias = Annotated[str, QueryParameter(max_length=SEARCH_MAX)]
 StateName: TypeAlias = Annotated[str, QueryParameter(name="state")]
@@ -53,6 +58,18 @@ class Head:
     falling_first: bool = False  #: a first click puts the largest first
 
 
+class Asked(Protocol):
+    """What the address of a list asks for; a list that can be sorted has ``sort`` and ``descending`` too."""
+
+    @property
+    def page(self) -> int:
+        """From 1."""
+
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        """The filter as it stands in addresses."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[T]):
     """One page of rows.
@@ -74,6 +91,22 @@ class Listing(Generic[T]):
     descending: bool = False
     per_page: int = ROWS_PER_PAGE
     files: bool = field(default=True)
+
+    @classmethod
+    def of(
+        cls, path: str, heads: Sequence[Head], asked: Asked, rows: Sequence[T], total: int
+    ) -> "Listing[T]":
+        """The page that a filter asks for."""
+        return cls(
+            path=path,
+            heads=heads,
+            asked=asked.parameters,
+            rows=rows,
+            total=total,
+            page=asked.page,
+            sort=getattr(asked, "sort", ""),
+            descending=getattr(asked, "descending", False),
+        )
 
     @property
     def first(self) -> int:
@@ -142,3 +175,25 @@ class Listing(Generic[T]):
         order = ("descending" if self.descending else "ascending") if chosen else ""
         falling = not self.descending if chosen else head.falling_first
         return Column(head.name, head.numeric, self.href(sort=head.name, falling=falling), order)
+
+
+def offset_of(asked: Asked) -> int:
+    """Rows before the page that is asked for."""
+    return (asked.page - 1) * ROWS_PER_PAGE
+
+
+def rows_of_file(
+    find: Callable[[int, int], tuple[Sequence[T], int]],
+    row: Callable[[T], Sequence[object]],
+) -> Iterator[Sequence[object]]:
+    """All rows of a list for a file, a part at a time.
+
+    Args:
+        find: a part of the list by limit and offset, with how many there are.
+        row: the cells of one.
+    """
+    for offset in range(0, ROWS_PER_FILE, _ROWS_AT_ONCE):
+        found, _ = find(_ROWS_AT_ONCE, offset)
+        yield from map(row, found)
+        if len(found) < _ROWS_AT_ONCE:
+            return

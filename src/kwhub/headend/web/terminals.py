@@ -32,13 +32,14 @@ from kwhub.headend.web.microscope import (
 from kwhub.headend.web.page import Page, query
 from kwhub.headend.web.sheets import local, table_file
 from kwhub.headend.web.tables import (
-    ROWS_PER_FILE,
     ROWS_PER_PAGE,
     Head,
     Listing,
     PageNumber,
     Search,
     StateName,
+    offset_of,
+    rows_of_file,
 )
 
 __all__ = [
@@ -69,7 +70,6 @@ SESSIONS_SHOWN = 12
 ALARMS_SHOWN = 8
 STRANGERS_SHOWN = 20
 _STATES = {"online": True, "offline": False}
-_ROWS_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,11 @@ class TerminalsAsked:
     sort: str
     descending: bool
     page: int
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """The filter as it stands in addresses."""
+        return {"search": self.search, "area": self.area, "state": self.state}
 
     def wanted(self, page: Page, limit: int, offset: int) -> Wanted:
         """The same for the store."""
@@ -138,23 +143,13 @@ FRAMES = {"asked": Provide(frames_asked, sync_to_thread=False)}
 @get("/terminals", sync_to_thread=True, opt=needs(Right.SEE), dependencies=ASKED)
 def terminals_page(page: NamedDependency[Page], asked: NamedDependency[TerminalsAsked]) -> Template:
     """One page of all terminals; only the table when that is what changes."""
-    offset = (asked.page - 1) * ROWS_PER_PAGE
-    with page.site.queries.reading() as connection:
-        found, total = fleet.terminals(connection, asked.wanted(page, ROWS_PER_PAGE, offset))
-        strangers = _strangers(page, connection)
-    listed = Listing(
-        path="/terminals",
-        heads=HEADS,
-        asked={"search": asked.search, "area": asked.area, "state": asked.state},
-        rows=found,
-        total=total,
-        page=asked.page,
-        sort=asked.sort,
-        descending=asked.descending,
-    )
+    found, total = _find(page, asked, ROWS_PER_PAGE, offset_of(asked))
+    listed = Listing.of("/terminals", HEADS, asked, found, total)
     context = {"listed": listed, "asked": asked}
     if page.swaps == "terminals":
         return page.show("terminals_table.html", context)
+    with page.site.queries.reading() as connection:
+        strangers = _strangers(page, connection)
     more = {"areas": areas_to_choose(page), "strangers": strangers}
     return page.show("terminals.html", {**context, **more})
 
@@ -277,20 +272,24 @@ def _known(connection: Connection, terminal_id: int) -> FleetTerminal:
     return found
 
 
+def _find(
+    page: Page, asked: TerminalsAsked, limit: int, offset: int
+) -> tuple[list[FleetTerminal], int]:
+    with page.site.queries.reading() as connection:
+        return fleet.terminals(connection, asked.wanted(page, limit, offset))
+
+
 def _rows(page: Page, asked: TerminalsAsked) -> Iterator[Sequence[object]]:
-    for offset in range(0, ROWS_PER_FILE, _ROWS_AT_ONCE):
-        with page.site.queries.reading() as connection:
-            found, _ = fleet.terminals(connection, asked.wanted(page, _ROWS_AT_ONCE, offset))
-        for each in found:
-            yield (
-                *(each.terminal, each.name, each.area_code),
-                page.t.either(each.area_name, each.area_name_zh),
-                "online" if each.online else "offline",
-                local(each.last_seen_at, page.site.zone),
-                each.meters,
-            )
-        if len(found) < _ROWS_AT_ONCE:
-            return
+    return rows_of_file(
+        partial(_find, page, asked),
+        lambda each: (
+            *(each.terminal, each.name, each.area_code),
+            page.t.either(each.area_name, each.area_name_zh),
+            "online" if each.online else "offline",
+            local(each.last_seen_at, page.site.zone),
+            each.meters,
+        ),
+    )
 
 
 ROUTES = (terminals_page, terminals_file, terminal_page, frame_part, support_bundle)
