@@ -44,6 +44,13 @@ __all__ = ["ble_simulate"]
 AIR = "simulated"
 PORT = 6402
 METERS_MAX = 100
+BondsOption: TypeAlias = Annotated[
+    Path | None,
+    Parameter(
+        name="--keys",
+        help="File for the bonds of one meter, so that it knows its masters when it is begun again.",
+    ),
+]
 PairingOption: TypeAlias = Literal["show", "compare", "type", "oob", "none"]
 WORDS: dict[str, dict[str, Any]] = {
     "en": {
@@ -70,7 +77,7 @@ async def ble_simulate(
     adapter: Annotated[str | None, Parameter(name="--adapter")] = None,
     first: Annotated[int, Parameter(validator=Number(gte=1, lte=200))] = 1,
     pairing: PairingOption = "show",
-    keys: Annotated[Path | None, Parameter(name="--keys")] = None,
+    keys: BondsOption = None,
     profile: str = "nus",
     distance: Annotated[float | None, Parameter(validator=Number(gt=0, lte=500))] = None,
     loss: Annotated[float, Parameter(validator=Number(gte=0, lt=1))] = 0.0,
@@ -97,8 +104,6 @@ async def ble_simulate(
     pairing
         show: a passkey is shown for each pairing; none: no pairing, as with simple modules. For one
         meter also compare, type and oob, asked as kwhub ble pair asks on the other side.
-    keys
-        File for the bonds of one meter, so that it knows its masters when it is begun again.
     profile
         nus, ffe0 or fff0.
     distance
@@ -110,11 +115,9 @@ async def ble_simulate(
     """
     cancel_on_terminate()
     configure("warning", json=json)
-    spoken = pick_language(language)
     numbers = range(first, first + (1 if adapter is not None else meters))
     wish = _Wish(numbers, adapter, port, pairing, keys, profile, distance, loss, seed)
-    _check(wish, spoken)
-    await _be(wish, spoken, json=json)
+    await _be(wish, pick_language(language), json=json)
     return Exit.OK
 
 
@@ -145,6 +148,7 @@ def _check(wish: _Wish, language: Language) -> None:
 
 
 async def _be(wish: _Wish, language: Language, *, json: bool) -> None:
+    _check(wish, language)
     clock = SystemClock()
     meters = _meters(clock, wish.seed, wish.numbers)
     async with AsyncExitStack() as stack:
