@@ -16,7 +16,7 @@ from kwhub.headend.store.journal import Batch
 from kwhub.headend.store.schema import MICRO_DIGITS
 from kwhub.headend.store.vectors import EMPTY, Packed, Series, decode, merge
 
-__all__ = ["SlowStore", "encode"]
+__all__ = ["SlowStore", "encode", "shown"]
 
 Key: TypeAlias = tuple[int, int, str, int]
 
@@ -43,6 +43,14 @@ def encode(series: Series, day_start_s: int) -> Packed:
     raw += np.array(steps, ["i1", "<i2", "<i4", "<i8"][width]).tobytes()
     raw += bytes(quality) if listed else b""
     return Packed(scale, len(at), series.present, raw)
+
+
+def shown(one: Series) -> list[tuple[int, int | None, int]]:
+    """What a series says; a moment without value has none."""
+    return [
+        (int(at), int(value) if quality else None, int(quality))
+        for at, value, quality in zip(one.at, one.value, one.quality, strict=True)
+    ]
 
 
 def carried(series: Series) -> list[int]:
@@ -81,14 +89,13 @@ class SlowStore:
         while len(left):
             old = decode(stored[version], start_s) if version in stored else EMPTY
             merged, other, unchanged = merge(old, left)
-            added = len(left) - len(other) - unchanged
-            if added:
+            if shown(merged) != shown(old):
                 stored[version] = encode(merged, start_s)
                 self.to_check[key[0], key[3]] += 1
                 if start_s in left.at and key[1] != DAY_INTERVAL_S:
                     self.to_check[key[0], key[3] - 1] += 1
             self.tallies[key[3], "repeated"] += unchanged
-            self.tallies[key[3], "conflict"] += added if version else 0
+            self.tallies[key[3], "conflict"] += len(merged) - len(old) if version else 0
             left = other
             version += 1
 
@@ -101,8 +108,9 @@ class SlowStore:
                 int(columns.interval[n]),
             )
             at = int(columns.at[n])
-            if columns.quality[n] and (key not in self.latest or at > self.latest[key][0]):
-                value, quality = int(columns.value[n]), int(columns.quality[n])
+            value, quality = int(columns.value[n]), int(columns.quality[n])
+            newer = (at, value, quality) > self.latest.get(key, (-1, 0, 0))[:3]
+            if quality and newer:
                 self.latest[key] = (at, value, quality, batch.received_at, batch.source)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
-from tests.headend.slow_vectors import SlowStore, encode
+from tests.headend.slow_vectors import SlowStore, encode, shown
 from tests.headend.world import DAYS, NOON, batch, open_store, shanghai
 
 from kwhub.domain.errors import DecodeError
@@ -38,14 +38,6 @@ def bundle_of(many):
     borders = np.cumsum([0, *map(len, many)])
     columns = [[getattr(each, name) for each in many] for name in ("at", "value", "quality")]
     return Bundle(borders, *(np.concatenate(each or [EMPTY.at]) for each in columns))
-
-
-def shown(one):
-    """What a series says; a moment without value has none."""
-    return [
-        (int(at), int(value) if quality else None, int(quality))
-        for at, value, quality in zip(one.at, one.value, one.quality, strict=True)
-    ]
 
 
 @settings(max_examples=60, deadline=None)
@@ -83,14 +75,19 @@ def test_merging_together_is_merging_each(before, rows, chance):
     for group in range(size):
         new = series([row for number, row in arriving if number == group])
         merged, other, unchanged = merge(old[group], new)
-        added = len(new) - len(other) - unchanged
-        assert found.added[group] == added
-        assert (group in places) == (added > 0)
-        if added:
+        assert found.repeated[group] == unchanged
+        assert found.grown[group] == len(merged) - len(old[group])
+        changed = shown(merged) != shown(old[group])
+        assert (group in places) == changed
+        assert (found.added[group] > 0) == changed
+        if changed:
             n = places[group]
             assert shown(found.bundle.part(n, n + 1)) == shown(merged)
-        differing = [arriving[row][1] for row in found.other.tolist() if of[row] == group]
-        assert shown(series(differing)) == shown(other)
+        rows_of_group = np.flatnonzero(found.of == group)
+        differing = [
+            getattr(found.other, name)[rows_of_group] for name in ("at", "value", "quality")
+        ]
+        assert shown(Series(*differing)) == shown(other)
 
 
 def test_no_series_at_all():

@@ -11,7 +11,9 @@ import msgspec
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, event, inspect, select, text
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import create_engine, delete, event, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from tests.headend.world import ADDRESSES, DAYS, NOON, batch, config, open_store, shanghai
 
@@ -88,15 +90,18 @@ def test_another_value_is_kept_beside_the_measurement(store):
     store.append([batch(curve(1, 0, 4))])
     store.pack()
     before = everything(store)
-    for other in (7, 7, 9):
+    largest = 20_000_000
+    for other in (7, 7, largest):
         store.append([batch([(1, ENERGY, 900, shanghai(3), other)])])
+    seen = everything(store)
     packing = store.pack()
     assert (packing.repeated, packing.conflicts) == (1, 2)
-    assert everything(store) == before
+    assert everything(store) == seen != before
     versions = sorted(row.version for row in rows_of(store, schema.day_vector))
     assert versions == [0, 1, 2]
-    store.append([batch([(1, ENERGY, 900, shanghai(3), 9)])])
+    store.append([batch([(1, ENERGY, 900, shanghai(3), 7)])])
     assert store.pack().repeated == 1
+    assert everything(store) == seen
 
 
 def test_the_order_of_arrival_and_packing_does_not_matter(store, tmp_path):
@@ -117,6 +122,49 @@ def test_the_order_of_arrival_and_packing_does_not_matter(store, tmp_path):
     )
     assert first == second
     other.close()
+
+
+FEW_VALUES = st.none() | st.sampled_from([0, 5, 10_000, 10_000, -7])
+ARRIVING = st.lists(
+    st.tuples(st.integers(1, 2), st.sampled_from([900, 86_400]), st.integers(0, 3), FEW_VALUES),
+    min_size=1,
+    max_size=14,
+)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(ARRIVING, st.randoms(use_true_random=False))
+def test_different_values_for_one_moment_make_one_store_in_any_order(store, readings, chance):
+    rows = [(meter, ENERGY, step, shanghai(3) + step * n, v) for meter, step, n, v in readings]
+    found = []
+    for _ in range(2):
+        chance.shuffle(rows)
+        store.pack()
+        with store.database.write() as connection:
+            for table in (schema.day_vector, schema.latest, schema.tally):
+                connection.execute(delete(table))
+        for row in rows:
+            store.append([batch([row])])
+            if chance.random() < 0.4:
+                store.pack()
+        waiting = everything(store), newest_of(store)
+        store.pack()
+        assert (everything(store), newest_of(store)) == waiting
+        vectors = sorted(tuple(row) for row in rows_of(store, schema.day_vector))
+        found.append((vectors, newest_of(store), everything(store)))
+    assert found[0] == found[1]
+
+
+def newest_of(store: Store) -> list[Any]:
+    with store.database.read() as connection:
+        latest = Reader(connection, DAYS).latest([1, 2])
+    return [
+        (meter, one.interval_s, one.captured_at, one.value, one.quality)
+        for meter, every in sorted(latest.items())
+        for one in every
+    ]
 
 
 def test_the_newest_value_is_known_whether_packed_or_not(store):

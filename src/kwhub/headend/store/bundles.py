@@ -76,14 +76,20 @@ class Merged:
     Attributes:
         groups: numbers of the groups that changed, rising.
         bundle: the whole series of each of these.
-        other: rows of the new readings that differ from what is there, in the order of their arrival.
+        other: readings that differ from what counts, new ones and such as were stored before.
+        of: the group of each of these.
         added: for every group, how many new readings are now part of its series.
+        repeated: for every group, how many new readings changed nothing.
+        grown: for every group, how many moments there are more than before.
     """
 
     groups: Ints
     bundle: Bundle
-    other: Ints
+    other: Series
+    of: Ints
     added: Ints
+    repeated: Ints
+    grown: Ints
 
 
 def encode_all(bundle: Bundle, start_s: Ints) -> list[Packed]:
@@ -228,30 +234,62 @@ def merge_all(
     quality = np.concatenate((old.quality, new.quality))
     absent = quality == Quality.NULL
     place = group << MOMENT_BITS | at - start_s[group]
-    order = _order(place << 1 | absent)  # of equals those with a value come first
-    kept, other = _winners(order, place[order], value, absent)
-    known = len(old.at)
-    added = np.bincount(
-        group[kept[kept >= known]] if known else group[kept], minlength=len(start_s)
-    )
+    order = _order(place << 1 | absent)  # of one moment those with a value come first
+    kept, other, repeated = _winners(order, place[order], value, quality)
+    known, size = len(old.at), len(start_s)
+    repeated = group[repeated[repeated >= known]]
+    new_kept = kept[kept >= known] if known else kept
+    added = np.bincount(group[new_kept], minlength=size)
+    grown = np.bincount(group[kept], minlength=size) if known else added
     if known:
+        grown = grown - np.bincount(group[:known], minlength=size)
         kept = kept[added[group[kept]] > 0]
     groups = group[kept]
     begins = np.flatnonzero(np.diff(groups, prepend=-1))
     bundle = Bundle(np.append(begins, len(kept)), at[kept], value[kept], quality[kept])
-    return Merged(groups[begins], bundle, other - known, added)
+    return Merged(
+        groups[begins],
+        bundle,
+        Series(at[other], value[other], quality[other]),
+        group[other],
+        added,
+        np.bincount(repeated, minlength=size),
+        grown,
+    )
 
 
-def _winners(order: Ints, ordered: Ints, value: Ints, absent: Flags) -> tuple[Ints, Ints]:
-    """Of the rows of each moment the first, in order; and those that differ from it, as they arrived."""
+def _winners(order: Ints, ordered: Ints, value: Ints, quality: Ints) -> tuple[Ints, Ints, Ints]:
+    """Of the rows of each moment the one that counts, in order; those that differ from it; those that repeat it."""
     same = ordered[1:] == ordered[:-1]
     if not same.any():
-        return order, np.empty(0, "<i8")
+        nothing = np.empty(0, "<i8")
+        return order, nothing, nothing
+    order = _ranked(order, same, value, quality)
     first = np.concatenate((np.ones(1, bool), ~same))
     kept = order[first]
     keeper = kept[np.cumsum(first) - 1]  # for each in order, the one that won its moment
-    differs = ~first & ~absent[order] & (value[order] != value[keeper])
-    return kept, np.sort(order[differs])
+    differs = ~first & (quality[order] != Quality.NULL) & (value[order] != value[keeper])
+    return kept, np.sort(order[differs]), order[~first & ~differs]
+
+
+def _ranked(order: Ints, same: Flags, value: Ints, quality: Ints) -> Ints:
+    """Rows of one moment by value, the largest first, and then by quality; nearly always they are equal."""
+    present = quality[order] != Quality.NULL
+    unlike = (value[order[1:]] != value[order[:-1]]) | (quality[order[1:]] != quality[order[:-1]])
+    unlike &= same & present[1:]
+    if not unlike.any():
+        return order
+    moment = np.concatenate((np.zeros(1, "<i8"), np.cumsum(~same)))
+    mixed = np.zeros(int(moment[-1]) + 1, bool)
+    mixed[moment[1:][unlike]] = True
+    places = np.flatnonzero(mixed[moment])
+    rows = order[places]
+    absent = ~present[places]
+    by_value = np.where(absent, 0, -value[rows])
+    ranks = np.lexsort((-quality[rows].astype("<i8"), by_value, absent, moment[places]))
+    ranked = order.copy()
+    ranked[places] = rows[ranks]
+    return ranked
 
 
 def _order(keys: Ints) -> Ints:

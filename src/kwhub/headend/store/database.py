@@ -10,7 +10,18 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, make_url
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    Table,
+    and_,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    or_,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.exc import (
@@ -151,7 +162,7 @@ def upsert(
     *,
     add: str = "",
     keep: Container[str] = (),
-    newer: str = "",
+    newer: Sequence[str] = (),
 ) -> None:
     """Insert rows; where the primary key is there already, replace the other columns.
 
@@ -161,7 +172,7 @@ def upsert(
         rows: all with the same columns.
         add: a column whose new value is added to the old one instead.
         keep: columns that keep their old value.
-        newer: replace only where this column would grow.
+        newer: replace only where this column would grow, or the next ones where those before are equal.
     """
     if not rows:
         return
@@ -170,7 +181,9 @@ def upsert(
     connection.execute(or_update(statement, table, names, add=add, newer=newer), rows)
 
 
-def or_update(statement: Any, table: Table, names: Sequence[str], *, add: str, newer: str) -> Any:
+def or_update(
+    statement: Any, table: Table, names: Sequence[str], *, add: str, newer: Sequence[str]
+) -> Any:
     """An insert that replaces the columns ``names`` of a row that is there already; see ``upsert``."""
     keys = [column.name for column in table.primary_key]
     new = statement.excluded
@@ -179,7 +192,11 @@ def or_update(statement: Any, table: Table, names: Sequence[str], *, add: str, n
         for name in names
         if name not in keys
     }
-    where = new[newer] > table.c[newer] if newer else None
+    where = None
+    for name in reversed(newer):
+        equal = new[name] == table.c[name]
+        grows = new[name] > table.c[name]
+        where = grows if where is None else or_(grows, and_(equal, where))
     return statement.on_conflict_do_update(index_elements=keys, set_=changed, where=where)
 
 

@@ -37,7 +37,7 @@ def upsert_columns(
     columns: Mapping[str, Sequence[Any]],
     *,
     add: str = "",
-    newer: str = "",
+    newer: Sequence[str] = (),
 ) -> None:
     """What `kwhub.headend.store.database.upsert` does, for very many rows.
 

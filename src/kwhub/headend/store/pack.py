@@ -149,7 +149,7 @@ def _groups(columns: Columns, days: Days) -> _Groups:
 
 
 def _merge(connection: Connection, columns: Columns, groups: _Groups) -> _Work:
-    """Merge into version 0 what agrees with it, into version 1 what does not, and so on."""
+    """Merge into version 0 what counts, into version 1 what differs from it, and so on."""
     stored = stored_days(connection, groups.meter, groups.interval, groups.register, groups.day)
     nothing = np.zeros(len(groups), "<i8")
     work = _Work(repeated=nothing, conflicts=nothing.copy())
@@ -161,8 +161,7 @@ def _merge(connection: Connection, columns: Columns, groups: _Groups) -> _Work:
         old = decode_all(packed, groups.start_s[old_groups])
         merged = merge_all(old, old_groups, left, of, groups.start_s)
         _note(work, groups, merged, (left, of), version)
-        rows = merged.other
-        left, of = Series(left.at[rows], left.value[rows], left.quality[rows]), of[rows]
+        left, of = merged.other, merged.of
         version += 1
     return work
 
@@ -173,10 +172,9 @@ def _note(
     """Note what is to be written of one version."""
     left, of = new
     size = len(groups)
-    other = np.bincount(of[merged.other], minlength=size)
-    work.repeated += np.bincount(of, minlength=size) - merged.added - other
+    work.repeated += merged.repeated
     if version:
-        work.conflicts += merged.added
+        work.conflicts += merged.grown
     changed = merged.groups
     work.vectors += encode_all(merged.bundle, groups.start_s[changed])
     work.places += [(group, version) for group in changed.tolist()]
@@ -209,7 +207,7 @@ def _write_vectors(connection: Connection, groups: _Groups, work: _Work) -> None
 def _write_latest(
     connection: Connection, columns: Columns, groups: _Groups, found: list[Entry]
 ) -> None:
-    """Remember the newest value of every series; of equals the first to arrive."""
+    """Remember the newest value of every series; of several at one moment that which counts, see `vectors.merge`."""
     present = np.flatnonzero(columns.quality != Quality.NULL)
     # The groups of a series follow one another in the order of their days.
     of = groups.of[present]
@@ -217,8 +215,12 @@ def _write_latest(
     newest = np.full(len(groups), -1, "<i8")
     np.maximum.at(newest, of, place)
     first = np.full(len(groups), len(columns), "<i8")
-    wins = place == newest[of]
-    np.minimum.at(first, of[wins], present[wins])
+    wins = np.flatnonzero(place == newest[of])
+    rows = present[wins]
+    ranks = np.lexsort((-columns.quality[rows].astype("<i8"), -columns.value[rows], of[wins]))
+    ranked = wins[ranks]
+    best = np.flatnonzero(np.diff(of[ranked], prepend=-1))
+    first[of[ranked[best]]] = present[ranked[best]]
     known = np.flatnonzero(newest >= 0)
     if not len(known):
         return
@@ -241,7 +243,7 @@ def _write_latest(
         "received_at": [found[each].received_at for each in origins],
         "source": [found[each].source for each in origins],
     }
-    upsert_columns(connection, schema.latest, latest, newer="captured_at")
+    upsert_columns(connection, schema.latest, latest, newer=("captured_at", "value", "quality"))
 
 
 def _write_tallies(connection: Connection, groups: _Groups, work: _Work) -> None:

@@ -242,7 +242,7 @@ class Queries:
             )
 
     def conflicts(self, first: date, last: date) -> list[ConflictRow]:
-        """Values that differ from the measurement that came first and are kept beside it."""
+        """Values that differ from the measurement that counts and are kept beside it."""
         with self._database.read() as connection:
             return archive_rows.conflicts(connection, self._days, (first, last))
 

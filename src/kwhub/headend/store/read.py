@@ -266,14 +266,17 @@ class Reader:
             register = waiting.registers[waiting.register[row]]
             key = (int(waiting.meter[row]), register, int(waiting.interval[row]))
             at = int(waiting.at[row])
-            if key in found and found[key].captured_at >= at:
+            value, quality = int(waiting.value[row]), int(waiting.quality[row])
+            known = found.get(key)
+            rank = (at, value, quality)
+            if known and (known.captured_at, known.value, known.quality) >= rank:
                 continue
             entry = self._entries[origin[row]]
             found[key] = Latest(
                 register,
                 key[2],
-                int(waiting.value[row]),
-                Quality(int(waiting.quality[row])),
+                value,
+                Quality(quality),
                 at,
                 entry.received_at,
                 entry.source,

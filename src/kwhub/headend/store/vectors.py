@@ -102,9 +102,11 @@ def decode(packed: Packed, day_start_s: int) -> Series:
 
 
 def merge(old: Series, new: Series) -> tuple[Series, Series, int]:
-    """Add readings in the order of their arrival to what is there.
+    """Add readings to what is there; the order in which they come makes no difference.
 
-    What was measured first stays. A moment that had no value takes the first value that arrives. A
+    Of different values for one moment the largest counts, and of equal ones that of the best quality: what
+    devices report for a moment at which they did not read a register is nought, or the reading before, and
+    a correction that comes later is what it really was. A moment without value takes any that arrives. A
     reading equal to what is there, and one without value, changes nothing.
 
     Args:
@@ -112,8 +114,8 @@ def merge(old: Series, new: Series) -> tuple[Series, Series, int]:
         new: moments in any order, any number of times.
 
     Returns:
-        what is to be stored; the readings that differ from it, in the order of their arrival; how
-        many readings changed nothing.
+        what is to be stored; the readings, of the old and the new ones, that differ from it; how many of the
+        new readings changed nothing.
     """
     if not len(old) and bool((new.at[1:] > new.at[:-1]).all()):  # as nearly every day arrives
         return new, EMPTY, 0
@@ -121,7 +123,7 @@ def merge(old: Series, new: Series) -> tuple[Series, Series, int]:
     value = np.concatenate((old.value, new.value))
     quality = np.concatenate((old.quality, new.quality))
     absent = quality == Quality.NULL
-    order = np.lexsort((absent, at))  # stable: of equals the first to arrive is first
+    order = np.lexsort((-quality.astype("<i8"), np.where(absent, 0, -value), absent, at))
     ordered = at[order]
     first = np.ones(len(order), bool)
     first[1:] = ordered[1:] != ordered[:-1]
@@ -129,9 +131,9 @@ def merge(old: Series, new: Series) -> tuple[Series, Series, int]:
     keeper = kept[np.cumsum(first) - 1]  # for each in order, the one that won its moment
     differs = ~first & ~absent[order] & (value[order] != value[keeper])
     other = np.sort(order[differs])
-    changed = np.count_nonzero(kept >= len(old)) + len(other)
+    unchanged = ~first & ~differs & (order >= len(old))
     merged = Series(at[kept], value[kept], quality[kept])
-    return merged, Series(at[other], value[other], quality[other]), len(new) - int(changed)
+    return merged, Series(at[other], value[other], quality[other]), int(unchanged.sum())
 
 
 def _summed(steps: Ints) -> Ints:

@@ -179,7 +179,7 @@ class Completeness:
     got: int
     duplicates: int  #: readings that the store holds more than once; anything but 0 is a fault
     repeated: int = 0  #: readings that came again with the same value and changed nothing
-    conflicts: int = 0  #: readings that came again with another value, kept beside the first
+    conflicts: int = 0  #: readings that came again with another value, kept beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ class ConflictRow:
     register: Register
     interval_s: int
     captured_at: datetime
-    measured: Decimal | None  #: what came first and counts
+    measured: Decimal | None  #: what counts: the largest
     other: Decimal | None  #: what is kept beside it
     version: int  #: 1 for the first such value, 2 for the next that differs from both, ...
 
