@@ -2,7 +2,8 @@
 
 Programs that share a port leave no pause between them, and a port that was not read for a while has
 lost those that there were. So where frames can be told apart, the byte behind a whole frame may be the
-next number: nothing is taken for data that is not.
+next number: nothing is taken for data that is not. With more than 16 slaves of M-Bus the pause is needed
+all the same, for a short frame begins with 10 (hex), which is a number too.
 
 Source: Ebyte E104-BT5032A manual (there "format" transmission: at most 243 bytes after the number).
 """
