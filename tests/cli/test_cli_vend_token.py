@@ -81,8 +81,8 @@ def test_a_key_change_takes_the_meter_to_its_next_key(shop):
     assert verdicts == ["part of key change"] * 3 + ["accepted"]
     old = json.loads(sell(shop, "1.00", "R-2")[1])
     assert enter(shop, old["token"])[1]["verdict"] == "rejected"
-    row = ("--payment", "R-3", "--operator", "ann", "--tariff", "day", "--meter", METER)
-    out = shop("vend", "token", "1.00", *row, "--decoder-key", "@next.key", "--json")[1]
+    sale = ("--payment", "R-3", "--operator", "ann", "--tariff", "day", "--meter", METER)
+    out = shop("vend", "token", "1.00", *sale, "--decoder-key", "@next.key", "--json")[1]
     assert enter(shop, json.loads(out)["token"])[1] == {
         "verdict": "accepted",
         "kind": "TransferElectricityCredit",
