@@ -14,7 +14,7 @@ from tests.headend.world import DAYS
 
 from kwhub.domain.errors import LocalError
 from kwhub.domain.readings import Register
-from kwhub.headend.billing.paper import html_of, pdf_of
+from kwhub.headend.billing.paper import CSV_COLUMNS, html_of, pdf_of
 from kwhub.headend.billing.paper_words import WORDS
 from kwhub.headend.billing.tariffs import tariff_from
 from kwhub.headend.people.rights import Role
@@ -65,8 +65,10 @@ def test_from_issue_to_cancel(headend, english, chinese):
     assert "2.40" in page.text
     assert "issued by admin" in page.text
     csv = english.get(f"{place}/lines.csv").text.splitlines()
-    assert csv[1].split(",")[-6:] == ["", "4.80", "0.5", "2.40", "CNY", ""]
+    assert csv[1].split(",")[-10:] == ["", "4.80", "0.5", "2.40", "CNY", *[""] * 5]
     assert "reading,total,1-0:1.8.0" in csv[2]
+    assert csv[2].endswith(",actual,actual,4.80 x 1")
+    assert {line.count(",") for line in csv} == {len(CSV_COLUMNS) - 1}
     early = {"first": "2026-03-04", "last": "2026-03-04"}
     assert "2026-03-04 尚未结束" in chinese.post(f"{ACCOUNT}/issue", data=early).text
     assert "-2.40" in english.get(ACCOUNT).text

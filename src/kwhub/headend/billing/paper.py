@@ -22,9 +22,9 @@ __all__ = ["CSV_COLUMNS", "csv_rows", "html_of", "line_words", "pdf_of"]
 CSV_COLUMNS = (
     *("statement", "account", "customer", "meter", "first_day", "last_day", "what", "period"),
     *("register", "from", "to", "first_reading", "last_reading", "quantity", "price", "amount"),
-    *("currency", "corrects"),
+    *("currency", "corrects", "above_kwh", "first_quality", "last_quality", "steps"),
 )
-"""Columns of a statement as a file; their names never change."""
+"""Columns of a statement as a file; their names never change. ``steps`` is energy on the meter's side x ratio."""
 
 
 def html_of(
@@ -81,6 +81,7 @@ def csv_rows(draft: Draft, number: int | None) -> list[tuple[object, ...]]:
             None if line.period is None else line.period.value,
             *(None, line.first, line.last, None, None),
             *(line.quantity, line.price, line.amount, draft.currency, line.corrects),
+            *(line.above_kwh, None, None, None),
         )
         for line in draft.lines
     ]
@@ -88,7 +89,8 @@ def csv_rows(draft: Draft, number: int | None) -> list[tuple[object, ...]]:
     for each in draft.corrections:
         rows += [_reading(head, "billed reading", one, each.statement) for one in each.billed]
         rows += [_reading(head, "right reading", one, each.statement) for one in each.now]
-    rows.append((*head, "total", *(None,) * 6, draft.kwh, None, draft.total, draft.currency, None))
+    total = (draft.kwh, None, draft.total, draft.currency)
+    rows.append((*head, "total", *(None,) * 6, *total, *(None,) * 5))
     return rows
 
 
@@ -98,7 +100,8 @@ def _reading(
     return (
         *(*head, what, each.period, each.register),
         *(each.start.isoformat(), each.end.isoformat(), each.first, each.last, each.kwh),
-        *(None, None, None, corrects),
+        *(None, None, None, corrects, None, *each.qualities),
+        "; ".join(f"{energy:f} x {ratio:f}" for energy, ratio in each.steps),
     )
 
 
