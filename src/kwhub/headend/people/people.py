@@ -97,20 +97,21 @@ class People:
         """
         name = name.strip().casefold()
         self._hold(name, address)
-        with self._database.read() as connection:
+        with self._database.write() as connection:
+            one = throttle.begin(connection, name, address, self._clock.now())
             user = user_rows.find(connection, name)
             stored = None if user is None else user_rows.password_of(connection, user.id)
         if user is None or stored is None or not user.active:
             password.spend(given, self.access.password_work)
-            self._failed(name, address, known=user is not None)
+            self._failed(name if user is not None else "unknown name", address)
             raise NotTaken("sign_in", "name or password are wrong")
         if not password.matches(given, stored):
-            self._failed(name, address, known=True)
+            self._failed(name, address)
             raise NotTaken("sign_in", "name or password are wrong")
         fresh = password.stale(stored, self.access.password_work)
         hashed = password.hashed(given, self.access.password_work) if fresh else stored
         with self._database.write() as connection:
-            throttle.forgive(connection, name, address)
+            throttle.succeeded(connection, one)
             user_rows.change(connection, user.id, password=hashed)
         return self._begin(user, "password", address, agent)
 
@@ -219,17 +220,16 @@ class People:
         return session
 
     def _hold(self, name: str, address: str) -> None:
+        """Send away whom it costs nothing to send away. Raises TooOften."""
         with self._database.read() as connection:
             wait = throttle.wait_s(connection, name, address, self._clock.now())
         if wait:
             raise TooOften(wait)
 
-    def _failed(self, name: str, address: str, *, known: bool) -> None:
-        """Count it; a name that nobody has is not written down, for it may be a password in the wrong field."""
+    def _failed(self, who: str, address: str) -> None:
+        """Write it down, but no name that nobody has: it may be a password in the wrong field."""
         now = self._clock.now()
-        who = name if known else "unknown name"
         with self._database.write() as connection:
-            throttle.failed(connection, name, address, now)
             trail.record(connection, who, "sign_in_failed", "log-in", f"from {address}", now)
         _log.warning("sign_in_failed", user=who, address=address)
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from kwhub.headend.config import Access
 from kwhub.headend.people import key_rows, password, session_rows, throttle, trail, user_rows
 from kwhub.headend.people.caller import Caller
-from kwhub.headend.people.errors import NotTaken, TooOften
+from kwhub.headend.people.errors import NotTaken
 from kwhub.headend.people.key_rows import NewKey, StoredKey
 from kwhub.headend.people.rights import Right, Role
 from kwhub.headend.people.session_rows import Session
@@ -136,15 +136,13 @@ class Staff:
     def change_password(self, caller: Caller, old: str, new: str, address: str) -> None:
         """Change the own password; all other sessions of the user end. Raises NotTaken, TooOften."""
         now = self._clock.now()
-        with self._database.read() as connection:
+        with self._database.write() as connection:
+            one = throttle.begin(connection, caller.name, address, now)
             stored = user_rows.password_of(connection, caller.user_id)
-            wait = throttle.wait_s(connection, caller.name, address, now)
-        if wait:
-            raise TooOften(wait)
         if stored is not None and not password.matches(old, stored):
-            with self._database.write() as connection:
-                throttle.failed(connection, caller.name, address, now)
             raise NotTaken("old_password", "the old password is wrong")
+        with self._database.write() as connection:
+            throttle.succeeded(connection, one)
         hashed = self.checked(caller.name, new)
         with self._database.write() as connection:
             user_rows.change(connection, caller.user_id, password=hashed)

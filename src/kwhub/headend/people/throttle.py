@@ -1,14 +1,19 @@
-"""Log-ins that fail make the next ones wait: longer and longer, but never for ever."""
+"""Log-ins that fail make the next ones wait: longer and longer, but never for ever.
+
+A try counts as failed from its beginning and is taken back when it succeeds: passwords are looked at slowly, and tries
+that come together would all be looked at before the first of them has failed.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, case, delete, literal, select, update
 
+from kwhub.headend.people.errors import TooOften
 from kwhub.headend.store.database import upsert
 from kwhub.headend.store.schema_people import throttle
 
-__all__ = ["FORGET", "Rule", "failed", "forgive", "prune", "rules", "wait_s"]
+__all__ = ["FORGET", "Rule", "Try", "begin", "forgive", "prune", "rules", "succeeded", "wait_s"]
 
 FORGET = timedelta(days=1)
 """After so long without a failure everything is forgotten."""
@@ -29,6 +34,23 @@ class Rule:
         if failures < self.free:
             return timedelta(0)
         return timedelta(seconds=min(2 ** min(failures - self.free, 20), self.longest_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """A try that goes on.
+
+    Attributes:
+        name: of the user, whether there is one or not.
+        address: where it comes from.
+        at: when it began.
+        before: when the last failure of the address was, before this one.
+    """
+
+    name: str
+    address: str
+    at: datetime
+    before: datetime
 
 
 def rules(name: str, address: str) -> tuple[Rule, ...]:
@@ -55,19 +77,39 @@ def wait_s(connection: Connection, name: str, address: str, at: datetime) -> int
     return -(-longest // timedelta(seconds=1)) if longest > timedelta(0) else 0
 
 
-def failed(connection: Connection, name: str, address: str, at: datetime) -> None:
-    """Count a failure."""
+def begin(connection: Connection, name: str, address: str, at: datetime) -> Try:
+    """Count a try as failed before its password is looked at. Raises TooOften: it must wait, and is not counted.
+
+    The rows are locked first, so that of tries at one time each sees those before it.
+    """
     counters = rules(name, address)
-    known = _known(connection, counters)
-    rows = [
-        {
-            "subject": rule.subject,
-            "failures": 1 + (known[rule.subject][0] if rule.subject in known else 0),
-            "last_at": at,
-        }
-        for rule in counters
-    ]
-    upsert(connection, throttle, rows)
+    free = [{"subject": rule.subject, "failures": 0, "last_at": at} for rule in counters]
+    upsert(connection, throttle, free, add="failures", keep={"last_at"})
+    wait = wait_s(connection, name, address, at)
+    if wait:
+        raise TooOften(wait)
+    of_address = throttle.c.subject == _of_address(counters)
+    before = connection.execute(select(throttle.c.last_at).where(of_address)).scalar_one()
+    one = [{**each, "failures": 1} for each in free]
+    upsert(connection, throttle, one, add="failures")
+    return Try(name, address, at, before)
+
+
+def succeeded(connection: Connection, one: Try) -> None:
+    """Take a try back: the account is forgiven, and the address stands where it stood before."""
+    forgive(connection, one.name, one.address)
+    row = throttle.c
+    before = literal(one.before, row.last_at.type)
+    mine = case((row.last_at == one.at, before), else_=row.last_at)
+    connection.execute(
+        update(throttle)
+        .where(row.subject == _of_address(rules(one.name, one.address)), row.failures > 0)
+        .values(failures=row.failures - 1, last_at=mine)
+    )
+
+
+def _of_address(counters: tuple[Rule, ...]) -> str:
+    return counters[1].subject
 
 
 def forgive(connection: Connection, name: str, address: str) -> None:
