@@ -111,6 +111,24 @@ def test_what_cannot_be_is_a_problem_document(api, method, path, body, status):
     assert answer.headers["content-type"].startswith("application/problem+json")
 
 
+@pytest.mark.parametrize(
+    "value", ["NaN", "sNaN", "Infinity", "-Infinity", "1e400", "1e999999", "1e-999999", "-1", "1e-7"]
+)
+def test_a_reading_of_an_exchange_that_is_no_reading_is_refused(api, value):
+    body = {
+        "at": "2026-03-03T10:00:00+08:00",
+        "readings": [{"register": "1.8.0", "final": value, "first": "3"}],
+        "values": {"address": "909"},
+    }
+    answer = api.post(f"{BASE}/meters/4/exchanges", json=body)
+    assert answer.status_code == 422, answer.text
+    assert "readings" in answer.json()["detail"]
+    form = {"final": value, "first": "3", "at": "2026-03-03T10:00", "address": "909"}
+    form["csrf"] = api.headers["X-CSRF-Token"]
+    assert api.post("/archive/exchanges/4", data=form).status_code == 400
+    assert api.get(f"{BASE}/meters/4/exchanges").json() == []
+
+
 def test_an_exchange_and_a_new_ratio_are_written_down(api):
     body = {
         "at": "2026-03-03T10:00:00+08:00",

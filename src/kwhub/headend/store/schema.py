@@ -63,6 +63,9 @@ MICRO = 10**MICRO_DIGITS
 VALUE_MAX = 2**61
 """Bound of a stored integer: two million million units; the difference of any two fits 64 bits."""
 
+DIGITS_MAX = 24
+"""Digits before or behind the point beyond which a value is not even looked at."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
@@ -98,11 +101,13 @@ def local_date(number: int) -> date:
 
 
 def to_micro(value: Decimal) -> int:
-    """A value as the integer that is stored. Raises LocalError when it would have to be rounded.
+    """A value as the integer that is stored. Raises LocalError when it would have to be rounded, or is no number.
 
     >>> to_micro(Decimal("0.38"))
     380000
     """
+    if not value.is_finite() or (value and abs(value.adjusted()) > DIGITS_MAX):
+        raise LocalError(f"{value} cannot be stored exactly")
     scaled = value.scaleb(MICRO_DIGITS)
     number = int(scaled)
     if number != scaled or abs(number) > VALUE_MAX:
