@@ -1,4 +1,4 @@
-"""``kwhub headend backup`` and ``kwhub headend restore``: the whole store as one file, and back again."""
+"""``kwhub headend backup`` and ``kwhub headend restore``: the store and the books of sales as one file, and back again."""
 
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -18,10 +18,14 @@ WORDS = {
     "en": {
         "backup": "{rows} rows of {tables} tables are in {file}.",
         "restore": "{rows} rows of {tables} tables are restored, counted and checked.",
+        "files": "Books of sales with it: {names}. Keys in files of their own are not in it.",
+        "no_files": "No books of sales are in it. Keys in files of their own are not in it.",
     },
     "zh": {
         "backup": "已将 {tables} 个表的 {rows} 行备份到 {file}。",
         "restore": "已恢复 {tables} 个表的 {rows} 行，行数与校验均正确。",
+        "files": "其中含售电账簿：{names}。单独存放的密钥文件不在其中。",
+        "no_files": "其中不含售电账簿。单独存放的密钥文件不在其中。",
     },
 }
 
@@ -29,8 +33,9 @@ WORDS = {
 async def backup_store(
     config: Config, file: Path, *, json: JsonFlag = False, lang: LanguageOption = None
 ) -> int:
-    """Write the whole store into one file, in one snapshot; the head-end may be at work meanwhile.
+    """Write the store and the books of sales into one file, in one snapshot; the head-end may be at work meanwhile.
 
+    Of `[vending]` the ledger and the book of what was signed are in it; keys in files of their own are not.
     The file fits SQLite and PostgreSQL alike. It holds everything, also what must stay secret. Example:
 
         kwhub headend backup headend.toml headend.zip
@@ -40,9 +45,10 @@ async def backup_store(
     file
         The new file; one that is there already is not overwritten.
     """
-    database = Database(headend_config.load(config).headend.store)
+    settings = headend_config.load(config)
+    database = Database(settings.headend.store)
     try:
-        done = back_up(database, file)
+        done = back_up(database, file, _books(settings))
     finally:
         database.close()
     return _tell("backup", done, file, json=json, lang=lang)
@@ -51,7 +57,7 @@ async def backup_store(
 async def restore_store(
     config: Config, file: Path, *, json: JsonFlag = False, lang: LanguageOption = None
 ) -> int:
-    """Fill the empty store of the settings from a backup, all of it or nothing.
+    """Fill the empty store of the settings from a backup, all of it or nothing; books of sales come to their places.
 
     Stop the head-end first. A store with rows is refused: name a new one in the settings. Example:
 
@@ -62,18 +68,29 @@ async def restore_store(
     file
         The backup.
     """
-    database = Database(headend_config.load(config).headend.store)
+    settings = headend_config.load(config)
+    database = Database(settings.headend.store)
     try:
-        done = restore(database, file)
+        done = restore(database, file, _books(settings))
     finally:
         database.close()
     return _tell("restore", done, file, json=json, lang=lang)
 
 
+def _books(settings: headend_config.Config) -> dict[str, Path]:
+    """What is sold lies in files beside the store."""
+    vending = settings.vending
+    if vending is None:
+        return {}
+    return {"ledger": Path(vending.ledger), "book": Path(vending.book)}
+
+
 def _tell(what: str, done: Copied, file: Path, *, json: bool, lang: LanguageOption) -> int:
     if json:
-        print_json({"tables": done.tables, "rows": done.rows, "revision": done.revision})
+        told = {"tables": done.tables, "rows": done.rows, "revision": done.revision}
+        print_json({**told, "files": list(done.files)})
     else:
         words = WORDS[pick_language(lang)]
         say(words[what].format(rows=done.rows, tables=done.tables, file=file))
+        say(words["files"].format(names=", ".join(done.files)) if done.files else words["no_files"])
     return Exit.OK

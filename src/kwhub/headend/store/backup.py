@@ -2,7 +2,8 @@
 
 The file is a ZIP archive: one member for each table, each line a JSON array with the row (bytes as base64 behind
 a mark), and at the end ``manifest.json`` with the revision of the tables, how many rows each member has and its SHA-256. Everything
-is read in one snapshot, so the head-end may be at work meanwhile.
+is read in one snapshot, so the head-end may be at work meanwhile. The books of sales, which are files of their own, are
+copied into it as well; see ``backup_files``.
 """
 
 import hashlib
@@ -11,6 +12,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 
@@ -19,6 +21,7 @@ from sqlalchemy import Boolean, Column, Connection, Integer, LargeBinary, Table,
 
 from kwhub.domain.errors import LocalError
 from kwhub.headend.store import tables as _tables  # noqa: F401  makes every table known
+from kwhub.headend.store.backup_files import check_files, copy_files, placed
 from kwhub.headend.store.database import Database
 from kwhub.headend.store.schema import metadata
 
@@ -28,6 +31,7 @@ FORMAT = "kwhub-headend-backup-1"
 MANIFEST = "manifest.json"
 ROWS_AT_ONCE = 2_000
 _BYTES = "base64"
+_NO_FILES: Mapping[str, Path] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +41,13 @@ class Copied:
     tables: int
     rows: int
     revision: str
+    files: tuple[str, ...] = ()  #: names of the books of sales that are in it
 
 
-def back_up(database: Database, path: Path) -> Copied:
+def back_up(database: Database, path: Path, files: Mapping[str, Path] = _NO_FILES) -> Copied:
     """Write everything into a new file, which appears under its name only when it is whole.
+
+    ``files`` are SQLite files beside the store, by name; those that are not there are left out.
 
     Raises:
         LocalError: the file is there already, or cannot be written.
@@ -56,27 +63,33 @@ def back_up(database: Database, path: Path) -> Copied:
             for table in metadata.sorted_tables:
                 with archive.open(f"{table.name}.ndjson", "w", force_zip64=True) as member:
                     members[table.name] = _write(connection, table, member)
-            told = {"format": FORMAT, "revision": revision, "tables": members}
+            copied = copy_files(archive, files)
+            told = {"format": FORMAT, "revision": revision, "tables": members, "files": copied}
             archive.writestr(MANIFEST, json.dumps(told, indent=1))
         part.replace(path)
     except OSError as error:
         raise LocalError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
         part.unlink(missing_ok=True)
-    return Copied(len(members), sum(each["rows"] for each in members.values()), revision)
+    rows = sum(each["rows"] for each in members.values())
+    return Copied(len(members), rows, revision, tuple(copied))
 
 
-def restore(database: Database, path: Path) -> Copied:
+def restore(database: Database, path: Path, files: Mapping[str, Path] = _NO_FILES) -> Copied:
     """Fill an empty store from a file, all of it or nothing; every member is checked against the manifest.
 
+    ``files`` are the places of the SQLite files beside the store, by name; nothing may be there.
+
     Raises:
-        LocalError: the store has rows, or the file is none of ours, damaged, or of other tables.
+        LocalError: the store has rows, or the file is none of ours, damaged, or of other tables; or a file is in the way.
         StoreError: the database does not take it.
     """
     try:
         with ZipFile(path) as archive:
             manifest = _manifest(archive, path)
-            with database.write() as connection:
+            others = manifest.get("files", {})
+            check_files(others, files)
+            with placed(archive, others, files), database.write() as connection:
                 _check(connection, manifest, path)
                 rows = sum(
                     _fill(connection, table, archive, manifest["tables"].get(table.name), path)
@@ -87,7 +100,7 @@ def restore(database: Database, path: Path) -> Copied:
         raise LocalError(f"{path} cannot be read: {error.strerror or error}") from error
     except (BadZipFile, KeyError, TypeError, ValueError, EOFError) as error:
         raise LocalError(f"{path} is no whole backup of a head-end: {error}") from error
-    return Copied(len(manifest["tables"]), rows, str(manifest["revision"]))
+    return Copied(len(manifest["tables"]), rows, str(manifest["revision"]), tuple(others))
 
 
 def _revision(connection: Connection) -> str:
