@@ -36,9 +36,9 @@ def told(count, captured_at):
 @pytest.mark.parametrize("count", [1, ROWS_OF_STATEMENT, ROWS_OF_STATEMENT * 2 + 1])
 def test_rows_of_several_statements_are_all_there(store, count):
     with store.database.write() as connection:
-        upsert_columns(connection, schema.latest, told(count, 5), newer="captured_at")
+        upsert_columns(connection, schema.latest, told(count, 5), newer=("captured_at",))
         older = {**told(count, 4), "value": [-1] * count}
-        upsert_columns(connection, schema.latest, older, newer="captured_at")
+        upsert_columns(connection, schema.latest, older, newer=("captured_at",))
     table = schema.latest
     with store.database.read() as connection:
         found = connection.execute(select(table).order_by(table.c.value)).all()
