@@ -14,6 +14,8 @@ from tests.headend.web_world import METERS, NOW, address, client, filled
 
 from kwhub.headend.people.rights import Role
 from kwhub.headend.store import area_days, schema
+from kwhub.headend.web.events import ENDS, end_words
+from kwhub.headend.web.language import texts
 from kwhub.protocols.gdw1376 import afn_10
 from kwhub.protocols.gdw1376.afn_10 import Forward
 from kwhub.protocols.gdw1376.builders import initiated_frame
@@ -132,6 +134,25 @@ def test_terminals_are_filtered_by_state(english):
     assert "4101-02082" in english.get("/terminals?search=2082&state=offline").text
     assert "Nothing matches" in words(english.get("/terminals?state=online").text)
     assert "4101-02083" not in english.get("/terminals.csv?search=4101-02082").text
+
+
+@pytest.mark.parametrize(
+    ("noted", "english", "chinese"),
+    [
+        ("denied: unknown terminal", "not in the archive", "不在档案中"),
+        ("silent for 900 s", "silent for 900 s", "900 秒无数据"),
+        ("no log-in in 0.5 s", "no log-in within 0.5 s", "0.5 秒内未登录"),
+        ("denied: speaks profile jilin, not 2013", *["denied: speaks profile jilin, not 2013"] * 2),
+        ("", "", ""),
+    ],
+)
+def test_why_a_connection_ended_is_told_in_the_readers_words(noted, english, chinese):
+    assert [end_words(texts(code), noted) for code in ("en", "zh")] == [english, chinese]
+
+
+def test_every_reason_has_its_words():
+    for code in ("en", "zh"):
+        assert all(f"terminals.end_{key}" in texts(code).table for key in ENDS.values())
 
 
 def test_the_branch_of_a_tree_has_its_terminals(english):

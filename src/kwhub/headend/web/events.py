@@ -1,5 +1,6 @@
 """Events of terminals in the reader's words: what has happened, where, and with which figures."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from kwhub.headend.web.language import Texts
 from kwhub.protocols.gdw1376.afn_0e import ERC_NAMES
 from kwhub.protocols.gdw1376.event_records import EventRecord, words_of
 
-__all__ = ["MORE_NAMES", "AlarmLine", "code_words"]
+__all__ = ["ENDS", "MORE_NAMES", "AlarmLine", "code_words", "end_words"]
 
 MORE_NAMES: Mapping[int, tuple[str, str]] = {
     37: ("meter cover opened", "电能表开盖"),
@@ -29,6 +30,35 @@ def code_words(code: int, t: Texts) -> str:
     return name[:1].upper() + name[1:]
 
 
+ENDS: Mapping[str, str] = {
+    "logged out": "logged_out",
+    "replaced by a new log-in": "replaced",
+    "the terminal went away": "went_away",
+    "closed by the peer": "went_away",
+    "closed by this side": "closed",
+    "the head-end stops": "stops",
+    "the head-end stopped": "stops",
+    "silent for # s": "silent",
+    "no log-in in # s": "no_login",
+    "unknown terminal": "unknown",
+    "not in the archive": "unknown",
+    "the terminal is not in the archive any more": "retired",
+    "data before log-in": "before_login",
+    "heartbeat before log-in": "before_login",
+    "log-out before log-in": "before_login",
+}
+"""Texts by why a connection ended, as the front notes it; ``#`` stands for a number."""
+
+
+def end_words(t: Texts, reason: str) -> str:
+    """Why a connection ended, in the reader's words; as it was noted where there are none."""
+    bare = reason.removeprefix("denied: ")
+    numbers = _NUMBER.findall(bare)
+    key = ENDS.get(_NUMBER.sub("#", bare))
+    return t(f"terminals.end_{key}", seconds=numbers[0] if numbers else "") if key else reason
+
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _ELSEWHERE = frozenset({"time", "point"})
 
 

@@ -19,6 +19,7 @@ from kwhub.headend.api.site import Site
 from kwhub.headend.people.caller import Caller
 from kwhub.headend.people.rights import Right
 from kwhub.headend.web.entrance import caller_of
+from kwhub.headend.web.events import end_words
 from kwhub.headend.web.language import COOKIE, LANGUAGES, Texts, choose, texts
 from kwhub.headend.web.shell import THEME_COOKIE, THEMES, shell_of
 from kwhub.headend.web.shown import moment, number, percent
@@ -49,7 +50,9 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(static=static, number=number, percent=percent, words=words)
+    made.globals.update(
+        static=static, number=number, percent=percent, words=words, end_words=end_words
+    )
     return made
 
 
