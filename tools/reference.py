@@ -171,6 +171,7 @@ def settings() -> str:
                 ("[bills]", headend.Bills),
                 ("[pages]", headend.Pages),
                 ("[access]", headend.Access),
+                ("[orders]", headend.Ordering),
                 ("[devices]", headend.Devices),
                 ("[vending]", headend.Vending),
                 ("[[area]]", headend.Area),

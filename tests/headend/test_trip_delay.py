@@ -45,6 +45,7 @@ def test_t08_an_approved_trip_waits_and_its_page_says_so_and_takes_it_back(heade
         page = english.get(f"/orders/{order.id}/card").text
         assert "Goes in 120 s, at" in page
         assert "12:42:00" in page
+        assert "will be sent at once" not in page
         assert "Take back" in page
     with client(headend, **{"Accept-Language": "zh-CN"}) as chinese:
         assert "120 秒后" in chinese.get(f"/orders/{order.id}/card").text
