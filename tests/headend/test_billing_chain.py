@@ -226,6 +226,48 @@ def test_a_run_bills_the_rest_of_who_is_billed_in_part(town):
     assert town.billing.issue_all(*month(3), by="mei").issued == run.issued
 
 
+def test_tiers_and_fees_of_a_month_in_two_statements_are_those_of_one(town):
+    """The bounds are counted on from the first part; nothing is charged twice or left out."""
+    tiers = [{"above_kwh": 100, "adder": "0.05"}, {"above_kwh": 250, "adder": "0.3"}]
+    town.tariff({**ONE_PRICE, "tiers": tiers, "monthly_fee": "3.10"})
+    cut = dt.date(2026, 3, 16)
+    for day, kwh in ((dt.date(2026, 1, 15), 0), (FIRSTS[1], 100), (cut, 260), (FIRSTS[2], 410)):
+        freeze(town, day, kwh)
+    whole = town.billing.preview(1, *month(3))
+    part = town.billing.issue(1, FIRSTS[1], cut - dt.timedelta(days=1), by="mei").draft
+    rest = town.billing.issue(1, cut, month(3)[1], by="mei").draft
+    assert [(line.kind, line.quantity, line.amount) for line in part.lines] == [
+        (Kind.ENERGY, Decimal("160.00"), Decimal("80.00")),
+        (Kind.TIER, Decimal("60.00"), Decimal("3.00")),
+        (Kind.FEE, Decimal("0.4839"), Decimal("1.50")),
+    ]
+    assert [(line.kind, line.quantity, line.amount) for line in rest.lines] == [
+        (Kind.ENERGY, Decimal("150.00"), Decimal("75.00")),
+        (Kind.TIER, Decimal("90.00"), Decimal("4.50")),
+        (Kind.TIER, Decimal("60.00"), Decimal("18.00")),
+        (Kind.FEE, Decimal("0.5161"), Decimal("1.60")),
+    ]
+    assert part.total + rest.total == whole.total
+
+
+def test_days_left_are_by_the_own_use_and_at_the_price_of_the_tier(town):
+    """Who moved in three days ago is not told what the one before has used."""
+    tiers = [{"above_kwh": 30, "adder": "0.5"}]
+    town.tariff({**ONE_PRICE, "tiers": tiers})
+    town.now = dt.datetime(2026, 4, 10, 4, 0, tzinfo=dt.UTC)
+    moved = dt.date(2026, 4, 7)
+    with town.store.database.write() as connection:
+        account = schema_archive.account
+        connection.execute(
+            update(account).where(account.c.id == 1).values(from_day=day_number(moved))
+        )
+    for day, kwh in ((3, 0), (4, 100), (7, 400), (8, 420), (9, 440), (10, 460)):
+        freeze(town, dt.date(2026, 4, day), kwh)
+    town.billing.pay(1, Decimal("100.00"), "r", by="mei")
+    (one,) = town.billing.forecasts()
+    assert (one.day_kwh, one.days_left) == (20, 5)  # 20 kWh a day at 0.5 + 0.5
+
+
 TOU = {
     "code": "tou",
     "valid_from": "2026-01-01",
@@ -335,13 +377,13 @@ def test_all_statements_together_are_the_truth_once_the_truth_is_there(town, see
     mended = [line for one in issued for line in one.draft.lines if line.corrects is not None]
     assert mended, "a story without any correction shows nothing"
     assert sum(one.draft.kwh for one in issued) == story.true[-1][0] - story.true[0][0]
-    energy = {}
+    energy: dict[object, Decimal] = {}
     for one in issued:
         draft = one.draft
         assert draft.total == sum(line.amount for line in draft.lines)
         for line in draft.lines:
             if line.kind is Kind.ENERGY:
-                energy[line.period] = energy.get(line.period, 0) + line.quantity
+                energy[line.period] = energy.get(line.period, Decimal(0)) + line.quantity
     right = [b - a for a, b in zip(story.true[0][1:], story.true[-1][1:], strict=True)]
     assert list(energy.values()) == right
     spans = sorted({(one.draft.first, one.draft.last) for one in issued})

@@ -254,13 +254,17 @@ class Billing:
         try:
             ((code, _, _),) = tariff_rows.assigned(connection, account_id, today, today)
             ((tariff, _, _),) = in_force(tariff_rows.versions(connection, code), today, today)
-            span = (today - FORECAST_DAYS * _DAY, today - _DAY)
-            used = energies(connection, self._days, found[0], tariff, *span)
+            first, last = max(today - FORECAST_DAYS * _DAY, own.from_day), today - _DAY
+            used = energies(connection, self._days, found[0], tariff, first, last)
+            in_tiers = Decimal(0)
+            since = max(figures.tier_start(tariff, today), own.from_day)
+            if tariff.tiers and since < today:
+                in_tiers = energies(connection, self._days, found[0], tariff, since, last).total
         except (LocalError, Unbillable, IndexError):
             pass  # not known; the balance is
         else:
-            day_kwh = used.total / FORECAST_DAYS
-            each = price_of_a_kwh(tariff, used.kwh, Decimal(0))
+            day_kwh = used.total / max(1, (today - first).days)
+            each = price_of_a_kwh(tariff, used.kwh, in_tiers)
             if day_kwh * each > 0:
                 days_left = max(0, int(left / (day_kwh * each)))
         is_low = low is not None and left < low

@@ -17,7 +17,7 @@ from kwhub.headend.store.days import Days
 from kwhub.headend.store.schema import local_date
 from kwhub.headend.validation import findings
 
-__all__ = ["Figures", "account", "figures"]
+__all__ = ["Figures", "account", "figures", "tier_start"]
 
 _DAY = timedelta(days=1)
 
@@ -71,8 +71,8 @@ def figures(connection: Connection, days: Days, own: Account, first: date, last:
         LocalError: no tariff, more than one currency, or a meter that is not in service.
         Unbillable: readings are missing, wrong or do not agree.
     """
-    found = archive_rows.meters(connection, meter_id=own.meter_id, retired=True)
-    meter = next(iter(found), None)
+    meters = archive_rows.meters(connection, meter_id=own.meter_id, retired=True)
+    meter = next(iter(meters), None)
     if meter is None:
         raise LocalError(f"meter {own.address} is not in service")
     if wrong := findings.blocked(connection, [own.meter_id], first, last):
@@ -85,7 +85,7 @@ def figures(connection: Connection, days: Days, own: Account, first: date, last:
     for tariff, begin, end in _parts(connection, own, first, last):
         found = energies(connection, days, meter, tariff, begin, end)
         before = Decimal(0)
-        since = max(_span_start(tariff, begin), own.from_day)
+        since = max(tier_start(tariff, begin), own.from_day)
         if tariff.tiers and since < begin:
             before = energies(connection, days, meter, tariff, since, begin - _DAY).total
         parts.append(Part(tariff, begin, end, found.kwh, before))
@@ -115,7 +115,7 @@ def _parts(
     return found
 
 
-def _span_start(tariff: Tariff, day: date) -> date:
+def tier_start(tariff: Tariff, day: date) -> date:
     """First day of the span in which the tiers of a day count."""
     return day.replace(day=1) if tariff.tier_span == "month" else day.replace(month=1, day=1)
 
