@@ -15,6 +15,7 @@ from msgspec import Struct
 from kwhub.domain.errors import LocalError
 from kwhub.exchange.device_messages import Operation
 from kwhub.headend.api.devices import desk_of
+from kwhub.headend.api.once import once
 from kwhub.headend.api.site import Site
 from kwhub.headend.identity.giving import GivingDesk, Round
 from kwhub.headend.identity.orders import ORDER_MINUTES
@@ -152,7 +153,7 @@ class CarriedOrder(Struct):
     not_after: datetime
 
 
-@post("/devices/{name:str}/work", sync_to_thread=True, opt=DEVICES)
+@post("/devices/{name:str}/work", sync_to_thread=True, **once(Right.DEVICES))
 def give_round(
     site: NamedDependency[Site],
     caller: NamedDependency[Caller],
@@ -199,7 +200,7 @@ def carried_waiting(
     return _waiting(site, caller)
 
 
-@post("/devices/{name:str}/orders", sync_to_thread=True, opt=needs(Right.CONTROL))
+@post("/devices/{name:str}/orders", sync_to_thread=True, **once(Right.CONTROL))
 def order_carried(
     site: NamedDependency[Site],
     caller: NamedDependency[Caller],
