@@ -304,15 +304,15 @@ def _results(name: str, address: str) -> list[Result]:
     pages = asyncio.run(_pages(own))
     own.headend.store.close()
 
-    def held(title: str, milliseconds: float) -> Result:
+    def held(title: str, milliseconds: float, *, promised: bool = True) -> Result:
         return Result(
             f"{title}, {name}",
             milliseconds,
             PROMISED_MS,
             "ms",
-            "promised, 100,000 meters",
+            "promised, 100,000 meters" if promised else "the dashboard's promise",
             lower_is_better=True,
-            least_ratio=1,
+            least_ratio=1 if promised else None,
         )
 
     first, again = pages.pop("/")
@@ -320,7 +320,7 @@ def _results(name: str, address: str) -> list[Result]:
         held("dashboard's questions", asked),
         held("dashboard, first", first),
         held("dashboard, again", again),
-        *(held(f"page {path}", max(times)) for path, times in pages.items()),
+        *(held(f"page {path}", max(times), promised=False) for path, times in pages.items()),
         # A quarter of an hour is the age at which today's figures are computed anew.
         Result(f"keeping figures, {name}", rate, METERS / 900, "meters/s", "all in 15 minutes"),
     ]
