@@ -17,6 +17,7 @@ from kwhub.domain.readings import Register
 from kwhub.headend.billing.paper import CSV_COLUMNS, html_of, pdf_of
 from kwhub.headend.billing.paper_words import WORDS
 from kwhub.headend.billing.tariffs import tariff_from
+from kwhub.headend.config import Bills
 from kwhub.headend.people.rights import Role
 from kwhub.headend.store import schema, schema_archive
 from kwhub.headend.web.language import texts
@@ -161,6 +162,15 @@ def test_paper_has_all_words_in_both_languages(headend):
     with pytest.raises(LocalError) as caught:
         tariff_from({"code": "x"})
     assert told(texts("zh"), caught.value).startswith("电价有误")
+
+
+def test_who_sells_stands_on_the_paper(headend):
+    draft = headend.billing.preview(1, dt.date(2026, 3, 3), dt.date(2026, 3, 3))
+    seller = Bills(name="Lane <Energy>", address="7 Willow Lane", contact="0371", note="Pay here")
+    paper = html_of(draft, DAYS.zone, "en", seller=seller)
+    for said in ("Lane &lt;Energy&gt;", "7 Willow Lane", "0371", "Pay here"):
+        assert said in paper
+    assert 'class="seller"' not in html_of(draft, DAYS.zone, "en")
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """Settings: told with their meaning and without secrets, changed while the head-end runs, kept in the store."""
 
+import asyncio
+import datetime as dt
 import tomllib
 from importlib.resources import files
 
@@ -15,7 +17,7 @@ from kwhub.headend.app import HeadEnd
 from kwhub.headend.choices import CHANGEABLE, Choices, WrongChoice
 from kwhub.headend.config import Config, Devices, Retention, Vending
 from kwhub.headend.people.rights import Role
-from kwhub.headend.store.schema import audit
+from kwhub.headend.store.schema import audit, terminal_session
 from kwhub.headend.store.schema_site import chosen
 from kwhub.headend.web.language import LANGUAGES
 
@@ -122,6 +124,16 @@ def test_shorter_retention_wants_to_be_sure(headend, browser):
     assert longer.status_code == 200
     assert browser.post("/settings", data={"retention.events_days": "0"}).status_code == 200
     assert headend.choices.config.retention == Retention()
+
+
+def test_what_is_kept_follows_the_choice_and_not_the_file(headend):
+    row = {"region": "4101", "number": 7777, "peer": "10.0.0.9:1", "end_reason": "logged out"}
+    ended = {"began_at": NOW - dt.timedelta(days=100), "ended_at": NOW - dt.timedelta(days=99)}
+    with headend.store.database.write() as connection:
+        connection.execute(terminal_session.insert().values(**row, **ended))
+    assert asyncio.run(headend.chores.drop()) == {}
+    headend.choices.change({"retention.sessions_days": 90}, "mei")
+    assert asyncio.run(headend.chores.drop()) == {"sessions": 1}
 
 
 def test_secrets_are_never_shown(tmp_path):
