@@ -2,12 +2,14 @@
 
 import asyncio
 import datetime as dt
+from contextlib import suppress
 from decimal import Decimal
 
 import msgspec
 import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 from tests.headend.concentrator import FakeConcentrator
 from tests.headend.stage import CURVE, DAY, WALL, connect, curve_of, play
 from tests.headend.world import DAYS, NOON, config, open_store
@@ -15,6 +17,7 @@ from tests.headend.world import DAYS, NOON, config, open_store
 from kwhub.domain.errors import LinkDown, NoAnswer, Refusal
 from kwhub.headend.app import HeadEnd
 from kwhub.headend.front import front
+from kwhub.headend.front.doubles import FLAPS, HEARD_S, PROBE_S
 from kwhub.headend.ingest.decode import decode
 from kwhub.links.memory import pair
 from kwhub.protocols.gdw1376.afn_0d import CurveUnit, DayFreezeUnit
@@ -118,12 +121,17 @@ def test_data_before_login_is_denied(tmp_path):
     play(tmp_path, script)
 
 
-def test_a_second_login_replaces_the_first(tmp_path):
+def test_a_second_login_replaces_one_that_does_not_answer(tmp_path):
+    """A modem that lost its network calls again: its old connection is half dead, and must not keep it out."""
+
     async def script(headend, tasks):
         first = connect(headend, tasks)
         await first.login()
-        second = connect(headend, tasks)
+        first.deaf = True
+        await asyncio.sleep(HEARD_S + 1)
+        second, called_at = connect(headend, tasks), headend.clock.monotonic()
         await second.login()
+        assert headend.clock.monotonic() - called_at < PROBE_S + 1
         await asyncio.sleep(0.1)
         with pytest.raises(LinkDown):
             await first.link.read()
@@ -132,6 +140,104 @@ def test_a_second_login_replaces_the_first(tmp_path):
         assert oldest.end_reason == "replaced by a new log-in"
         assert newest.ended_at is None
         assert headend.queries.terminals()[0].online
+        assert headend.front.counters["replaced"] == 1
+
+    play(tmp_path, script)
+
+
+@pytest.mark.parametrize("silent_s", [0, 1, 100])
+def test_a_second_login_beside_one_that_lives_is_refused_and_shown(tmp_path, silent_s):
+    """Whoever knows the address of a terminal does not throw it out."""
+
+    async def script(headend, tasks):
+        first = connect(headend, tasks)
+        await first.login()
+        await asyncio.sleep(silent_s)
+        for _ in range(2):
+            other = connect(headend, tasks)
+            assert isinstance(await other.ask(Login()), Denied)
+            await asyncio.sleep(0.1)
+            with pytest.raises(LinkDown):
+                await other.link.read()
+        assert isinstance(await first.ask(Report((CURVE.to_unit(),))), Confirmed)
+        shown, own = headend.queries.sessions()  # of the two the first is written down
+        assert shown.end_reason.startswith("denied: logged in already, from ")
+        assert (shown.known, shown.ended_at == shown.began_at) == (True, True)
+        assert own.ended_at is None
+        assert headend.front.is_online(1)
+        counters = headend.front.counters
+        assert (counters["doubled"], counters["denied"], counters["replaced"]) == (2, 2, 0)
+
+    play(tmp_path, script)
+
+
+def test_a_terminal_at_work_for_somebody_has_more_time_to_answer(tmp_path):
+    async def script(headend, tasks):
+        first = connect(headend, tasks, meters=lambda _: b"\x68")
+        await first.login()
+        await asyncio.sleep(HEARD_S + 1)
+        first.deaf = True
+        asked = asyncio.ensure_future(headend.front.forward(1, 1, b"ask", 2.0))
+        await asyncio.sleep(1)
+        other = connect(headend, tasks)
+        login = tasks.create_task(other.ask(Login()))
+        await asyncio.sleep(PROBE_S + 5)
+        assert not login.done()
+        first.deaf = False
+        with pytest.raises(NoAnswer):
+            await asked
+        assert isinstance(await login, Denied)
+        assert headend.front.is_online(1)
+
+    play(tmp_path, script)
+
+
+def test_of_two_who_come_back_at_once_one_is_let_in(tmp_path):
+    async def script(headend, tasks):
+        first = connect(headend, tasks)
+        await first.login()
+        first.deaf = True
+        await asyncio.sleep(HEARD_S + 1)
+        others = [connect(headend, tasks) for _ in range(2)]
+        answers = await asyncio.gather(*(each.ask(Login()) for each in others))
+        assert sorted(type(each).__name__ for each in answers) == ["Confirmed", "Denied"]
+        await asyncio.sleep(0.1)
+        assert headend.front.online == 1
+        open_now = [each for each in headend.queries.sessions() if each.ended_at is None]
+        assert len(open_now) == 1
+
+    play(tmp_path, script)
+
+
+def test_log_ins_of_one_terminal_again_and_again_are_an_alarm(tmp_path):
+    async def script(headend, tasks):
+        first = connect(headend, tasks)
+        await first.login()
+        with capture_logs() as logs:
+            for _ in range(2 * FLAPS):
+                await connect(headend, tasks).ask(Login())
+        alarms = [each for each in logs if each["event"] == "terminal_logged_in_twice"]
+        assert [each["terminal"] for each in alarms] == ["4101-02082"] * 2
+        assert alarms[0]["log_level"] == "error"
+        assert headend.front.counters["flapping"] == 2
+
+    play(tmp_path, script)
+
+
+def test_a_request_without_an_answer_is_no_sign_of_life(tmp_path):
+    """Whoever is asked all the time and says nothing is taken for dead all the same."""
+
+    async def script(headend, tasks):
+        first = connect(headend, tasks)
+        await first.login()
+        first.deaf = True
+        until = headend.clock.monotonic() + headend.front.idle_s + 60
+        while headend.clock.monotonic() < until and headend.front.is_online(1):
+            with suppress(NoAnswer, LinkDown):
+                await headend.front.forward(1, 1, b"ask", 2.0)
+        assert not headend.front.is_online(1)
+        await asyncio.sleep(0.1)
+        assert headend.queries.sessions()[0].end_reason.startswith("silent for ")
 
     play(tmp_path, script)
 

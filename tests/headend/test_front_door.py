@@ -14,6 +14,7 @@ from tests.headend.world import config
 from kwhub.domain.errors import LinkDown
 from kwhub.headend.app import HeadEnd
 from kwhub.headend.config import Limits
+from kwhub.headend.front import doubles
 from kwhub.headend.front.detect import DETECTORS, NOISE_BYTES_MAX, Detector, Verdict, detect
 from kwhub.headend.store.database import StoreError
 from kwhub.links.address import open_link
@@ -119,10 +120,13 @@ async def test_who_hangs_up_while_nothing_goes_on_is_written_down(tmp_path):
         assert not here.headend.front.is_online(1)
 
 
-async def test_a_second_login_replaces_one_that_is_silent(tmp_path):
+async def test_a_second_login_replaces_one_that_does_not_answer(tmp_path, monkeypatch):
+    monkeypatch.setattr(doubles, "HEARD_S", 0.0)
+    monkeypatch.setattr(doubles, "PROBE_S", 0.05)
     async with site(tmp_path) as here:
         first = await here.concentrator()
         await first.login()
+        first.deaf = True
         second = await here.concentrator()
         await second.login()
         await here.until(lambda: here.reasons() == ["", "replaced by a new log-in"])

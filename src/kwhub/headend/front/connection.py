@@ -3,11 +3,12 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
-from kwhub.domain.errors import LinkDown
+from kwhub.domain.errors import LinkDown, LocalError
 from kwhub.headend.front.line import Resting
 from kwhub.headend.store.archive import KnownTerminal
 from kwhub.headend.store.database import StoreError, StoreFull
@@ -50,8 +51,8 @@ class Office(Protocol):
 
     async def admit(
         self, connection: "Connection", address: TerminalAddress
-    ) -> KnownTerminal | None:
-        """Who this is; None for a stranger."""
+    ) -> KnownTerminal | str:
+        """Who this is; or why they are not let in, in words."""
 
     async def store(self, connection: "Connection", report: Reported) -> None:
         """Make a report durable. Raises StoreFull to refuse it, StoreError to be silent."""
@@ -88,6 +89,7 @@ class Connection:
         end_reason: why it ended, in words.
         paced_to: until when its frames use up what it may send, by the clock's monotonic time.
         due: when it is taken for dead, by the time of the loop.
+        heard_at: when the terminal was heard last, by the time of the loop.
     """
 
     __slots__ = (
@@ -98,6 +100,7 @@ class Connection:
         "_rest",
         "due",
         "end_reason",
+        "heard_at",
         "link",
         "paced_to",
         "seen_at",
@@ -119,7 +122,8 @@ class Connection:
         self.seen_at: datetime | None = None
         self.end_reason = "the terminal went away"
         self.paced_to = 0.0
-        self.due = asyncio.get_running_loop().time() + office.login_s
+        self.heard_at = asyncio.get_running_loop().time()
+        self.due = self.heard_at + office.login_s
         self._clock = clock
         self._office = office
         self._patience: asyncio.Timeout | None = None
@@ -138,6 +142,25 @@ class Connection:
         """Whether nothing goes on, so that no task need wait for the next bytes."""
         live = self._live
         return live is not None and not live.asked and live.session.rest() is not None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the terminal is at work for somebody."""
+        return self._live is not None and bool(self._live.asked)
+
+    @property
+    def silent_s(self) -> float:
+        """For how long nothing was heard of the terminal, in seconds."""
+        return asyncio.get_running_loop().time() - self.heard_at
+
+    async def lives(self, request: Request, patience_s: float) -> bool:
+        """Whether anything is heard of the terminal within a time when it is asked something."""
+        before = self.heard_at
+        if self.takes_requests:
+            with suppress(TimeoutError, LinkDown, LocalError):
+                async with asyncio.timeout(patience_s):
+                    await self.ask(request)
+        return self.heard_at > before
 
     async def run(self) -> None:
         """Attend to the terminal until it goes away, is sent away, or is silent for too long."""
@@ -239,7 +262,7 @@ class Connection:
             self._office.counters["discarded"] += 1
             return ()
         await self._office.pace(self)
-        if self.terminal is not None:
+        if self.terminal is not None and not isinstance(event, TimedOut):
             self._wait_on()
         handler = _HANDLERS.get(type(event))
         return await handler(self, event) if handler else ()
@@ -249,8 +272,8 @@ class Connection:
             # The confirmation was lost, or the terminal started anew on the same line.
             return await self._answer_own(event)
         terminal = await self._office.admit(self, event.address)
-        if terminal is None:
-            return await self._turn_away(event, "unknown terminal")
+        if isinstance(terminal, str):
+            return await self._turn_away(event, terminal)
         self.terminal = terminal
         self._wait_on()
         return (Confirm(event.frame),)
@@ -308,7 +331,8 @@ class Connection:
 
     def _wait_on(self) -> None:
         """The terminal was heard: it has its whole idle time again."""
-        self.due = asyncio.get_running_loop().time() + self._office.idle_s
+        self.heard_at = asyncio.get_running_loop().time()
+        self.due = self.heard_at + self._office.idle_s
         if self._patience is not None and not self._patience.expired():
             self._patience.reschedule(self.due)
 

@@ -9,6 +9,7 @@ import structlog
 from kwhub.domain.errors import KwhubError, LinkDown, NoAnswer, RemoteError
 from kwhub.headend.config import Limits
 from kwhub.headend.front.connection import Connection, Finished
+from kwhub.headend.front.doubles import Doubles
 from kwhub.headend.front.guestbook import Guestbook
 from kwhub.headend.front.line import Line
 from kwhub.headend.front.lookout import Lookout, Tapped
@@ -41,6 +42,9 @@ HEARTBEATS_MISSED_MAX = 3
 SEEN_INTERVAL_S = 600
 """The moment a terminal was last heard is written at most this often, in seconds; reports write it too."""
 
+UNKNOWN, LOGGED_IN_ALREADY = "unknown terminal", "logged in already"
+"""Why somebody is not let in."""
+
 OTHERS_TOLD_MAX = 1_000
 """So many terminals at most are told of that speak another profile."""
 
@@ -50,11 +54,12 @@ _log = structlog.get_logger("kwhub.headend")
 class Front:
     """The connections of all terminals.
 
-    A second log-in of the same terminal **replaces** the first: a modem that lost its network calls
-    again long before its old connection is found dead. The old one is closed with that reason.
+    A second log-in of the same terminal is refused and shown while the first one lives, and **replaces** it
+    otherwise: a modem that lost its network calls again long before its old connection is found dead. The
+    old one is closed with that reason. See `kwhub.headend.front.doubles`.
 
     Attributes:
-        counters: reports, readings, denied, replaced, discarded, foreign, not_stored ...
+        counters: reports, readings, denied, replaced, doubled, flapping, discarded, foreign, not_stored ...
         lookout: where frames and news are noted.
         password: PW of the terminals; None: zeros.
         limits: what a terminal may take.
@@ -89,6 +94,7 @@ class Front:
         self._clock = clock
         self._offload = offload
         self._guestbook = Guestbook(store, clock, offload)
+        self._doubles = Doubles(self.counters, clock)
         self._online: dict[int, Connection] = {}
 
     @property
@@ -210,12 +216,20 @@ class Front:
             raise RemoteError("the terminal answered something else than its missing values")
         return [value for each in told for value in each.values]
 
-    async def admit(self, connection: Connection, address: TerminalAddress) -> KnownTerminal | None:
-        """See Office; replaces an older connection of the same terminal."""
+    async def admit(self, connection: Connection, address: TerminalAddress) -> KnownTerminal | str:
+        """See Office; replaces an older connection of the same terminal that does not live any more."""
         terminal = self._store.archive.terminals.get((address.region, address.terminal))
+        older = None if terminal is None else self._online.get(terminal.id)
+        if terminal is not None and older is not None:
+            if await self._doubles.lives(older, self.password):
+                return await self._refuse(connection, address, terminal, older)
+            if self._online.get(terminal.id) not in {older, None}:  # another one was quicker
+                return await self._refuse(connection, address, terminal, older)
         await self._guestbook.begin(connection, address, terminal)
         if terminal is None:
-            return None
+            return UNKNOWN
+        if self._online.get(terminal.id) not in {older, None}:
+            return LOGGED_IN_ALREADY  # while it was written down
         connection.terminal = terminal  # before it counts as online, so that ``_part`` finds it
         if isinstance(connection.link, Tapped):
             connection.link.name(terminal.id)
@@ -223,10 +237,28 @@ class Front:
         self._online[terminal.id] = connection
         self.lookout.tell("terminals")
         if older is not None:
-            self.counters["replaced"] += 1
+            self._doubles.replaced(terminal, *_peers(connection, older))
             await older.close("replaced by a new log-in")
         await self.seen(connection)
         return terminal
+
+    async def _refuse(
+        self,
+        connection: Connection,
+        address: TerminalAddress,
+        terminal: KnownTerminal,
+        older: Connection,
+    ) -> str:
+        """Show that somebody logged in beside a terminal that lives."""
+        peer, other = _peers(connection, older)
+        if self._doubles.refused(terminal, peer, other):
+            reason = f"denied: {LOGGED_IN_ALREADY}, from {other}"
+            try:
+                await self._guestbook.refuse(connection.link, address, terminal, reason)
+            except StoreError:
+                self.counters["not_stored"] += 1
+            self.lookout.tell("terminals")
+        return LOGGED_IN_ALREADY
 
     async def store(self, connection: Connection, report: Reported) -> None:
         """See Office."""
@@ -300,6 +332,10 @@ class Front:
         kept = await self._offload(partial(self._store.unplaced_bytes, terminal.id))
         if kept + sum(len(each.unit) for each in batch.unplaced) > UNPLACED_BYTES_MAX:
             raise StoreFull(f"{kept} bytes are kept for points that are not in the settings")
+
+
+def _peers(newer: Connection, older: Connection) -> tuple[str, str]:
+    return newer.link.facts.address, older.link.facts.address
 
 
 def _no_data(event: Finished) -> KwhubError:

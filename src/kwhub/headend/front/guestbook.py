@@ -53,6 +53,13 @@ class Guestbook:
         """Write down somebody who is no terminal at all."""
         await self._groups.take(_Entry(partial(self._turn_away, link.facts.address, reason)))
 
+    async def refuse(
+        self, link: Link, address: TerminalAddress, terminal: KnownTerminal, reason: str
+    ) -> None:
+        """Write down a log-in as a terminal that was not believed."""
+        peer = link.facts.address
+        await self._groups.take(_Entry(partial(self._refuse, address, terminal, peer, reason)))
+
     async def seen(self, connection: Connection) -> None:
         """Write down that a terminal is alive."""
         await self._groups.take(_Entry(partial(self._seen, connection)))
@@ -95,6 +102,24 @@ class Guestbook:
     def _turn_away(self, peer: str, reason: str, connection: Database) -> None:
         now = self._clock.now()
         sessions.begin(connection, "", 0, peer, terminal_id=None, at=now, denied=reason)
+
+    def _refuse(
+        self,
+        address: TerminalAddress,
+        terminal: KnownTerminal,
+        peer: str,
+        reason: str,
+        connection: Database,
+    ) -> None:
+        sessions.begin(
+            connection,
+            address.region,
+            address.terminal,
+            peer,
+            terminal_id=terminal.id,
+            at=self._clock.now(),
+            denied=reason[:200],
+        )
 
     def _seen(self, seen: Connection, connection: Database) -> None:
         if seen.terminal is not None:
