@@ -8,7 +8,7 @@ from tests.sim.prepay_site import CUSTOMER, METER, Site, draw
 
 from kwhub.domain.errors import Refusal
 from kwhub.prepay.conversations import open_account, recharge
-from kwhub.prepay.medium import Arrival
+from kwhub.prepay.medium import Arrival, visit
 from kwhub.prepay.medium_element import MEDIUM_BYTES, MediumElement
 from kwhub.prepay.memory import RamMemory
 from kwhub.prepay.vending import Purchase, Signature, State, fits, reconcile
@@ -219,3 +219,50 @@ def test_what_was_told_before_the_load_or_after_now_permits_no_cancelling(
     else:
         with pytest.raises(Refusal, match="not read since"):
             counter.desk.cancel("P2")
+
+
+# T-10: a medium that was copied, restored, or used after its purchase was cancelled
+
+
+def clone(counter, image):
+    """Another device with the memory of that moment; its visit to the meter."""
+    counter.site.later(61)
+    medium = MediumElement(RamMemory(MEDIUM_BYTES, image), draw("clone", len(image)))
+    return medium, counter.site.run(visit(medium), infrared=True)
+
+
+def test_t10_a_copy_and_a_restored_image_credit_nothing_and_say_already_loaded(counter):
+    counter.sell(700)
+    before = bytes(counter.memory.content)
+    assert counter.visit().arrival is Arrival.DONE
+    after = bytes(counter.memory.content)
+    for image in (before, after, before):
+        _, seen = clone(counter, image)
+        assert seen.arrival.good
+        assert counter.site.element.wallet == (700, 1)
+    assert len(counter.desk.collect(counter.medium).confirmed) == 1
+    copy, _ = clone(counter, before)
+    assert counter.desk.collect(copy).confirmed == []  # back at the counter it shows nothing new
+    assert counter.kinds({"P1": 700}) == set()
+
+
+def test_t10_a_copy_that_is_used_after_the_purchase_was_cancelled_credits_once_and_is_found(
+    counter,
+):
+    counter.journey(700)
+    counter.site.later(61)
+    counter.sell(500, "P2")
+    image = bytes(counter.memory.content)
+    fates = iter(["", ""])
+    counter.site.drop = lambda _request: next(fates, "request")
+    assert counter.visit().arrival is Arrival.UNKNOWN
+    counter.site.drop = lambda _request: ""
+    counter.desk.collect(counter.medium)
+    assert counter.desk.cancel("P2").state is State.CANCELLED
+    for _ in range(2):
+        clone(counter, image)
+        assert counter.site.element.wallet == (1_200, 2)
+    counter.store.saw_count(METER, 2, counter.now(), money=1_200)  # the meter is read
+    assert "cancelled-but-loaded" in counter.kinds({"P1": 700})
+    with pytest.raises(Refusal, match="the purchase is cancelled"):
+        counter.sell(500, "P2")

@@ -112,7 +112,8 @@ class SoakCounter(Counter):
 def soak(folder, purchases, seed, make=SoakCounter):
     """Sell, carry and collect so many; returns what was done to them. Fails when money is lost or doubled."""
     chance, counter = seeded(20_261_121, "journeys", seed), make(folder)
-    told, total = Tally(), 0
+    told: Tally[str] = Tally()
+    total = 0
     for number in range(1, purchases + 1):
         amount, payment = chance.randint(1, 900), f"P{number}"
         total += amount
