@@ -192,6 +192,7 @@ def test_a_channel_is_set_up_on_the_screens(place, language, words):
             await stage.press(*("yes" if language == "en" else "是"), "enter", wait_s=10)
             assert words["done"] in stage.text
             assert terminal.box.channels[2].settings.constant == 6400
+            assert stage.device.tasks.is_closed(stage.device.tasks.orders()[1].id)
 
     work = {"meters": METERS, "operations": ALL, "uses": 9}
     on_screens(place, story, language=language, **work)

@@ -1,5 +1,9 @@
 """What lies on the device: sealed by key store and PIN, tries counted, wiped at the end."""
 
+import re
+import subprocess
+import sys
+
 import pytest
 from tests.identity.field import CHEAP, PIN, quick
 
@@ -128,3 +132,48 @@ def test_secrets_are_for_nobody_else_and_pins_are_no_toys(tmp_path):
         assert path.stat().st_mode & 0o077 == 0
     with pytest.raises(LocalError, match="at least 4"):
         Vault(tmp_path / "v", FileKeyStore(tmp_path / "s")).create("123")
+
+
+TRIES = """
+import sys, time
+from pathlib import Path
+from kwhub.domain.errors import LocalError, Refusal
+from kwhub.handheld.vault import FileKeyStore, Vault, write_whole
+
+def slowly(path, data):
+    time.sleep(0.05)
+    write_whole(path, data)
+
+place = Path(sys.argv[1])
+vault = Vault(place / "vault", FileKeyStore(place / "secret"), write=slowly)
+print("ready", flush=True)
+sys.stdin.readline()
+for n in range(5):
+    try:
+        vault.open("0000", 10**9 * (n + 1))
+    except (Refusal, LocalError) as error:
+        print(error, flush=True)
+"""
+
+
+def test_two_processes_that_try_pins_side_by_side_have_no_more_tries_than_one(tmp_path):
+    vault = Vault(tmp_path / "vault", FileKeyStore(tmp_path / "secret"))
+    vault.create("4711", cost=2)
+    words = [sys.executable, "-c", TRIES, str(tmp_path)]
+    pipe = subprocess.PIPE
+    with (
+        subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as one,
+        subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as other,
+    ):
+        for each in (one, other):
+            assert each.stdout
+            assert each.stdin
+            assert each.stdout.readline() == "ready\n"
+        for each in (one, other):
+            assert each.stdin
+            each.stdin.write("go\n")
+            each.stdin.flush()
+        told = one.communicate()[0] + other.communicate()[0]
+    left = sorted(int(each) for each in re.findall(r"PIN; (\d+) tries are left", told))
+    assert len(left) > 3
+    assert left == list(range(10 - len(left), 10))  # each try was counted by itself

@@ -12,10 +12,11 @@ then protects little. Nothing in a file can prevent that; only a key store in a 
 Source: RFC 7914 (scrypt), RFC 5869 (HKDF), NIST SP 800-38D (AES-GCM).
 """
 
+import fcntl
 import os
 import secrets
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Final, Protocol
 
@@ -205,6 +206,10 @@ class Vault:
             Refusal: a wrong PIN, or too early after wrong ones; says how long to wait.
             LocalError: there is no vault, or its key was destroyed.
         """
+        with self._alone():
+            return self._open(pin, now)
+
+    def _open(self, pin: str, now: int) -> OpenVault:
         lock = self._usable()
         moment = max(now, lock.latest)
         if moment < lock.wait_until:
@@ -224,6 +229,20 @@ class Vault:
             raise Refusal((f"wrong PIN; {PIN_TRIES_MAX - tried.wrong} tries are left",))
         self._keep(msgspec.structs.replace(tried, wrong=0, wait_until=0))
         return OpenVault(self.path, key, self._write)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One try at a time, whoever opens the folder: tries side by side would be counted as one."""
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            yield  # there is nothing to be tried
+            return
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def change_pin(self, old: str, new: str, now: int) -> None:
         """Set another PIN. Raises as ``open``, and LocalError for one that is too short."""
