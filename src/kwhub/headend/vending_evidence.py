@@ -77,13 +77,7 @@ class Evidence(Ledger):
             is_fresh = source.name == LINE or not sold or source.name == sold[-1].payment
             if not (is_fresh or is_first or count > known):
                 return []
-            self._saw_keys(meter, source, at)
-            told: dict[str, Any] = {"meter": meter, "count": count, "source": source.name}
-            if source.name != LINE and not self._in_time(source, sold, at):
-                told |= {"old": True}
-            self._log(at, "count", told | ({"first": True} if is_first and not sold else {}))
-            values = (meter, count, at.isoformat())
-            self._run("INSERT OR REPLACE INTO meter_count VALUES (?, ?, ?)", *values)
+            told = self._note(meter, count, source, sold, at)
             covered = [x for x in sold if x.state is State.ISSUED and x.count <= count]
             judged = {x.payment: self._fits(x, count, money, source) for x in covered}
             if money is not None:
@@ -93,6 +87,20 @@ class Evidence(Ledger):
             strange = [x for x in covered if judged[x.payment] is False]
             self._settle(good, strange, told | {"money": money}, at)
         return [self.purchase(each.payment) for each in good]
+
+    def _note(
+        self, meter: str, count: int, source: Source, sold: Sequence[Purchase], at: datetime
+    ) -> dict[str, Any]:
+        """Write down what was told, in the ledger, too."""
+        self._saw_keys(meter, source, at)
+        told: dict[str, Any] = {"meter": meter, "count": count, "source": source.name}
+        if source.name != LINE and not self._in_time(source, sold, at):
+            told |= {"old": True}
+        is_baseline = not sold and not self.was_read(meter)
+        self._log(at, "count", told | ({"first": True} if is_baseline else {}))
+        values = (meter, count, at.isoformat())
+        self._run("INSERT OR REPLACE INTO meter_count VALUES (?, ?, ?)", *values)
+        return told
 
     def _saw_keys(self, meter: str, source: Source, at: datetime) -> None:
         if source.keys is not None:
