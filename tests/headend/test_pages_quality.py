@@ -241,3 +241,17 @@ def test_what_is_refused_is_told_in_chinese(headend):
     assert "没有缺口" in refusal(desk.estimate, 3, series, span, method, reason="x", **by)
     long = (dt.date(2020, 1, 1), dt.date(2026, 1, 1))
     assert "最多 400 天" in refusal(desk.estimate, 3, series, long, method, reason="x", **by)
+    none = (series[0], 0)
+    assert "间隔 0 秒" in refusal(desk.estimate, 3, none, span, method, reason="x", **by)
+    fine, year = (series[0], 60), (dt.date(2026, 1, 1), dt.date(2026, 12, 31))
+    assert "一次最多 50000" in refusal(desk.estimate, 3, fine, year, method, reason="x", **by)
+    lacking = (
+        "meter 202688888888 was exchanged between 2026-04-01 and 2026-04-30, and the exchange has no "
+        "readings of register 1-0:1.8.1; withdraw the exchange and record it with them"
+    )
+    assert "缺少 1-0:1.8.1 的止码与起码" in told(t, LocalError(lacking))
+    lacking = (
+        "the meter was exchanged in this span, and the exchange has no readings of register 1-0:2.8.0; "
+        "withdraw the exchange and record it with them, or choose days before or after it"
+    )
+    assert "缺少 1-0:2.8.0 的止码与起码" in told(t, LocalError(lacking))

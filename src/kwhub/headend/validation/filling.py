@@ -62,15 +62,7 @@ def fill(  # noqa: PLR0913  everything that says which holes
             the readings of an exchange are missing.
     """
     register, interval_s = series
-    if interval_s < SPACING_S_MIN or DAY_INTERVAL_S % interval_s:
-        raise LocalError(
-            f"an interval of {interval_s} s has no holes: choose one that a day is divided by, "
-            f"from {SPACING_S_MIN} s on"
-        )
-    fitting = _FOR_DAYS if interval_s == DAY_INTERVAL_S else _FOR_CURVES
-    if method not in fitting:
-        names = ", ".join(sorted(each.value for each in fitting))
-        raise LocalError(f"{method.value} does not fill this series; these do: {names}")
+    _fits(method, interval_s)
     wide = (span[0] - timedelta(weeks=WEEKS) - _ONE_DAY, span[1] + _ONE_DAY)
 
     def values_of(spacing_s: int) -> Series:
@@ -90,6 +82,19 @@ def fill(  # noqa: PLR0913  everything that says which holes
     walk = Walk.of(grid, on_grid(chain.series, grid))
     found = estimate(walk, method, _shapes(chain.series, grid, method))
     return taken | {at: chain.shown(at, value) for at, value in found.items()}
+
+
+def _fits(method: Method, interval_s: int) -> None:
+    """Refuse what no series has, and a method that does not fill this one."""
+    if interval_s < SPACING_S_MIN or DAY_INTERVAL_S % interval_s:
+        raise LocalError(
+            f"an interval of {interval_s} s has no holes: choose one that a day is divided by, "
+            f"from {SPACING_S_MIN} s on"
+        )
+    fitting = _FOR_DAYS if interval_s == DAY_INTERVAL_S else _FOR_CURVES
+    if method not in fitting:
+        names = ", ".join(sorted(each.value for each in fitting))
+        raise LocalError(f"{method.value} does not fill this series; these do: {names}")
 
 
 def _exchanges_known(dated: Dated, meter_id: int, register: Register, grid: Numbers) -> None:

@@ -21,6 +21,25 @@ REFUSALS = (
         r"(?P<method>\w+) does not fill this series; these do: (?P<names>.*)",
         "此方法（{method}）不适用于该序列；可用的有：{names}",
     ),
+    (
+        r"an interval of (?P<interval>-?\d+) s has no holes: choose one .* from (?P<least>\d+) s on",
+        "间隔 {interval} 秒没有可填补的缺口：请选择能整除一天、不小于 {least} 秒的间隔",
+    ),
+    (
+        r"at most (?P<count>\d+) values at once: choose fewer days",
+        "一次最多 {count} 个值：请缩短日期范围",
+    ),
+    (
+        r"the meter was exchanged in this span, .* no readings of register (?P<register>\S+); .*",
+        "此期间换过表，而换表记录缺少 {register} 的止码与起码；请撤回后补全重记，或选择换表之前或之后的日期",
+    ),
+    (
+        (
+            r"meter (?P<meter>\d+) was exchanged between (?P<first>\S+) and (?P<last>\S+), and the "
+            r"exchange has no readings of register (?P<register>\S+); .*"
+        ),
+        "电表 {meter} 在 {first} 至 {last} 间换过表，而换表记录缺少 {register} 的止码与起码；请撤回后补全重记",
+    ),
     (r"there is no lost hole of this name", "没有这样的永久缺口，可能已有人重新打开"),
     (
         r"(?P<rule>\w+) has no bound '(?P<key>\w+)'; it has: (?P<known>.*)",
