@@ -93,6 +93,18 @@ statement = Table(
     Column("due_why", Text, nullable=False, server_default=""),  # why that cannot be told
     Index(None, "last_day"),
     Index(
+        "ix_statement_look_again",
+        "id",
+        sqlite_where=text("look_again = 1"),
+        postgresql_where=text("look_again"),
+    ),
+    Index(
+        "ix_statement_due",
+        "id",
+        sqlite_where=text("due IS NOT NULL OR due_why <> ''"),
+        postgresql_where=text("due IS NOT NULL OR due_why <> ''"),
+    ),
+    Index(
         "uq_statement_span",
         "account_id",
         "first_day",
