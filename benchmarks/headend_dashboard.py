@@ -228,6 +228,7 @@ def _connections(connection: Connection, now: dt.datetime) -> None:
         for n in range(EVENTS - terminal % 2)
     ]
     connection.execute(schema.terminal_session.insert(), sessions)
+    connection.execute(schema.terminal.update().values(first_connected_at=now - ONE_DAY))
     connection.execute(schema.terminal_event.insert(), events)
 
 
