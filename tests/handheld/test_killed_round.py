@@ -1,4 +1,8 @@
-"""A round of 300 customers behind 20 terminals: the process of the handheld is killed 100 times, half of it off-line."""
+"""A round of 300 customers behind 20 terminals: the process of the handheld is killed 100 times, half of it off-line.
+
+The terminals are those of ``kwhub.terminal``, each counting the pulses of fifteen meters that go on all the time; what
+arrives at the head-end is held against the pulses that there were when each was read.
+"""
 
 import asyncio
 import json
@@ -7,18 +11,20 @@ import shutil
 import signal
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from sqlalchemy import select
 from tests.handheld.walker import FASTER, FastClock, run
-from tests.handheld.world import made
 from tests.identity.field import CHEAP, PIN, Headend
 
+from kwhub.catalog.terminal_profile import point_address
 from kwhub.exchange.device_messages import Upload, WorkMeter
 from kwhub.handheld.app import Device
 from kwhub.headend.config import Area, Config, Meter, Terminal
@@ -32,31 +38,99 @@ from kwhub.links.layers.spoiler import FaultRates
 from kwhub.links.tcp_listen import serve
 from kwhub.protocols.dlt645.receiver import Received, Receiver
 from kwhub.runtime.chance import seeded
-from kwhub.sim.device import serve_meters
+from kwhub.terminal import config as terminal_config
+from kwhub.terminal.app import Terminal as CollectingTerminal
+from kwhub.terminal.inputs import SimulatedInputs
+from kwhub.terminal.inputs import SimulatedMeter as PulsingMeter
 
 TERMINALS, METERS, KILLS, SEED = 20, 15, 100, 2026
+CONSTANT = 100  #: imp/kWh: each pulse is a hundredth of a kWh, and comes about every second
+SETTLED_US = 2_000  #: debounce
+YOUNG_US = 8_000  #: a look leaves out the edges of the last 5 ms
+BEFORE_US = 2_000_000 * FASTER  #: the terminal is put together before the first pulse comes
+EDGES = 10  #: of one pulse, five at each end
+LATE_S = 60
+"""A reading is dated so far from its request at most, seconds of fast time: the head-end's time reaches the device late."""
 SHAKY = FaultRates(loss=0.04, flip=0.03, cut=0.02)
 ROOT = Path(__file__).parents[2]
 
 
 class Counted:
-    """The far end of a radio, which tells whose frames arrive."""
+    """The far end of a radio, which tells whose frames arrive, and when the answer to the last one goes."""
 
-    def __init__(self, inner, told):
-        self.inner, self.facts, self._told, self._receiver = inner, inner.facts, told, Receiver()
+    def __init__(self, inner, told, answered):
+        self.inner, self.facts, self._receiver = inner, inner.facts, Receiver()
+        self._told, self._answered, self._asked = told, answered, None
 
     async def read(self):
         data = await self.inner.read()
         for each in self._receiver.feed(data):
             if isinstance(each, Received):
-                self._told(each.frame.address)
+                self._asked = self._told(each.frame.address)
         return data
 
     async def write(self, data):
+        if self._asked is not None:
+            self._answered(self._asked)
         await self.inner.write(data)
 
     async def aclose(self):
         await self.inner.aclose()
+
+
+class Meters(SimulatedInputs):
+    """Meters that pulse, and the moment of every edge that they have given."""
+
+    def __init__(self, seed, start_us):
+        meters = {n: PulsingMeter(CONSTANT, 30.0 + n) for n in range(1, METERS + 1)}
+        super().__init__(meters, seed, start_us)
+        self.given = defaultdict(list)
+
+    def edges(self, now_us):
+        found = super().edges(now_us)
+        for number, (times, _) in found.items():
+            self.given[number] += times.tolist()
+        return found
+
+
+class Pole:
+    """A collecting terminal with fifteen meters, and what they have really given."""
+
+    def __init__(self, folder, number, clock):
+        self.address = f"{2026110000 + number:010}00"
+        self.points = [point_address(self.address, n) for n in range(1, METERS + 1)]
+        self.initial = [Decimal(10 * number + n) for n in range(1, METERS + 1)]
+        channels = "".join(
+            f'[[channel]]\nnumber = {n}\nconstant = {CONSTANT}\ncurrent_max_a = "300"\n'
+            f'initial = "{initial}"\n'
+            for n, initial in enumerate(self.initial, 1)
+        )
+        path = folder / f"{self.address}.toml"
+        path.write_text(
+            f'[terminal]\naddress = "{self.address}"\nfolder = "{self.address}"\n'
+            f'commit_ms = 60000\n[inputs]\nkind = "simulator"\n'
+            f'[[link]]\naddress = "memory:{self.address}"\n{channels}'
+        )
+        start_us = int(clock.monotonic() * 1_000_000) + BEFORE_US  # none before it listens
+        self.meters = Meters(number, start_us)
+        settings = terminal_config.load(path)
+        self.terminal = CollectingTerminal(
+            settings, clock, chance=seeded(number), inputs=self.meters
+        )
+
+    def close(self):
+        """No more pulses: remember when each one could be counted, the last edge of its first burst and debounce."""
+        self.terminal.close()
+        self.moments = {
+            number: np.array(edges[EDGES // 2 - 1 :: EDGES]) + SETTLED_US
+            for number, edges in self.meters.given.items()
+        }
+
+    def truth(self, point, at_us):
+        """What the register of a point shows at a moment, kWh."""
+        number = self.points.index(point) + 1
+        pulses = int(np.searchsorted(self.moments[number], at_us, side="right"))
+        return self.initial[number - 1] + Decimal(pulses) / CONSTANT
 
 
 class Country:
@@ -67,11 +141,15 @@ class Country:
         self.clock = FastClock(time.time())
         self.headend = Headend(folder, self.clock, None)
         self.is_offline = False
+        self.poles = [Pole(folder, number, self.clock) for number in range(TERMINALS)]
+        self.moments = defaultdict(
+            list
+        )  #: of each address: wall second, asked and answered at, microseconds
         self.asked = []  #: addresses that the terminals have heard in this life
         self.heard = asyncio.Event()
         self.open_links = set()
         self.kept = set()
-        self.killed = self.turned_away = 0
+        self.killed = self.turned_away = self.deliveries = self.finished = 0
         self.lives = []  #: of each: what was kept before, what it says it has, whom it asked
 
     async def _serve(self, ways, handler):
@@ -83,10 +161,9 @@ class Country:
         dial_in = await self._serve(ways, self._device)
         enrol = await self._serve(ways, self._enrolment)
         meters = {}
-        for number in range(TERMINALS):
-            own = [made(number * METERS + place + 1) for place in range(METERS)]
-            server = await self._serve(ways, self._radio(own))
-            meters[server.address.rpartition(":")[2]] = [each.address for each in own]
+        for pole in self.poles:
+            server = await self._serve(ways, self._radio(pole.terminal))
+            meters[server.address.rpartition(":")[2]] = pole.points
         self.route = [address for own in meters.values() for address in own]
         terminals = tuple(
             Terminal("4101", number, name, tuple(Meter(a, n, name=a) for n, a in enumerate(own, 1)))
@@ -181,17 +258,38 @@ class Country:
     async def _enrolment(self, link):
         await self.headend.attend(link, enrolment=True)
 
-    def _radio(self, meters):
+    def _radio(self, terminal):
         async def attend(link):
             chance = seeded(SEED, self.chance.random())
-            far = Counted(Faulty(link, chance, SHAKY), self._told)
-            await serve_meters(far, meters, self.clock)
+            far = Counted(Faulty(link, chance, SHAKY), self._told, self._answered)
+            await terminal.attend(far)
 
         return attend
 
     def _told(self, address):
         self.asked.append(address)
+        moment = [self.clock.now().timestamp(), self._us(), 0]
+        self.moments[address].append(moment)
         self.heard.set()
+        return moment
+
+    def _answered(self, moment):
+        moment[2] = self._us()
+
+    def _us(self):
+        return int(self.clock.monotonic() * 1_000_000)
+
+    async def look(self):
+        """Every terminal looks at its inputs again and again, as its service does, in turns."""
+        while True:
+            for pole in self.poles:
+                pole.terminal.look()
+                await asyncio.sleep(FASTER * 0.05)
+
+    def close(self):
+        for pole in self.poles:
+            pole.close()
+        self.headend.database.close()
 
     def uploads(self):
         with self.headend.database.read() as connection:
@@ -208,36 +306,59 @@ def _host(server):
 
 
 @pytest.fixture(scope="module")
-def country(tmp_path_factory, fresh):
-    """The whole round, played once."""
+def played(tmp_path_factory, fresh):
+    """The whole round, played once: the country, the readings that arrived, how many were booked each time."""
     folder = tmp_path_factory.mktemp("killed")
     shutil.copytree(fresh, folder, dirs_exist_ok=True)
 
     async def main():
-        async with AsyncExitStack() as ways, asyncio.timeout(200 * FASTER):
+        async with AsyncExitStack() as ways, asyncio.timeout(600 * FASTER):
             found = Country(folder)
             await found.build(ways)
-            await found.walk()
+            async with asyncio.TaskGroup() as group:
+                looking = group.create_task(found.look())
+                await found.walk()
+                looking.cancel()
         return found
 
     found = run(main())
-    yield found
-    found.headend.database.close()
+    uploads, booked = found.uploads(), found.booked()
+    found.deliveries = len(uploads)
+    found.finished = sum(each.finished for each in uploads)
+    readings = [each for upload in uploads for each in upload.readings]
+    found.close()
+    return found, readings, booked
 
 
 @pytest.mark.slow
-def test_every_reading_is_at_the_head_end_once_after_a_hundred_kills(country):
+def test_every_reading_is_at_the_head_end_once_after_a_hundred_kills(played):
+    country, readings, booked = played
     assert country.killed == KILLS
-    readings = [each for upload in country.uploads() for each in upload.readings]
     assert Counter((each.meter, each.register) for each in readings) == {
         (address, "1-0:1.8.0"): 1 for address in country.route
     }
-    assert sum(country.booked()) == len(country.route) == TERMINALS * METERS
-    assert sum(upload.finished for upload in country.uploads()) == 1
+    assert sum(booked) == len(country.route) == TERMINALS * METERS
+    assert country.finished == 1
 
 
 @pytest.mark.slow
-def test_the_route_goes_on_where_it_stopped_and_asks_nobody_twice(country):
+def test_every_value_is_what_its_meter_had_given_when_it_was_read(played):
+    country, readings, _ = played
+    poles = {point: pole for pole in country.poles for point in pole.points}
+    for each in readings:
+        pole, at = poles[each.meter], each.captured_at
+        spans = [
+            (pole.truth(each.meter, asked_us - YOUNG_US), pole.truth(each.meter, answered_us))
+            for wall_s, asked_us, answered_us in country.moments[each.meter]
+            if abs(wall_s - at) <= LATE_S and answered_us
+        ]
+        assert any(low <= each.value <= high for low, high in spans), (each, spans)
+        assert each.value > pole.initial[pole.points.index(each.meter)]
+
+
+@pytest.mark.slow
+def test_the_route_goes_on_where_it_stopped_and_asks_nobody_twice(played):
+    country, _, _ = played
     stood = [
         (before, stands, asked) for before, stands, asked in country.lives if stands is not None
     ]
@@ -252,6 +373,7 @@ def test_the_route_goes_on_where_it_stopped_and_asks_nobody_twice(country):
 
 
 @pytest.mark.slow
-def test_half_of_it_was_off_line_and_readings_came_together(country):
+def test_half_of_it_was_off_line_and_readings_came_together(played):
+    country, _, _ = played
     assert country.turned_away > 0
-    assert len(country.uploads()) < len(country.route)
+    assert country.deliveries < len(country.route)
