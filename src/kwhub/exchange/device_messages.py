@@ -86,10 +86,7 @@ WORDS: MappingProxyType[str, tuple[str, str]] = MappingProxyType(
         "locked": ("the device is locked; ask the head-end's staff", "设备已锁定，请联系主站人员"),
         "lost": ("the device was reported lost", "设备已挂失"),
         "retired": ("the device was retired", "设备已停用"),
-        "expired": (
-            "the identity has expired: only renewal works",
-            "身份已过期，只能续期",
-        ),
+        "expired": ("the identity has expired: only renewal works", "身份已过期，只能续期"),
         "secret": (
             "the enrolment secret is wrong, used or too old; have the device allocated again",
             "登记密钥错误、已用或过期，请重新分配设备",
