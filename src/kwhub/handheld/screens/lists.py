@@ -56,7 +56,9 @@ class WorkFace(Lines):
     async def _carry(self, work: int) -> None:
         ended = await self.tasks.visiting.carry(work)
         if ended.obeyed:
-            self.tasks.close(work)  # nothing is left of it; the head-end is told at the next contact
+            self.tasks.close(
+                work
+            )  # nothing is left of it; the head-end is told at the next contact
         told = self.w("word.not_obeyed", detail=ended.detail)
         self.news = self.w("word.obeyed") if ended.obeyed else told
 
