@@ -112,7 +112,8 @@ def test_what_cannot_be_is_a_problem_document(api, method, path, body, status):
 
 
 @pytest.mark.parametrize(
-    "value", ["NaN", "sNaN", "Infinity", "-Infinity", "1e400", "1e999999", "1e-999999", "-1", "1e-7"]
+    "value",
+    ["NaN", "sNaN", "Infinity", "-Infinity", "1e400", "1e999999", "1e-999999", "-1", "1e-7"],
 )
 def test_a_reading_of_an_exchange_that_is_no_reading_is_refused(api, value):
     body = {
