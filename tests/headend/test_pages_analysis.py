@@ -128,7 +128,7 @@ def test_an_area_is_taken_apart_into_its_meters(english):
     assert f"1 {address(1)} Supply supply 10 267." in row_of(page, f">{address(1)}<")
     assert f"1 {address(3)} Flat 3 customer 1 4.80 1.89 %" in row_of(page, f">{address(3)}<")
     month = english.get("/loss/1?day=2026-03-03").text
-    assert "54 meters lack a reading" in month  # nothing was read before 2 March
+    assert "Meters that lack a reading: 54" in month  # nothing was read before 2 March
     assert "no reading at the beginning" in month
     chart = english.get("/loss/1/days.json?day=2026-03-03").json()
     assert chart["series"][0]["values"][0] is None
@@ -140,7 +140,7 @@ def test_an_area_is_taken_apart_into_its_meters(english):
 
 def test_load_phases_and_suspects_have_their_evidence(english):
     load = row_of(english.get("/loss/1/load?day=2026-03-03").text, f">{address(1)}<")
-    assert "Supply — — — — 1.25 / 0.00 / 0.00 100.0 % worst 100.0 % 231.4 / 230.1 / 229.8" in load
+    assert "Supply — — — — 1.25 / 0.00 / 0.00 100.0 % · worst 100.0 % 231.4 / 230.1 / 229.8" in load
     page = words(english.get("/loss/1/suspects?span=day&day=2026-03-03").text)
     assert "Nobody used suspiciously little" in page
     assert "Every meter was heard within a day" in page
