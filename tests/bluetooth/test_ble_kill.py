@@ -189,7 +189,7 @@ def _slave_is_killed(world, asker):
     noticed_s = world.told("collector", "silent", SLAVES[0])
     before = len(asker.answers)
     assert not asker.ask(first)
-    assert asker.ask(second)  # nobody else is disturbed
+    assert asker.ask(second, 20.0)  # nobody else is disturbed
     assert len(asker.answers) == before + 1
     world.begin_slave(1)
     world.told("collector", "online", SLAVES[0])
