@@ -58,20 +58,24 @@ ROOT = Path(__file__).parents[2]
 class Counted:
     """The far end of a radio, which tells whose frames arrive, and when the answer to the last one goes."""
 
-    def __init__(self, inner, told, answered):
+    def __init__(self, inner, moment, told, answered):
         self.inner, self.facts, self._receiver = inner, inner.facts, Receiver()
-        self._told, self._answered, self._asked = told, answered, None
+        self._moment, self._told, self._answered = moment, told, answered
+        self._heard = moment()
 
     async def read(self):
         data = await self.inner.read()
+        self._heard = self._moment()
         for each in self._receiver.feed(data):
             if isinstance(each, Received):
-                self._asked = self._told(each.frame.address)
+                self._told(each.frame.address)
         return data
 
     async def write(self, data):
-        if self._asked is not None:
-            self._answered(self._asked)
+        # By the answers, which are whole: a question behind a torn one may be lost on this receiver only.
+        for each in Receiver().feed(data):
+            if isinstance(each, Received):
+                self._answered(each.frame.address, self._heard)
         await self.inner.write(data)
 
     async def aclose(self):
@@ -261,23 +265,22 @@ class Country:
     def _radio(self, terminal):
         async def attend(link):
             chance = seeded(SEED, self.chance.random())
-            far = Counted(Faulty(link, chance, SHAKY), self._told, self._answered)
+            far = Counted(Faulty(link, chance, SHAKY), self._moment, self._told, self._answered)
             await terminal.attend(far)
 
         return attend
 
     def _told(self, address):
         self.asked.append(address)
-        moment = [self.clock.now().timestamp(), self._us(), 0]
-        self.moments[address].append(moment)
         self.heard.set()
-        return moment
 
-    def _answered(self, moment):
-        moment[2] = self._us()
+    def _answered(self, address, heard):
+        wall_s, asked_us = heard
+        self.moments[address].append((wall_s, asked_us, self._moment()[1]))
 
-    def _us(self):
-        return int(self.clock.monotonic() * 1_000_000)
+    def _moment(self):
+        """Wall second and microsecond."""
+        return self.clock.now().timestamp(), int(self.clock.monotonic() * 1_000_000)
 
     async def look(self):
         """Every terminal looks at its inputs again and again, as its service does, in turns."""
@@ -350,7 +353,7 @@ def test_every_value_is_what_its_meter_had_given_when_it_was_read(played):
         spans = [
             (pole.truth(each.meter, asked_us - YOUNG_US), pole.truth(each.meter, answered_us))
             for wall_s, asked_us, answered_us in country.moments[each.meter]
-            if abs(wall_s - at) <= LATE_S and answered_us
+            if abs(wall_s - at) <= LATE_S
         ]
         assert any(low <= each.value <= high for low, high in spans), (each, spans)
         assert each.value > pole.initial[pole.points.index(each.meter)]
