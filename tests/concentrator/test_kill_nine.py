@@ -49,7 +49,7 @@ START = datetime(2026, 3, 2, 16, tzinfo=UTC)
 STEP = timedelta(minutes=4)
 """How far the clock goes on between two lives; a full hour can be read live in about four of them."""
 
-HISTORY_DAYS = 6
+HISTORY_DAYS = 9
 """Enough that after two hundred lives there is still something to fetch."""
 
 METERS = 8
@@ -264,7 +264,7 @@ def at_station(headend, area, like):
     """Every reading that the head-end has of the same series, in the same form."""
     point = {place.meter.address: place.point for place in area.places}
     meters = {n: point[each.address] for n, each in headend.store.archive.meters.items()}
-    span = ((START - timedelta(days=9)).date(), (START + timedelta(days=3)).date())
+    span = ((START - timedelta(days=12)).date(), (START + timedelta(days=3)).date())
     found = {}
     with closing(Database(headend.config.headend.store)) as database, database.read() as connection:
         reader = Reader(connection, Days(ZoneInfo("Asia/Shanghai")))
@@ -280,7 +280,7 @@ def at_station(headend, area, like):
 def ledger(store, clock):
     """The lines of the ledger up to the last full hour; what came later is not asked for yet."""
     now = clock.now().replace(minute=0, second=0, microsecond=0)
-    first, last = (START - timedelta(days=9)).astimezone(SHANGHAI), now.astimezone(SHANGHAI)
+    first, last = (START - timedelta(days=12)).astimezone(SHANGHAI), now.astimezone(SHANGHAI)
     with closing(open_to_read(str(store))) as database:
         book = LedgerBook(database, SHANGHAI)
         return list(book.lines(first.date(), last.date(), int(now.timestamp())))
