@@ -231,6 +231,23 @@ def test_a_slave_that_goes_is_noticed_and_connected_to_again_by_itself():
     assert on_air(main) == [NodeState.ONLINE, NodeState.SILENT, NodeState.ONLINE]
 
 
+def test_a_silent_meter_does_not_cost_the_others_behind_its_slave_their_link():
+    async def main(clock, air):
+        gone, there = meters(clock, 2)
+        settings = collector({address(5, 1): [gone.address, there.address]}, heartbeat_s=10.0)
+        async with (
+            node(clock, air, address(5, 1), slave(), behind=[there]),
+            node(clock, air, METER, settings) as middle,
+        ):
+            await clock.sleep(60)
+            changes: list[StateChange] = []
+            middle.registry.told = changes.append
+            await clock.sleep(600)
+            return changes, middle.registry[address(5, 1)].state
+
+    assert on_air(main) == ([], NodeState.ONLINE)
+
+
 def test_a_slave_that_hangs_with_its_link_up_is_noticed_by_its_heartbeat():
     async def main(clock, air):
         async def deaf(_link):

@@ -322,28 +322,35 @@ class Node:
         )
 
     async def _hold(self, slave: SlaveSettings, link: MasterLink) -> None:
-        """Ask for a sign of life now and then; a slave that gives none loses its link."""
+        """Ask for a sign of life now and then; a slave that gives none loses its link.
+
+        A meter that is silent does not speak for the others behind the same slave: the next of them is asked.
+        """
         port = Port(
             slave.address, link, self._clock, frozenset(slave.meters), self.settings.answer_s
         )
         self._ports[slave.address] = port
         self.registry.paired(slave.address)
         self.registry.connected(slave.address, is_connected=True)
-        missed = 0
+        missed = turn = 0
         while link.is_up and missed < HEARTBEATS_MISSED_MAX:
-            beat = self._beat(slave.address)
+            beat = self._beat(slave.address, turn)
             if beat is not None:
                 answer = await port.ask(beat, "heartbeat", self._dialect)
                 self._note(port, beat, answer)
-                missed = 0 if answer.found is not None else missed + 1
+                if answer.found is not None:
+                    missed = 0
+                else:
+                    missed, turn = missed + 1, turn + 1
                 signal = await self._station.rssi_dbm(link)
                 self.registry.signal(slave.address, signal)
             await self._pause(link, missed)
         raise LinkDown(f"{slave.address}: the link has ended, or the slave is silent")
 
-    def _beat(self, address: str) -> Passing | None:
-        """A sign of life that the first meter behind a slave is asked for; None: there is none."""
-        raw = self._dialect.heartbeat(_first(self._slave(address)) or "")
+    def _beat(self, address: str, turn: int) -> Passing | None:
+        """A sign of life that a meter behind a slave is asked for; None: there is none."""
+        meters = self._slave(address).meters
+        raw = self._dialect.heartbeat(meters[turn % len(meters)] if meters else "")
         found = self._dialect.framer().feed(raw)
         return next((each for each in found if isinstance(each, Passing)), None)
 
