@@ -29,7 +29,7 @@ PACK_PAUSE_S = 60.0
 CHECK_EVERY_S = 3_600.0
 """Longest time between two looks at the days that are over, in seconds."""
 
-KEEP_PAUSE_S = 300.0
+KEEP_PAUSE_S = 900.0
 """Shortest pause between two looks at the figures of areas, in seconds."""
 
 KEEP_PAUSE_PART = 9
