@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from kwhub.bench.limits import LimitSettings
+from kwhub.bench.limits import LimitSettings, check_rows
 from kwhub.bench.results import Limit
 from kwhub.domain.errors import ConfigError
 from kwhub.runtime.settings import Settings, WrongSetting, load_toml
@@ -69,12 +69,6 @@ def load_bluetooth_limits(name: str = BLUETOOTH_DEFAULT) -> BluetoothLimits:
 
 
 def _check(file: BluetoothLimits) -> None:
-    for place, one in enumerate(file.limit):
-        if one.measurement not in BLUETOOTH_KEYS:
-            raise WrongSetting(
-                f"limit[{place}].measurement", f"must be one of {', '.join(BLUETOOTH_KEYS)}"
-            )
-        if one.least is None and one.most is None:
-            raise WrongSetting(f"limit[{place}]", "needs least, most or both")
+    check_rows(file.limit, BLUETOOTH_KEYS)
     if not file.sizes or not file.distances_m:
         raise WrongSetting("sizes", "and distances_m must have one entry or more")

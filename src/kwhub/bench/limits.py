@@ -3,6 +3,7 @@
 Source: every limit carries its own; the files are in ``limits``.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -14,7 +15,15 @@ from kwhub.bench.results import KEYS, Limit
 from kwhub.domain.errors import ConfigError
 from kwhub.runtime.settings import Settings, WrongSetting, load_toml
 
-__all__ = ["DEFAULT", "LimitFile", "LimitSettings", "Setup", "known_limits", "load_limits"]
+__all__ = [
+    "DEFAULT",
+    "LimitFile",
+    "LimitSettings",
+    "Setup",
+    "check_rows",
+    "known_limits",
+    "load_limits",
+]
 
 FOLDER: Final = Path(__file__).parent / "limits"
 DEFAULT: Final = "meter-940nm"
@@ -89,12 +98,13 @@ def load_limits(name: str = DEFAULT) -> LimitFile:
     return msgspec.structs.replace(found, name=found.name or path.stem)
 
 
-def _check(file: LimitFile) -> None:
+def check_rows(rows: Sequence[LimitSettings], known: Sequence[str]) -> None:
+    """Raise WrongSetting for the first row that is no limit of one of the known measurements."""
     seen: set[str] = set()
-    for place, one in enumerate(file.limit):
+    for place, one in enumerate(rows):
         key = f"limit[{place}]"
-        if one.measurement not in KEYS:
-            raise WrongSetting(f"{key}.measurement", f"must be one of {', '.join(KEYS)}")
+        if one.measurement not in known:
+            raise WrongSetting(f"{key}.measurement", f"must be one of {', '.join(known)}")
         if one.measurement in seen:
             raise WrongSetting(f"{key}.measurement", "has a limit already")
         seen.add(one.measurement)
@@ -102,6 +112,10 @@ def _check(file: LimitFile) -> None:
             raise WrongSetting(key, "needs least, most or both")
         if one.least is not None and one.most is not None and one.least > one.most:
             raise WrongSetting(f"{key}.least", "is more than most")
+
+
+def _check(file: LimitFile) -> None:
+    check_rows(file.limit, KEYS)
     steps = file.setup.sunlight_lux
     if not steps or list(steps) != sorted(set(steps)):
         raise WrongSetting("setup.sunlight_lux", "must be a list of numbers that rise")
