@@ -113,3 +113,19 @@ def test_the_command_tells_figures_and_verdict_and_writes_the_report(capsys, tmp
     shown = capsys.readouterr().out
     assert "不合格" in shown
     assert "1 x 1" in shown
+
+
+@pytest.mark.parametrize(
+    ("rows", "word"),
+    [
+        (["least = 5.0\nmost = 4.0"], "is more than most"),
+        (["least = 5.0", "least = 6.0"], "has a limit already"),
+    ],
+)
+def test_limits_that_contradict_are_refused(tmp_path, rows, word):
+    path = tmp_path / "own.toml"
+    row = '[[limit]]\nmeasurement = "rate"\nsource = "s"\nsource_zh = "s"\nverified = true\n'
+    head = 'title = "t"\ntitle_zh = "t"\nsizes = [[1, 1]]\ndistances_m = [1.0]\n'
+    path.write_text(head + "".join(f"{row}{each}\n" for each in rows))
+    with pytest.raises(ConfigError, match=word):
+        load_bluetooth_limits(str(path))
