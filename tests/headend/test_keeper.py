@@ -298,3 +298,13 @@ def test_late_data_of_a_meter_that_moved_changes_its_former_area(bench):
     bench.check()
     assert bench.kept(3)[0].sold_kwh is not None
     assert bench.kept(3)[0].meters == 3
+
+
+@pytest.mark.parametrize(("above", "kept"), [(-1, True), (0, False)])
+def test_of_a_small_fleet_nothing_is_kept(bench, above, kept):
+    with bench.store.database.read() as connection:
+        meters = connection.execute(select(func.count()).select_from(schema.meter)).scalar_one()
+    bench.take(full_day(ONE, 4))
+    bench.keeper = Keeper(bench.store.database, DAYS, lambda: bench.now, above=meters + above)
+    assert (bench.settle() > 0) is kept
+    assert bool(bench.kept(4)) is kept

@@ -290,8 +290,10 @@ def test_the_theme_is_remembered(headend):
 @pytest.mark.slow
 def test_the_dashboard_of_a_large_fleet_shows_what_is_kept(tmp_path, monkeypatch):
     """It says that figures are missing, until they are kept; then it says the same as that of a small fleet."""
+    monkeypatch.setattr(area_days, "METERS_AT_ONCE", 10)
     made = filled(tmp_path / "headend.sqlite")
     with client(made, **{"Accept-Language": "en"}) as reader:
+        monkeypatch.setattr(area_days, "METERS_AT_ONCE", 60)
         small = words(reader.get("/").text)
         monkeypatch.setattr(area_days, "METERS_AT_ONCE", 10)
         before = reader.get("/").text

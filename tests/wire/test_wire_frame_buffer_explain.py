@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from random import Random
 from typing import Annotated
 
 import pytest
@@ -91,6 +92,12 @@ def test_offset_is_its_own_way_back(data):
 def test_checksums():
     assert sum8(bytes.fromhex("683800000000006891083333343 36B333333".replace(" ", ""))) == 0x72
     assert crc16_x25(b"123456789") == 0x906E
+
+
+@pytest.mark.parametrize("size", [511, 512, 513, 767, 768, 16_383])
+def test_sum_of_long_data(size):
+    for data in (b"\xff" * size, Random(size).randbytes(size)):
+        assert sum8(data) == sum8(bytearray(data)) == sum(data) % 256
 
 
 def test_explanation_lines_up_in_both_languages():

@@ -24,7 +24,7 @@ from kwhub.headend.live import Broadcaster
 from kwhub.headend.orders.desk import Orders
 from kwhub.headend.people.anchors import Anchors
 from kwhub.headend.people.people import People
-from kwhub.headend.store import order_rows, sessions
+from kwhub.headend.store import area_days, order_rows, sessions
 from kwhub.headend.store.database import Database
 from kwhub.headend.store.days import Days
 from kwhub.headend.store.pack import Packing
@@ -160,7 +160,7 @@ class HeadEnd:
             self.quality,
             self.ledger,
             self.billing,
-            Keeper(self._database, days, now),
+            Keeper(self._database, days, now, above=area_days.METERS_AT_ONCE),
             Anchors(key) if key else None,
             self.clock,
             self._offload,

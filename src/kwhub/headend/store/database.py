@@ -49,6 +49,10 @@ __all__ = [
 BUSY_TIMEOUT_S = 30
 """How long SQLite waits for another writer before it gives up, in seconds."""
 
+CHECKPOINT_PAGES = 8_000
+"""Pages in SQLite's write-ahead log (32 MiB) that are worth one move into the file: eight times its own default, for
+the blobs of the journal are large, and each move costs two flushes of the disk."""
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = "head"
 NEWEST = max(path.name for path in (_MIGRATIONS / "versions").glob("r*.py"))[1:5]
@@ -242,6 +246,7 @@ def _prepare_sqlite(
         "journal_mode=WAL",
         f"synchronous={'FULL' if power_safe else 'NORMAL'}",
         "foreign_keys=ON",
+        f"wal_autocheckpoint={CHECKPOINT_PAGES}",
     ):
         connection.execute(f"PRAGMA {pragma}")
 

@@ -54,9 +54,15 @@ AreaDay: TypeAlias = tuple[int, int]
 class Keeper:
     """Every method may be called from one thread at a time, and raises StoreError."""
 
-    def __init__(self, database: Database, days: Days, now: Callable[[], datetime]) -> None:
-        """Work on ``database``, for the zone of ``days``; ``now`` tells the present, aware."""
+    def __init__(
+        self, database: Database, days: Days, now: Callable[[], datetime], *, above: int = 0
+    ) -> None:
+        """Work on ``database``, for the zone of ``days``; ``now`` tells the present, aware.
+
+        Of a fleet of at most ``above`` meters nothing is kept: pages compute its figures themselves.
+        """
         self._database = database
+        self._above = above
         self._days = days
         self._now = now
         self._queries = Queries(database, days, now)
@@ -65,6 +71,8 @@ class Keeper:
 
     def refresh(self) -> int:
         """Compute what is stale, the newest day first; how many areas and days that were."""
+        if self._few():
+            return 0
         self._compare_archive()
         count = 0
         for number, areas in groupby(self._due(), key=lambda each: each[0][0]):
@@ -74,6 +82,11 @@ class Keeper:
             count += len(marks)
         self._listen()
         return count
+
+    def _few(self) -> bool:
+        with self._database.read() as connection:
+            count = select(func.count()).select_from(schema.meter)
+            return bool(connection.execute(count).scalar_one() <= self._above)
 
     def _compute(self, day: date, marks: Mapping[int, int]) -> None:
         """Figures of some areas on one day; ``marks`` says how often each was noted by now."""

@@ -18,6 +18,7 @@ from kwhub.protocols.gdw1376.frames import (
     header_problem,
     parse_user_data,
 )
+from kwhub.wire.checksums import sum8
 from kwhub.wire.events import Discarded
 
 __all__ = ["NOISE", "Received", "Receiver"]
@@ -133,7 +134,7 @@ class Receiver:
 
     def _sum(self, begin: int, end: int) -> int:
         if not self._doubtful:
-            return sum(self._data[begin:end])
+            return sum8(self._data[begin:end])
         if len(self._sums) <= len(self._data):
             rest = self._data[len(self._sums) - 1 :]
             self._sums.extend(list(accumulate(rest, initial=self._sums[-1]))[1:])

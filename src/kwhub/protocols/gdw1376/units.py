@@ -149,6 +149,10 @@ def _unit_size(
 ) -> int | None:
     if not head.points or not head.functions:
         return None
+    if len(head.points) == 1 == len(head.functions):
+        size_of = sizes.get(head.functions[0])
+        if size_of is not None:
+            return size_of(body, at)
     total = 0
     for function in head.functions * len(head.points):
         size_of = sizes.get(function)
