@@ -51,7 +51,7 @@ PAGES = (
     "/completeness/rules",
     "/loss?span=day&day=2026-03-03",
     "/loss/1?span=day&day=2026-03-03",
-    "/loss/1?day=2026-03-03",
+    "/loss/1?span=month&day=2026-03-03",
     "/loss/1/load?day=2026-03-03",
     "/loss/1/suspects?span=day&day=2026-03-03",
     "/bills",

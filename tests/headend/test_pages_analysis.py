@@ -114,7 +114,8 @@ def test_loss_and_read_rate_stand_side_by_side(english):
     assert re.search(
         r"Willow Lane TQ-31 54 267\.\d\d 254\.40 \d+\.\d\d 4\.\d\d % good 99\.\d\d % good 0", row
     )
-    month = english.get("/loss?day=2026-03-03&sort=supply&desc=1").text
+    assert row_of(english.get("/loss?day=2026-03-03").text, "TQ-31") == row
+    month = english.get("/loss?span=month&day=2026-03-03&sort=supply&desc=1").text
     assert "2026-03-01 – 2026-03-03" in words(month)
     assert 'aria-sort="descending"' in month
     csv = english.get("/loss.csv?span=day&day=2026-03-03").text.splitlines()
@@ -127,7 +128,7 @@ def test_an_area_is_taken_apart_into_its_meters(english):
     page = english.get("/loss/1?span=day&day=2026-03-03").text
     assert f"1 {address(1)} Supply supply 10 267." in row_of(page, f">{address(1)}<")
     assert f"1 {address(3)} Flat 3 customer 1 4.80 1.89 %" in row_of(page, f">{address(3)}<")
-    month = english.get("/loss/1?day=2026-03-03").text
+    month = english.get("/loss/1?span=month&day=2026-03-03").text
     assert "Meters that lack a reading: 54" in month  # nothing was read before 2 March
     assert "no reading at the beginning" in month
     chart = english.get("/loss/1/days.json?day=2026-03-03").json()

@@ -89,10 +89,10 @@ class Span:
 
 
 def span_of(page: Page, kind: str, day: str) -> Span:
-    """The span that an address asks for; a month unless it says day, this one unless it says which."""
+    """The span that an address asks for; a day unless it says month, the newest unless it says which."""
     until = page.site.today() - _ONE_DAY
     last = min(known_day(page, day, until), until)
-    if kind == "day":
+    if kind != "month":
         return Span("day", last, last, until)
     end = last.replace(day=monthrange(last.year, last.month)[1])
     return Span("month", last.replace(day=1), min(end, until), until)
