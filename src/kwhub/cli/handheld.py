@@ -63,6 +63,7 @@ async def enrol_handheld(
     code: Annotated[
         str | None, Parameter(help="What the QR code says; without it, it is asked for.")
     ] = None,
+    via: Via = None,
     pin_file: PinFile = None,
     json: JsonFlag = False,
     language: LanguageOption = None,
@@ -70,7 +71,8 @@ async def enrol_handheld(
     """Give a handheld its identity, with the code of its allocation.
 
     The code is what 'kwhub headend device allocate' shows once. It holds a secret: leave --code out where
-    others can see the list of processes. Example:
+    others can see the list of processes. Without a network, --via names a device that lends its way: it sees
+    neither the secret nor the new key. Example:
 
         kwhub handheld enrol ~/handheld
 
@@ -81,6 +83,8 @@ async def enrol_handheld(
     """
     text = code if code is not None else _asked("code: ")
     device = _device(folder)
+    if via is not None:
+        await device.change(via=via)
     name = await device.enrol(text, _pin(pin_file, again=not device.exists))
     if json:
         print_json({"device": name})

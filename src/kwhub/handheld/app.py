@@ -14,7 +14,7 @@ from kwhub.handheld.book import Book
 from kwhub.handheld.channel import Channel, enrol
 from kwhub.handheld.claim import Claim
 from kwhub.handheld.identity import Identity
-from kwhub.handheld.lending import Lender, Lent
+from kwhub.handheld.lending import Lender, Lent, ask_enrolment
 from kwhub.handheld.line import Ways
 from kwhub.handheld.settings import Settings
 from kwhub.handheld.tasks import Tasks
@@ -83,6 +83,8 @@ class Device:
     async def enrol(self, code: str, pin: str) -> str:
         """Take the code of an allocation and get the first identity; may be done again after any failure.
 
+        Where the settings name a device that lends its way to the head-end (``via``), it is done through that one.
+
         Returns:
             The name of the device.
 
@@ -112,8 +114,14 @@ class Device:
             Book.remove(self.folder / BOOK)
             Identity.prepare(opened, parsed)
             identity = self._identity(opened)
-        await enrol(identity, lambda: self._opener(f"tcp:{identity.state.enrol}"))
+        await enrol(identity, lambda: self._to_enrolment(identity))
         return identity.state.device
+
+    async def _to_enrolment(self, identity: Identity) -> Link:
+        """The way to the port where devices enrol: straight, or through the device that lends its own."""
+        if not self.settings.via:
+            return await self._opener(f"tcp:{identity.state.enrol}")
+        return await ask_enrolment(await self._opener(self.settings.via))
 
     def sign_in(self, pin: str) -> Tasks:
         """Open the device, and keep every other process out until ``sign_out``.
@@ -196,7 +204,8 @@ class Device:
     async def lend(self, address: str, told: Callable[[Lent], None] = lambda _lent: None) -> None:
         """Let other devices reach the head-end through this one, until cancelled.
 
-        They speak with it in their own names, inside their own TLS; this device sees nothing of it and calls nobody else.
+        They speak with it in their own names, inside their own TLS, or enrol; this device sees nothing of it and calls
+        nobody else.
 
         Args:
             address: where they call, such as ``tcp-listen:192.168.1.5:6480``, or a link such as ``serial:``.
@@ -208,11 +217,7 @@ class Device:
         """
         if self.tasks is None:
             raise LocalError("nobody has signed in")
-        identity = self.tasks.identity
-        lender = Lender(
-            identity, lambda: self._opener(f"tcp:{identity.state.at}"), self.clock, told
-        )
-        await lender.run(address, self._opener)
+        await Lender(self.tasks.identity, self._opener, self.clock, told).run(address)
 
     def _identity(self, opened: OpenVault) -> Identity:
         return Identity(opened, self.clock, self._chance, self._wipe)

@@ -1,15 +1,17 @@
 """Lending the channel: another device reaches the head-end through this one.
 
 Two ways. ``Lender`` passes bytes on: a device with an identity of its own speaks TLS with the head-end through it, and this
-one sees nothing. ``lend`` takes plain requests over a local link from a device without one, asks them through this
-device's own channel, and only those that were allowed; each bears the borrower's name in the head-end's books.
+one sees nothing. A device that has only the code of its allocation says so first (``ask_enrolment``), and is carried to the
+port where devices enrol: its secret and its new key stay inside its own TLS, to the root that its code names. ``lend`` takes
+plain requests over a local link from a device without identity, asks them through this device's own channel, and only those
+that were allowed; each bears the borrower's name in the head-end's books.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
 
-from kwhub.domain.errors import KwhubError, LinkDown, LinkError, Refusal
+from kwhub.domain.errors import KwhubError, LinkDown
 from kwhub.exchange.device_messages import (
     Answer,
     Denied,
@@ -28,10 +30,26 @@ from kwhub.links.base import Link
 from kwhub.links.tcp_listen import serve
 from kwhub.runtime.clock import Clock
 
-__all__ = ["BORROWERS_MAX", "LENT", "Lender", "Lent", "carry_bytes", "lend"]
+__all__ = [
+    "BORROWERS_MAX",
+    "ENROLMENT",
+    "FIRST_S",
+    "LENT",
+    "Lender",
+    "Lent",
+    "ask_enrolment",
+    "carry_bytes",
+    "lend",
+]
 
 BORROWERS_MAX: Final = 4
 """Devices that may borrow at a time; one more is turned away."""
+
+FIRST_S: Final = 30.0
+"""A caller that says nothing for so long makes room for another one."""
+
+ENROLMENT: Final = b"kwhub enrol\n"
+"""What a borrower says first that wants to be enrolled; TLS never begins so."""
 
 _LISTENING: Final = ("tcp-listen:", "tls-listen:")
 
@@ -60,33 +78,36 @@ class Lender:
     def __init__(
         self,
         identity: Identity,
-        dial: Callable[[], Awaitable[Link]],
+        opener: Callable[[str], Awaitable[Link]],
         clock: Clock,
         told: Callable[[Lent], None],
     ) -> None:
-        """Take who lends, what opens the way, and who hears how it stands."""
+        """Take who lends, what opens links, and who hears how it stands."""
         self._identity = identity
-        self._dial = dial
+        self._opener = opener
         self._clock = clock
         self._told = told
         self._lent = Lent("", 0, 0)
 
-    async def run(self, address: str, opener: Callable[[str], Awaitable[Link]]) -> None:
+    async def run(self, address: str) -> None:
         """Lend at an address until cancelled; a link that is no port serves one borrower after the other. Raises as ``Device.lend``."""
         self._identity.require()
         if address.startswith(_LISTENING):
-            server = await serve(address, self._attend, self._clock)
+            server = await serve(
+                address, lambda near: self._attend(near, patience_s=FIRST_S), self._clock
+            )
             self._tell(address=server.call_address)
             try:
                 await asyncio.Event().wait()
             finally:
                 await server.aclose()
         while True:
-            link = await opener(address)
+            self._identity.require()
+            link = await self._opener(address)
             self._tell(address=link.facts.address or address)
             await self._attend(link)
 
-    async def _attend(self, near: Link) -> None:
+    async def _attend(self, near: Link, patience_s: float | None = None) -> None:
         """Carry one borrower's bytes; whoever cannot be served hears that the link goes down."""
         lent = self._lent
         if lent.borrowers >= BORROWERS_MAX or self._identity.state.closed:
@@ -94,16 +115,18 @@ class Lender:
             return
         self._tell(borrowers=lent.borrowers + 1, served=lent.served + 1)
         try:
-            await self._carry(near)
+            await self._carry(near, patience_s)
         finally:
             self._tell(borrowers=self._lent.borrowers - 1)
 
-    async def _carry(self, near: Link) -> None:
+    async def _carry(self, near: Link, patience_s: float | None) -> None:
+        state = self._identity.state
         try:
-            first = await near.read()  # a borrower that says nothing costs no connection
+            async with asyncio.timeout(patience_s):
+                enrols, first = await _begun(near)  # who says nothing costs no connection
             self._identity.require()
-            far = await self._dial()
-        except (LinkError, Refusal):
+            far = await self._opener(f"tcp:{state.enrol if enrols else state.at}")
+        except (TimeoutError, KwhubError):
             await near.aclose()
             return
         try:
@@ -118,6 +141,24 @@ class Lender:
     def _tell(self, **changes: Any) -> None:
         self._lent = self._lent._replace(**changes)
         self._told(self._lent)
+
+
+async def ask_enrolment(link: Link) -> Link:
+    """Tell a lender that the way to the port where devices enrol is wanted; returns the link. Raises LinkDown."""
+    try:
+        await link.write(ENROLMENT)
+    except LinkDown:
+        await link.aclose()
+        raise
+    return link
+
+
+async def _begun(near: Link) -> tuple[bool, bytes]:
+    """Whether a borrower wants to be enrolled, and what has come of its TLS; waits until there is some."""
+    first = await near.read()
+    while ENROLMENT.startswith(first):
+        first += await near.read()
+    return first.startswith(ENROLMENT), first.removeprefix(ENROLMENT)
 
 
 async def lend(
