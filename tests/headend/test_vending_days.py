@@ -9,9 +9,11 @@ from tests.headend.vending_whole import settings_in
 from tests.sim.prepay_site import CUSTOMER, METER
 
 from kwhub.domain.errors import Refusal
+from kwhub.headend.vending_evidence import Source
+from kwhub.headend.vending_ledger import LINE
 from kwhub.headend.vending_store import Customer, VendingStore
 from kwhub.headend.vending_views import sold_today
-from kwhub.prepay.vending import Limits
+from kwhub.prepay.vending import Limits, State
 
 SHANGHAI, BERLIN = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=SHANGHAI).astimezone(UTC)
@@ -28,9 +30,10 @@ def books(tmp_path):
 def sold(books, payment, amount, at):
     """Sold and in the meter."""
     purchase = books.reserve(METER, amount, "ann", payment, at)
-    books.issued(purchase, at)
-    before = books._money_before(METER, purchase.count)
-    books.saw_count(METER, purchase.count, at, money=(before or 0) + amount)
+    books.issued(purchase, at, LINE)
+    count, source = purchase.count, Source(before=0)
+    (known,) = books.saw_count(METER, count, at, money=amount, source=source)
+    assert known.state is State.CONFIRMED
 
 
 @pytest.mark.parametrize(

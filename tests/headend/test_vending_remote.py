@@ -1,12 +1,14 @@
 """A purchase over the line: forwarded frames of a real meter, cuts of the head-end at every statement, lost frames."""
 
 import asyncio
+from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 from tests.headend.test_vending import Counter, CutError, Cutting
 from tests.sim.prepay_site import CUSTOMER, METER, Site
 
-from kwhub.domain.errors import LocalError, Refusal
+from kwhub.domain.errors import KwhubError, LocalError, Refusal
 from kwhub.headend.front.relay import Relay
 from kwhub.headend.vending_remote import RemoteDesk
 from kwhub.prepay.conversations import Outcome, recharge
@@ -29,6 +31,8 @@ class Line:
     async def carry(self, frame):
         self.frames.append(frame)
         fate = next(self.fates, "")
+        if callable(fate):
+            fate = fate() or ""
         if fate == "request":
             return b""
         session = Session(Role.METER, preamble=0, addresses={METER})
@@ -203,4 +207,60 @@ def test_a_look_at_the_meter_before_the_medium_is_back_does_not_permit_to_cancel
     assert remote.sell_remote("P1").purchase.state is State.ISSUED
     with pytest.raises(Refusal, match="the meter has it"):
         remote.desk.cancel("P1")
+    assert remote.kinds() == {"arrival-not-proven"}
+
+
+# Another counter with the same root keys uses the number meanwhile
+
+
+def stranger(remote, amount, count):
+    """Somebody else's line: its login ends whatever session there is."""
+
+    def buy():
+        site = remote.site
+        site.run(recharge(site.master, site.target, amount, count, CUSTOMER))
+        site.boot()
+
+    return buy
+
+
+@pytest.mark.parametrize("amount", [100, 700])
+@pytest.mark.parametrize("place", range(6))
+def test_a_number_that_a_stranger_takes_before_any_frame_of_a_sale_is_not_confirmed(
+    remote, place, amount
+):
+    """Of less, or of the same: the balance says nothing. Before the last frame the sale is in, and he comes too late."""
+    remote.sell_remote()
+    with suppress(KwhubError):  # its session was ended before anything was sold
+        remote.sell_remote("P2", 700, fates=[""] * place + [stranger(remote, amount, 2)])
+    is_ours = place == 5
+    assert remote.site.store.account.paid == 1_000 + (700 if is_ours else amount)
+    for _ in range(2):  # also when it is brought again, and a day later
+        told = remote.sell_remote("P2", 700)
+        assert (told.purchase.state is State.CONFIRMED) is is_ours
+        remote.at += timedelta(days=1)
+    assert bool(remote.kinds()) is not is_ours
+    assert not (remote.kinds() & {"changed", "amounts-differ", "confirmed-not-loaded"})
+
+
+@pytest.mark.parametrize("minutes", [1, 14, 16, 600])
+def test_a_try_that_was_cut_proves_itself_only_to_who_asks_soon(remote, minutes):
+    """Its answers are lost, and the session with them: within a quarter of an hour two readings around it do."""
+    remote.sell_remote()
+    told = remote.sell_remote("P2", 700, fates=[""] * 4 + ["answer"] * 100)
+    assert (told.outcome, told.purchase.state) == (Outcome.UNKNOWN, State.ISSUED)
+    remote.at += timedelta(minutes=minutes)
+    state = State.CONFIRMED if minutes < 15 else State.ISSUED
+    assert remote.sell_remote("P2", 700).purchase.state is state
+    assert remote.site.element.wallet == (1_700, 2)
+    assert remote.kinds() == (set() if minutes < 15 else {"arrival-not-proven"})
+
+
+def test_a_stranger_long_after_a_try_that_was_cut_is_not_taken_for_it(remote):
+    remote.sell_remote()
+    remote.sell_remote("P2", 700, fates=[""] * 4 + ["request"] * 100)
+    remote.at += timedelta(hours=1)
+    stranger(remote, 700, 2)()
+    told = remote.sell_remote("P2", 700)
+    assert (told.outcome, told.purchase.state) == (Outcome.ALREADY, State.ISSUED)
     assert remote.kinds() == {"arrival-not-proven"}

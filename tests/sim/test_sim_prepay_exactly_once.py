@@ -216,7 +216,7 @@ def test_silence_is_not_taken_for_an_answer():
     site.drop = lambda request: "answer" if request.function == 3 else ""
     result = buy(site)
     assert (result.outcome, result.account) == (Outcome.UNKNOWN, None)
-    assert len(site.requests) == 3 + ATTEMPTS_MAX  # three of the opening
+    assert len(site.requests) == 4 + ATTEMPTS_MAX  # four of the opening
     site.drop = lambda _request: ""
     assert buy(site).outcome.good
     assert agrees(site, BEFORE + AMOUNT, 2)

@@ -9,11 +9,14 @@ from kwhub.domain.errors import Refusal
 from kwhub.headend.vending_ledger import LINE, Ledger
 from kwhub.prepay.vending import Purchase, State, fits
 
-__all__ = ["CLOCKS_DIFFER", "Evidence", "Source"]
+__all__ = ["CLOCKS_DIFFER", "EVIDENCE_LASTS", "Evidence", "Source"]
 
 _COLUMNS = "meter, count, amount, customer, operator, payment, state, signed"
+_NOT_BROUGHT = "not-brought"
 CLOCKS_DIFFER = timedelta(minutes=15)
 """Between the clock of a meter and that of the counter, at most."""
+EVIDENCE_LASTS = timedelta(minutes=15)
+"""From the last try over a line that was cut to the reading that confirms it; later, somebody else may have come in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,8 @@ class Source:
 
     Attributes:
         name: ``LINE``; or the payment whose load the meter has signed its usage for; empty for a medium without a purchase.
-        before: hundredths that it had left at the number before, signed for the same load; None when that is not known.
+        before: hundredths that it had left at the number before, signed for the same load or in the same session on the
+            line; None when that is not known.
         found_in: the load has found its number in the meter when it came there first.
         keys: state word of the meter's keys, bit n set: key n is formal; None when it was not told.
         version: of the keys that opened the meter; None when that is not known.
@@ -79,7 +83,7 @@ class Evidence(Ledger):
                 return []
             told = self._note(meter, count, source, sold, at)
             covered = [x for x in sold if x.state is State.ISSUED and x.count <= count]
-            judged = {x.payment: self._fits(x, count, money, source) for x in covered}
+            judged = {x.payment: self._fits(x, count, money, source, at) for x in covered}
             if money is not None:
                 row = (meter, at.isoformat(), money, count)
                 self._run("INSERT OR REPLACE INTO balance VALUES (?, ?, ?, ?)", *row)
@@ -117,12 +121,13 @@ class Evidence(Ledger):
         return (int(found[0][0]), found[0][1]) if found else None
 
     def _fits(
-        self, purchase: Purchase, count: int, money: int | None, source: Source
+        self, purchase: Purchase, count: int, money: int | None, source: Source, at: datetime
     ) -> bool | None:
         """Whether it has arrived; None when that cannot be known.
 
         A load reads the meter before it brings its number: one that has found its number in was not the one that
-        brought it, unless the line has tried, too.
+        brought it, unless the line has tried, too. The line reads before and after it in one session; where that was
+        cut, the reading before it and one soon after it must do.
         """
         is_own = source.name == purchase.payment
         by_line = self._went_by_line(purchase)
@@ -132,9 +137,42 @@ class Evidence(Ledger):
             return None
         if is_own and not by_line:
             return fits(purchase, count, money, source.before)
-        told = source.before if is_own else None
-        before = self._money_before(purchase.meter, count) if told is None else told
+        told = source.before if is_own or (by_line and source.name == LINE) else None
+        before = self._before_line(purchase, at) if told is None else max(0, told)
         return fits(purchase, count, money, before)
+
+    def not_brought(self, purchase: Purchase, at: datetime) -> None:
+        """The line has tried, and the meter has told that it was not this try that brought the number."""
+        with self._change():
+            self._log(at, _NOT_BROUGHT, {"meter": purchase.meter, "payment": purchase.payment})
+
+    def _before_line(self, purchase: Purchase, at: datetime) -> int | None:
+        """What the meter had left at the number before, told just before a try of which nobody knows the end; None: unknown."""
+        tries = self._run(
+            "SELECT number, at, kind FROM ledger WHERE kind IN ('purchase', ?) "
+            "AND json_extract(content, '$.payment') = ? "
+            "AND (kind = ? OR json_extract(content, '$.by') = ?) ORDER BY number DESC",
+            *(_NOT_BROUGHT, purchase.payment, _NOT_BROUGHT, LINE),
+        )
+        kinds = [kind for _, _, kind in tries]
+        for (number, tried, kind), ended in zip(tries, ["", *kinds], strict=False):
+            since = at - datetime.fromisoformat(tried)
+            if _NOT_BROUGHT in (kind, ended) or not timedelta() <= since <= EVIDENCE_LASTS:
+                continue
+            told = self._money_told_before(purchase.meter, number)
+            if told is not None and told[1] == purchase.count - 1:
+                return max(0, told[0])
+        return None
+
+    def _money_told_before(self, meter: str, number: int) -> tuple[int, int] | None:
+        """Money and purchase number, as the line has told them last before an entry of the ledger."""
+        rows = self._run(
+            "SELECT money, count FROM balance WHERE meter = ? AND at = (SELECT at FROM ledger "
+            "WHERE kind = 'count' AND json_extract(content, '$.meter') = ? "
+            "AND json_extract(content, '$.source') = ? AND number < ? ORDER BY number DESC LIMIT 1)",
+            *(meter, meter, LINE, number),
+        )
+        return (int(rows[0][0]), int(rows[0][1])) if rows else None
 
     def _went_by_line(self, purchase: Purchase) -> bool:
         query = (
@@ -163,14 +201,6 @@ class Evidence(Ledger):
         query = "SELECT at FROM purchase WHERE payment = ?"
         loaded = datetime.fromisoformat(self._run(query, sold[-1].payment)[0][0])
         return loaded - CLOCKS_DIFFER < source.told_at < at + CLOCKS_DIFFER
-
-    def _money_before(self, meter: str, count: int) -> int | None:
-        """What the meter had left at the number before; None when that was never told."""
-        query = (
-            "SELECT money FROM balance WHERE meter = ? AND count = ? ORDER BY rowid DESC LIMIT 1"
-        )
-        told = self._run(query, meter, count - 1)
-        return max(0, int(told[0][0])) if told else None
 
     def _was_read_after(self, purchase: Purchase) -> bool:
         """By the order of the ledger: by the line, or by a usage that was signed for this very load."""
@@ -204,10 +234,6 @@ class Evidence(Ledger):
             "WHERE kind = 'count' AND json_extract(content, '$.first')"
         )
         return dict(rows)
-
-    def knows_before(self, purchase: Purchase) -> bool:
-        """Whether the meter has told its balance at the number before."""
-        return self._money_before(purchase.meter, purchase.count) is not None
 
     def was_read(self, meter: str) -> bool:
         """Whether the meter's purchase number was ever told."""

@@ -1,7 +1,7 @@
 """A purchase that goes over the line, through head-end and concentrator, beside the medium.
 
-The number is reserved before anything is sent and confirmed only by what the meter's element has signed; a head-end that
-stops in between goes on with the same numbers. Nothing is ever sent under a second number because an answer is missing.
+The number is reserved before anything is sent and confirmed only by what the meter's element has signed before and after
+it, in one session; a head-end that stops in between goes on with the same numbers. Nothing is ever sent under a second number because an answer is missing.
 """
 
 from collections.abc import Awaitable, Callable
@@ -78,9 +78,10 @@ class RemoteDesk:
             RemoteError: the meter says what it must not say.
         """
         target = self._with_versions(target)
+        account: Account | None = None
         if not self.store.was_read(target.number):
             try:
-                await self._look(line, target)
+                account = await self._look(line, target)
             except NoAnswer:
                 raise LocalError(
                     "the meter does not tell its purchase number: nothing was sold"
@@ -90,25 +91,39 @@ class RemoteDesk:
             raise Refusal(("the purchase is cancelled",))
         if purchase.state is State.CONFIRMED:
             return Bought(purchase, Outcome.ALREADY, None)
-        return await self.bring(line, target, purchase)
+        return await self.bring(line, target, purchase, account)
 
-    async def bring(self, line: Runner, target: Target, purchase: Purchase) -> Bought:
-        """Carry a purchase that stands in the books; may be called until it ends well. Raises as ``sell``."""
+    async def bring(
+        self, line: Runner, target: Target, purchase: Purchase, account: Account | None = None
+    ) -> Bought:
+        """Carry a purchase that stands in the books; may be called until it ends well.
+
+        Args:
+            line: the way to the meter.
+            target: the meter.
+            purchase: not cancelled.
+            account: as the meter has told it just now; None: it is read first.
+
+        Raises:
+            LocalError, Refusal, RemoteError: as ``sell``.
+        """
         target = self._with_versions(target)
         is_signed = self.crypto.has_signed(purchase.meter, purchase.count)
-        if not (is_signed and self.store.knows_before(purchase)):
-            try:
-                account = await self._look(line, target)
-            except NoAnswer:
-                return Bought(self.store.purchase(purchase.payment), Outcome.UNKNOWN, None)
-            is_ours = is_signed or account.count == purchase.count - 1
-            if not (is_ours and account.key_state & ALL_FORMAL == ALL_FORMAL):
-                # Somebody else's number, or keys with which the meter takes no money: nothing is signed.
-                return Bought(self.store.purchase(purchase.payment), Outcome.REFUSED, account)
+        try:
+            account = account or await self._look(line, target)
+        except NoAnswer:
+            return Bought(self.store.purchase(purchase.payment), Outcome.UNKNOWN, None)
+        is_ours = is_signed or account.count == purchase.count - 1
+        if not (is_ours and account.key_state & ALL_FORMAL == ALL_FORMAL):
+            # Somebody else's number, or keys with which the meter takes no money: nothing is signed.
+            return Bought(self.store.purchase(purchase.payment), Outcome.REFUSED, account)
         issued = self.store.issued(purchase, self._now(), LINE)
         result: Result = await line.run(self._conversation(target, issued))
+        if result.before is None and not result.lost:
+            self.store.not_brought(issued, self._now())
         if result.account is not None:
-            self._saw(target, result.account, confirms=result.outcome.good)
+            before = None if result.before is None else result.before.money
+            self._saw(target, result.account, confirms=result.outcome.good, before=before)
         return Bought(self.store.purchase(issued.payment), result.outcome, result.account)
 
     def _with_versions(self, target: Target) -> Target:
@@ -127,10 +142,16 @@ class RemoteDesk:
         return account, session.login.version
 
     def _saw(
-        self, target: Target, account: Account, *, confirms: bool, version: int | None = None
+        self,
+        target: Target,
+        account: Account,
+        *,
+        confirms: bool,
+        version: int | None = None,
+        before: int | None = None,
     ) -> None:
         count, money = account.count, account.money
-        source = Source(keys=account.key_state, version=version)
+        source = Source(before=before, keys=account.key_state, version=version)
         self.store.saw_count(
             target.number, count, self._now(), money=money, source=source, confirms=confirms
         )

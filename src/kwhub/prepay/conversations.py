@@ -53,11 +53,16 @@ class Result:
     Attributes:
         account: of the meter afterwards; None when it could not be asked.
         error: why it was refused.
+        before: of the meter in the same session, without this purchase; with ``account`` it shows that this purchase
+            was brought here and now, because whoever else had come in between would have ended the session.
+        lost: it was sent, and its session was lost before the meter could sign what became of it.
     """
 
     outcome: Outcome
     account: Account | None = None
     error: SecurityError | None = None
+    before: Account | None = None
+    lost: bool = False
 
 
 def recharge(
@@ -147,30 +152,35 @@ def _exactly_once(
     once: Begin[None],
     customer: bytes | None = None,
 ) -> Conversation[Result]:
-    """Log in, try, and believe only what the element has signed: its purchase count."""
-    tried = False
+    """Log in, try, and believe only what the element has signed: its purchase count before and after."""
+    tried = lost = False
     for _ in range(ATTEMPTS_MAX):
         try:
             session = yield from log_in(master, target)
-            if tried:  # an answer was lost: has it arrived?
-                account = yield from read_status(master, session)
-                if _is_in(account, count, customer):
-                    return Result(Outcome.DONE, account)
-            tried = True
+            before = yield from read_status(master, session)
+            if lost and _is_in(before, count, customer):
+                return Result(Outcome.DONE, before, lost=True)
+            tried, was_lost = True, lost
             outcome, error = yield from _once(once, session)
-            account = yield from read_status(master, session)
+            lost = was_lost or outcome in (Outcome.DONE, Outcome.UNKNOWN)
+            account = yield from _asked_again(master, session)
         except NoAnswer:
             continue
         except SecurityRefusal as refusal:
             if not tried:
                 return Result(Outcome.REFUSED, None, refusal.error)
             continue  # the meter has forgotten the session: begin anew
-        if outcome.good and not _is_in(account, count, customer):
+        lost, is_in = was_lost, _is_in(account, count, customer)
+        if outcome.good and not is_in:
             raise ForgedAnswerError(
                 f"meter {target.number} agrees to purchase {count} but has signed {account.count}"
             )
-        return Result(outcome, account, error)
-    return Result(Outcome.UNKNOWN)
+        if outcome is Outcome.UNKNOWN and not is_in:
+            continue
+        done = Outcome.DONE if outcome is Outcome.UNKNOWN else outcome
+        shown = before if before.count == count - 1 else None
+        return Result(done, account, error, shown, lost)
+    return Result(Outcome.UNKNOWN, lost=lost)
 
 
 def _once(
@@ -178,10 +188,20 @@ def _once(
 ) -> Conversation[tuple[Outcome, SecurityError | None]]:
     try:
         yield from once(session)
+    except NoAnswer:
+        return Outcome.UNKNOWN, None
     except SecurityRefusal as refusal:
         outcome = _refused(refusal)
         return outcome, None if outcome.good else refusal.error
     return Outcome.DONE, None
+
+
+def _asked_again(master: MasterCrypto, session: Session) -> Conversation[Account]:
+    """The account within the session of the purchase, also when one answer is lost. Raises as ``read_status``."""
+    try:
+        return (yield from read_status(master, session))
+    except NoAnswer:
+        return (yield from read_status(master, session))
 
 
 def _is_in(account: Account, count: int, customer: bytes | None) -> bool:
