@@ -264,3 +264,24 @@ def test_a_stranger_long_after_a_try_that_was_cut_is_not_taken_for_it(remote):
     told = remote.sell_remote("P2", 700)
     assert (told.outcome, told.purchase.state) == (Outcome.ALREADY, State.ISSUED)
     assert remote.kinds() == {"arrival-not-proven"}
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_what_stays_open_is_settled_by_a_second_person_and_by_nobody_else(remote, arrived):
+    remote.sell_remote()
+    with pytest.raises(Refusal, match="the purchase is confirmed"):
+        remote.desk.settle("P1", "bob", arrived=arrived)
+    remote.store.reserve(METER, 700, "ann", "P2", remote.now())
+    remote.store.issued(remote.store.purchase("P2"), remote.now())
+    with pytest.raises(Refusal, match="has not told this number"):
+        remote.desk.settle("P2", "bob", arrived=arrived)
+    remote.sell_remote("P2", 700, fates=[""] * 4 + ["answer"] * 100)
+    remote.at += timedelta(hours=1)
+    assert remote.sell_remote("P2", 700).purchase.state is State.ISSUED
+    with pytest.raises(Refusal, match="another person"):
+        remote.desk.settle("P2", "ann", arrived=arrived)
+    told = remote.desk.settle("P2", "bob", arrived=arrived)
+    assert told.state is (State.CONFIRMED if arrived else State.CANCELLED)
+    assert remote.kinds() == set()
+    assert "person bob" in remote.store.ledger[-1].content
+    assert remote.sell_remote("P3", 100).purchase.count == 3

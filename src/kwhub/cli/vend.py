@@ -48,16 +48,18 @@ from kwhub.prepay.vending import HeadRoom, Limits, Purchase, State
 from kwhub.runtime.clock import SystemClock
 
 __all__ = [
+    "BookOption",
     "StoreOption",
     "add_customer",
-    "cancel_purchase",
     "collect_usage",
     "issue_medium",
     "opened_books",
+    "opened_desk",
     "reconcile_books",
     "sell_purchase",
     "set_price",
     "show_receipt",
+    "tell_purchase",
     "verify_ledger",
 ]
 
@@ -94,13 +96,14 @@ def opened_books(
 
 
 @contextmanager
-def _desk(
+def opened_desk(
     store: Path,
     book: Path | None,
     root_key: str | None,
     limits: Limits | None = None,
     zone: ZoneInfo = SITE_ZONE,
 ) -> Iterator[Desk]:
+    """The counter with its keys. Raises ConfigError, LocalError: books or keys cannot be opened."""
     now = SystemClock().now
     with open_keys(root_key) as keys, opened_books(store, limits, zone) as books:
         place = book or store.with_suffix(".book.sqlite")
@@ -121,7 +124,8 @@ def _as_json(purchase: Purchase) -> dict[str, object]:
     return asdict(purchase) | {"amount": _money(purchase.amount)}
 
 
-def _tell(purchase: Purchase, *, json: bool) -> int:
+def tell_purchase(purchase: Purchase, *, json: bool) -> int:
+    """Say where a purchase is; the exit code."""
     if json:
         print_json(_as_json(purchase))
     elif pick_language() == ZH:
@@ -194,7 +198,7 @@ def issue_medium(
 
         kwhub vend issue 202611200001 --medium wang.medium --root-key root.key
     """
-    with _desk(store, book, root_key) as desk, open_medium(medium, blank=True) as element:
+    with opened_desk(store, book, root_key) as desk, open_medium(medium, blank=True) as element:
         serial = element.serial if element.is_issued else secrets.token_bytes(8)
         desk.issue(element, meter, serial)
         told = {"meter": meter, "medium": serial.hex(), "customer": element.customer.hex()}
@@ -236,14 +240,14 @@ def sell_purchase(
     else:
         place = place_of_headend(headend, operator, f"medium {medium}", f"{payment}: {cents}")
     row = (place.store, place.book, place.root_key, place.limits, place.zone)
-    with _desk(*row) as desk, open_medium(medium) as element:
+    with opened_desk(*row) as desk, open_medium(medium) as element:
         if desk.store.is_claimed and not place.is_of_headend:
             raise ConfigError(
                 "these are the books of a head-end: sell with --headend, as one of its users",
                 file=str(store),
             )
         purchase = desk.sell(element, cents, operator, payment)
-    return _tell(purchase, json=json)
+    return tell_purchase(purchase, json=json)
 
 
 def collect_usage(
@@ -260,7 +264,7 @@ def collect_usage(
 
         kwhub vend collect --medium wang.medium --root-key root.key
     """
-    with _desk(store, book, root_key) as desk, open_medium(medium) as element:
+    with opened_desk(store, book, root_key) as desk, open_medium(medium) as element:
         seen = desk.collect(element)
     told = seen.told
     if json:
@@ -269,31 +273,12 @@ def collect_usage(
         print_json(facts | {"confirmed": confirmed, "numbers_left": seen.room})
     else:
         for each in seen.confirmed:
-            _tell(each, json=False)
+            tell_purchase(each, json=False)
         words = ("剩余", "次") if pick_language() == ZH else ("left", "purchases")
         say(f"{told.meter.hex()}: {words[0]} {_money(told.money)}, {words[1]} {told.count}")
     if seen.room is not HeadRoom.ENOUGH:
         complain(f"meter {told.meter.hex()} runs out of purchase numbers: exchange it")
     return Exit.OK
-
-
-def cancel_purchase(
-    payment: str,
-    *,
-    store: StoreOption = _STORE,
-    book: BookOption = None,
-    root_key: KeyOption = None,
-    json: JsonFlag = False,
-) -> int:
-    """Cancel a purchase that the meter has not got; its usage must have been collected since.
-
-    Its number stays bound to its amount. Example:
-
-        kwhub vend cancel R-1 --root-key root.key
-    """
-    with _desk(store, book, root_key) as desk:
-        purchase = desk.cancel(payment)
-    return _tell(purchase, json=json)
 
 
 def show_receipt(
@@ -350,7 +335,7 @@ def reconcile_books(
         kwhub vend reconcile --payments payments.csv --root-key root.key
     """
     paid = None if payments is None else read_payments(payments)
-    with _desk(store, book, root_key) as desk:
+    with opened_desk(store, book, root_key) as desk:
         findings = desk.reconcile(paid)
     if json:
         print_json([asdict(finding) for finding in findings])

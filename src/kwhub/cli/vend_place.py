@@ -70,7 +70,9 @@ def place_alone(
         raise ConfigError(f"{zone!r} is not a zone such as Asia/Shanghai", key="--zone") from None
 
 
-def place_of_headend(file: Path, operator: str, subject: str, detail: str) -> Place:
+def place_of_headend(
+    file: Path, operator: str, subject: str, detail: str, action: str = "vending_sale"
+) -> Place:
     """The counter of a head-end, after its user was found and written into its trail.
 
     Args:
@@ -78,6 +80,7 @@ def place_of_headend(file: Path, operator: str, subject: str, detail: str) -> Pl
         operator: name of a user.
         subject: what the trail is to say that it is about.
         detail: what more.
+        action: that stands in the trail.
 
     Raises:
         ConfigError: the settings are wrong, or sell nothing.
@@ -95,7 +98,7 @@ def place_of_headend(file: Path, operator: str, subject: str, detail: str) -> Pl
             if user is None or not user.active or Right.SELL not in rights:
                 raise Refusal((f"{operator} is no user of this head-end who may sell",))
             now = SystemClock().now()
-            trail.record(connection, user.name, "vending_sale", subject, detail, now)
+            trail.record(connection, user.name, action, subject, detail, now)
     finally:
         database.close()
     limits = (selling.limit_sale, selling.limit_customer, selling.limit_operator)

@@ -42,6 +42,10 @@ _OF_NUMBER: Final = """
 SELECT json_extract(content, '$.amount') FROM book
 WHERE json_extract(content, '$.meter') = ? AND json_extract(content, '$.count') = ?
 """
+_OF_METER: Final = """
+SELECT json_extract(content, '$.count'), json_extract(content, '$.amount') FROM book
+WHERE json_extract(content, '$.meter') = ?
+"""
 _LAST: Final = "SELECT number, digest FROM book ORDER BY number DESC LIMIT 1"
 _CHAIN_BYTES = 32
 _NONCE_BYTES = 12
@@ -224,6 +228,12 @@ class CountingMaster(SoftwareMaster):
     def has_signed(self, meter: str, count: int) -> bool:
         """Whether a number was ever signed."""
         return bool(self._amounts(meter, count))
+
+    def signed_for(self, meter: str) -> dict[int, int]:
+        """Amounts that were signed for a meter, hundredths by number."""
+        return {
+            int(count): int(amount) for count, amount in self._book.execute(_OF_METER, (meter,))
+        }
 
     def _amounts(self, meter: str, count: int) -> set[int]:
         return {amount for (amount,) in self._book.execute(_OF_NUMBER, (meter, count))}

@@ -11,7 +11,7 @@ from datetime import datetime
 from kwhub.domain.errors import LocalError, Refusal
 from kwhub.headend.vending_crypto import CountingMaster
 from kwhub.headend.vending_evidence import Source
-from kwhub.headend.vending_store import VendingStore
+from kwhub.headend.vending_store import VendingStore, forgotten
 from kwhub.headend.vending_tokens import TokenBooks
 from kwhub.prepay.keys import factor_of
 from kwhub.prepay.medium_interface import Medium
@@ -94,6 +94,7 @@ class Desk:
             LocalError, Refusal: as ``VendingStore.reserve``; or the purchase was cancelled or is in.
         """
         meter = medium.meter.hex()
+        self.store.check_whole(meter, self.crypto.signed_for(meter), payment, amount)
         purchase = self.store.reserve(meter, amount, operator, payment, self._now())
         if purchase.state not in (State.RESERVED, State.ISSUED):
             raise Refusal((f"the purchase is {purchase.state}",))
@@ -119,12 +120,14 @@ class Desk:
         """Take the usage that a medium has brought back.
 
         Raises:
-            Refusal: it has none, or one that the meter has not signed, or an old one.
+            Refusal: it has none, or one that the meter has not signed, or an old one; or the ledger has forgotten the sale.
         """
         usage, load, meter = medium.usage, medium.load, medium.meter.hex()
         if usage is None or load is None:
             raise Refusal(("the medium was not at its meter since it was loaded",))
         payment = self.store.payment_of(meter, load.count)
+        if payment is None and load.kind != NOTHING:
+            raise forgotten(meter, load.count)
         nonce = _nonce(payment or medium.serial.hex())
         factor = factor_of(meter)
         counter, before = MediumMaster(self.crypto), medium.before
@@ -157,6 +160,18 @@ class Desk:
             signed = self.crypto.has_signed(purchase.meter, purchase.count)
             return self.store.cancel(payment, self._now(), is_signed=signed)
 
+    def readmit(self, meter: str, count: int, payment: str, person: str) -> Purchase:
+        """Enter a forgotten sale again. Raises as ``VendingStore.readmit``; Refusal: it was never signed."""
+        amount = self.crypto.signed_for(meter).get(count)
+        if amount is None:
+            raise Refusal((f"the crypto has never signed number {count} of meter {meter}",))
+        return self.store.readmit((meter, count, amount), payment, person, self._now())
+
+    def settle(self, payment: str, person: str, *, arrived: bool) -> Purchase:
+        """End a sale that no reading can prove, by a second person's word. Raises as ``VendingStore.settle``."""
+        with self.crypto.held():
+            return self.store.settle(payment, person, self._now(), arrived=arrived)
+
     def reconcile(self, payments: Mapping[str, int] | None = None) -> list[Finding]:
         """Check every chain, then compare the books; empty when all is well.
 
@@ -188,6 +203,13 @@ class Desk:
             and (each.payment in misfits or each.count <= counts.get(each.meter, 0))
         ]
         paid = [] if payments is None else list(against_payments(self._live(), payments))
+        foreign = misfits | self.store.settled  # whose number it is was found out
+        places = {(each.meter, each.count) for each in purchases if each.payment in foreign}
+        found = [
+            each
+            for each in found
+            if each.kind != "cancelled-but-loaded" or (each.meter, each.count) not in places
+        ]
         return broken + found + paid + strange
 
     def _live(self) -> dict[str, Purchase]:

@@ -81,7 +81,7 @@ class Evidence(Ledger):
             is_fresh = source.name == LINE or not sold or source.name == sold[-1].payment
             if not (is_fresh or is_first or count > known):
                 return []
-            told = self._note(meter, count, source, sold, at)
+            told = self._note((meter, count, money), source, sold, at)
             covered = [x for x in sold if x.state is State.ISSUED and x.count <= count]
             judged = {x.payment: self._fits(x, count, money, source, at) for x in covered}
             if money is not None:
@@ -89,15 +89,21 @@ class Evidence(Ledger):
                 self._run("INSERT OR REPLACE INTO balance VALUES (?, ?, ?, ?)", *row)
             good = [x for x in covered if confirms and judged[x.payment]]
             strange = [x for x in covered if judged[x.payment] is False]
-            self._settle(good, strange, told | {"money": money}, at)
+            self._settle(good, strange, told, at)
         return [self.purchase(each.payment) for each in good]
 
     def _note(
-        self, meter: str, count: int, source: Source, sold: Sequence[Purchase], at: datetime
+        self,
+        row: tuple[str, int, int | None],
+        source: Source,
+        sold: Sequence[Purchase],
+        at: datetime,
     ) -> dict[str, Any]:
         """Write down what was told, in the ledger, too."""
+        meter, count, _ = row
         self._saw_keys(meter, source, at)
-        told: dict[str, Any] = {"meter": meter, "count": count, "source": source.name}
+        told: dict[str, Any] = dict(zip(("meter", "count", "money"), row, strict=True))
+        told["source"] = source.name
         if source.name != LINE and not self._in_time(source, sold, at):
             told |= {"old": True}
         is_baseline = not sold and not self.was_read(meter)
@@ -167,12 +173,12 @@ class Evidence(Ledger):
     def _money_told_before(self, meter: str, number: int) -> tuple[int, int] | None:
         """Money and purchase number, as the line has told them last before an entry of the ledger."""
         rows = self._run(
-            "SELECT money, count FROM balance WHERE meter = ? AND at = (SELECT at FROM ledger "
+            "SELECT json_extract(content, '$.money'), json_extract(content, '$.count') FROM ledger "
             "WHERE kind = 'count' AND json_extract(content, '$.meter') = ? "
-            "AND json_extract(content, '$.source') = ? AND number < ? ORDER BY number DESC LIMIT 1)",
-            *(meter, meter, LINE, number),
+            "AND json_extract(content, '$.source') = ? AND number < ? ORDER BY number DESC LIMIT 1",
+            *(meter, LINE, number),
         )
-        return (int(rows[0][0]), int(rows[0][1])) if rows else None
+        return rows[0] if rows and rows[0][0] is not None else None
 
     def _went_by_line(self, purchase: Purchase) -> bool:
         query = (

@@ -86,6 +86,8 @@ class RemoteDesk:
                 raise LocalError(
                     "the meter does not tell its purchase number: nothing was sold"
                 ) from None
+        signed = self.crypto.signed_for(target.number)
+        self.store.check_whole(target.number, signed, payment, amount)
         purchase = self.store.reserve(target.number, amount, operator, payment, self._now())
         if purchase.state is State.CANCELLED:
             raise Refusal(("the purchase is cancelled",))

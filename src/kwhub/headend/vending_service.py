@@ -248,6 +248,20 @@ class VendingService:
         async with self._selling.setdefault(meter, asyncio.Lock()):
             return await self._offload(partial(self._cancel, payment))
 
+    async def settle(self, payment: str, by: str, *, arrived: bool) -> Purchase:
+        """Let a second person say whether a sale has arrived that no reading can prove. Raises as ``Desk.settle``."""
+        detail = "arrived" if arrived else "cancelled"
+        record = partial(self._record, by, "vending_settle", payment, detail)
+        person = await self._offload(partial(self._record_sale, record, by))
+        with self.books() as store:
+            meter = store.purchase(payment).meter
+        async with self._selling.setdefault(meter, asyncio.Lock()):
+            return await self._offload(partial(self._settle, payment, person, arrived))
+
+    def _settle(self, payment: str, person: str, arrived: bool) -> Purchase:  # noqa: FBT001
+        with self._desk() as desk:
+            return desk.settle(payment, person, arrived=arrived)
+
     def _cancel(self, payment: str) -> Purchase:
         with self._desk() as desk:
             return desk.cancel(payment)

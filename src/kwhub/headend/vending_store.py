@@ -5,6 +5,7 @@ refuses a second amount for a number, and every change or removal of a ledger en
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -22,13 +23,15 @@ from kwhub.prepay.vending import (
     first_bad,
 )
 
-__all__ = ["Customer", "VendingStore"]
+__all__ = ["Customer", "VendingStore", "forgotten"]
 
 _PAID_BEFORE = (
     "SELECT 1 FROM ledger WHERE kind = 'purchase' AND json_extract(content, '$.payment') = ?"
 )
 _OPEN = "meter = ? AND state IN ('reserved', 'issued')"
 _DIGITS = 12
+_PERSON = "person "
+_READMITTED = "readmitted"
 _TOKEN = ("meter", "identifier", "amount", "customer", "operator", "payment")
 
 
@@ -39,6 +42,12 @@ class Customer:
     number: str
     meter: str
     name: str
+
+
+def forgotten(meter: str, count: int) -> Refusal:
+    """An old ledger was put back, which has never heard of a sale."""
+    lost = f"this ledger does not know sale {count} of meter {meter}"
+    return Refusal((f"{lost}: an old one was put back; see 'kwhub vend readmit'",))
 
 
 class VendingStore(Evidence):
@@ -146,6 +155,58 @@ class VendingStore(Evidence):
             self._log_state(at, purchase)
         return purchase
 
+    def check_whole(self, meter: str, signed: Mapping[int, int], payment: str, amount: int) -> None:
+        """Sell nothing from a ledger that was put back and has forgotten sales of this meter: its money would come twice.
+
+        The last one may be repeated, by the same amount: it gets the same number again.
+
+        Args:
+            meter: 12 digits.
+            signed: amounts by number, as the master crypto has them.
+            payment: of the sale that is wanted; one that is known already is no new sale.
+            amount: of it, hundredths.
+
+        Raises:
+            Refusal: the ledger knows less than the master crypto has signed.
+        """
+        if self._select("payment = ?", payment):
+            return
+        known = {each.count for each in self._select("meter = ?", meter)}
+        lost = sorted(signed.keys() - known)
+        again = self.count_of(meter) + 1
+        if lost and not (lost == [again] and signed[again] == amount):
+            raise forgotten(meter, lost[0])
+
+    def readmit(
+        self, sale: tuple[str, int, int], payment: str, person: str, at: datetime
+    ) -> Purchase:
+        """Enter a sale again that the ledger has forgotten and the master crypto has signed; it is open then.
+
+        Args:
+            sale: meter, number and amount, as signed.
+            payment: what had paid for it.
+            person: who says so; the ledger keeps the name.
+            at: now.
+
+        Raises:
+            Refusal: number or payment are known already, or the meter has no customer.
+        """
+        meter, count, amount = sale
+        with self._change():
+            if self._select("meter = ? AND count = ?", meter, count):
+                raise Refusal((f"the ledger knows number {count} of meter {meter}",))
+            if self._select("payment = ?", payment) or self._run(_PAID_BEFORE, payment):
+                raise Refusal((f"payment {payment} has bought something else",))
+            customer = self.customer_of(meter).number
+            row = (meter, count, amount, customer, person, payment, State.ISSUED, at.isoformat())
+            self._run(
+                "INSERT INTO purchase (meter, count, amount, customer, operator, payment, state, "
+                "signed, at) VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?)",
+                *row,
+            )
+            self._log_state(at, self.purchase(payment), _READMITTED)
+        return self.purchase(payment)
+
     def issued(self, purchase: Purchase, at: datetime, by: str = "") -> Purchase:
         """It is signed and handed out: onto a medium, or ``LINE``."""
         return self._move(purchase, (State.RESERVED, State.ISSUED), State.ISSUED, at, by=by)
@@ -172,6 +233,38 @@ class VendingStore(Evidence):
         if purchase.state is State.CONFIRMED:
             raise Refusal(("the meter has it",))
         return self._move(purchase, wanted, State.CANCELLED, at, signed=is_signed)
+
+    def settle(self, payment: str, person: str, at: datetime, *, arrived: bool) -> Purchase:
+        """Let a person say what became of a sale whose number the meter has, when no reading has shown whose it is.
+
+        Args:
+            payment: its reference.
+            person: who has looked into it; not who has sold.
+            at: now.
+            arrived: the money is in the meter; otherwise the sale is cancelled.
+
+        Raises:
+            Refusal: it is not open, the meter has not its number, or this person has sold it.
+        """
+        purchase = self.purchase(payment)
+        if purchase.state is not State.ISSUED:
+            raise Refusal((f"the purchase is {purchase.state}",))
+        if self.count_of(purchase.meter) < purchase.count:
+            raise Refusal(("the meter has not told this number: bring or collect the sale first",))
+        if person == purchase.operator:
+            raise Refusal(("another person than the seller must settle this sale",))
+        state = State.CONFIRMED if arrived else State.CANCELLED
+        return self._move(purchase, (State.ISSUED,), state, at, by=f"{_PERSON}{person}")
+
+    @property
+    def settled(self) -> set[str]:
+        """Payments of the sales that a person has settled."""
+        rows = self._run(
+            "SELECT json_extract(content, '$.payment') FROM ledger WHERE kind = 'purchase' "
+            "AND substr(json_extract(content, '$.by'), 1, ?) = ?",
+            *(len(_PERSON), _PERSON),
+        )
+        return {str(payment) for (payment,) in rows}
 
     def check_signing(self, meter: str, count: int, amount: int) -> None:
         """Say whether a number may be signed now. Raises Refusal: it is sold no more, or for another amount."""

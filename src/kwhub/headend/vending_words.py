@@ -22,6 +22,26 @@ COUNTER = (
         r"refused: the meter was not read since: collect its usage first",
         "电表在签名之后尚未抄读",
     ),
+    (
+        r"refused: the meter has not told this number: bring or collect the sale first",
+        "电表尚未上报此购电次数：请先重送或取回",
+    ),
+    (
+        r"refused: another person than the seller must settle this sale",
+        "须由售电者以外的人核定此次售电",
+    ),
+    (
+        r"refused: this ledger does not know sale (?P<count>\d+) of meter (?P<meter>\d+): .*",
+        "账本中没有电表 {meter} 的第 {count} 次购电：恢复的是旧账本，请先用 kwhub vend readmit 补录",
+    ),
+    (
+        r"refused: the ledger knows number (?P<count>\d+) of meter (?P<meter>\d+)",
+        "账本中已有电表 {meter} 的第 {count} 次购电",
+    ),
+    (
+        r"refused: the crypto has never signed number (?P<count>\d+) of meter (?P<meter>\d+)",
+        "加密机从未为电表 {meter} 的第 {count} 次购电签名",
+    ),
     (r"refused: the meter has it", "电表内已有此次购电"),
     (r"refused: a token that was shown cannot be taken back", "令牌一经显示不能撤销"),
     (r"that is too little money for 0.1 kWh", "金额不足 0.1 千瓦时"),
