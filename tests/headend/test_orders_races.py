@@ -1,8 +1,10 @@
 """Two at once at the same order: whoever comes second sees what the first has done, and overwrites nothing."""
 
+import asyncio
 import datetime as dt
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -12,6 +14,10 @@ from tests.headend.world import config
 
 from kwhub.domain.errors import LocalError
 from kwhub.headend.app import HeadEnd
+from kwhub.headend.config import Ordering
+from kwhub.headend.orders import runner as runner_module
+from kwhub.headend.orders.outcome import Outcome
+from kwhub.headend.orders.trips import TRIP
 from kwhub.headend.store import order_rows, schema
 from kwhub.headend.store.order_rows import NewOrder
 from kwhub.headend.store.views import OrderState
@@ -126,3 +132,57 @@ def test_what_is_too_late_is_not_sent_even_before_it_expires(headend):
         assert not order_rows.mark_sent(connection, number, late)
         assert order_rows.expire(connection, late) == [number]
     assert state_of(headend, number) is OrderState.EXPIRED
+
+
+def carried(headend, monkeypatch, order, meanwhile):
+    """What the runner makes of an order that it has just picked up, and what it has sent."""
+    sent = []
+
+    async def performed(_carrier, work):
+        sent.append(work.number)
+        return Outcome(OrderState.DONE, "", [])
+
+    runner = headend.orders.runner
+    monkeypatch.setattr(runner_module, "perform", performed)
+    monkeypatch.setattr(headend.front, "is_online", lambda _terminal: True)
+    meanwhile()
+    return asyncio.run(runner._outcome(order)), sent
+
+
+def picked(headend):
+    """The order as the runner sees it before it marks it as sent."""
+    return headend.orders.runner._next(1, online=True)
+
+
+def test_what_is_taken_back_after_it_was_picked_up_is_not_sent(headend, monkeypatch):
+    """The last look at the store, in the write that marks it as sent, decides."""
+    number = ordered(headend)
+    back = partial(headend.orders._cancel, number, "li")
+    assert carried(headend, monkeypatch, picked(headend), back) == (None, [])
+    assert state_of(headend, number) is OrderState.CANCELLED
+
+
+def test_what_is_sent_is_marked_before_the_first_frame(headend, monkeypatch):
+    number = ordered(headend)
+    outcome, sent = carried(headend, monkeypatch, picked(headend), lambda: None)
+    assert (outcome.state, sent) == (OrderState.DONE, [number])
+    assert state_of(headend, number) is OrderState.SENT
+    with pytest.raises(LocalError, match="cannot be taken back: it is sent"):
+        headend.orders._cancel(number, "li")
+
+
+def test_t08_a_trip_above_the_budget_of_the_moment_is_not_sent(headend, monkeypatch):
+    """Approved, picked up, and the budget is gone by then: the guard is asked in the write that marks it as sent."""
+    with headend.store.database.write() as connection:
+        trip = NewOrder("relay", 1, 2, TRIP, "mei", NOW + LATER)
+        number = order_rows.create(connection, trip, NOW)
+    order = picked(headend)
+    assert order.id == number
+    protected = Ordering(never_trip=(headend.store.archive.meters[2].address,))
+    runner = headend.orders.runner
+    monkeypatch.setattr(runner, "_carrier", replace(runner._carrier, settings=protected))
+    outcome, sent = carried(headend, monkeypatch, order, lambda: None)
+    assert (outcome.state, outcome.detail, sent) == (
+        *(OrderState.FAILED, "no trip: protected supply"),
+        [],
+    )

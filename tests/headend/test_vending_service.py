@@ -1,10 +1,11 @@
 """Selling from the head-end: 070102FF through the real front and a real concentrator, comparison every hour."""
 
+import asyncio
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import select
@@ -12,9 +13,10 @@ from tests.headend.vending_whole import CUSTOMER, Shop, settings_in
 from tests.headend.web_world import StandingClock
 from tests.headend.whole import START
 
-from kwhub.domain.errors import ConfigError, LocalError, Refusal
+from kwhub.domain.errors import ConfigError, LocalError, NoAnswer, Refusal
 from kwhub.headend.ingest.offload import in_place
 from kwhub.headend.store import schema
+from kwhub.headend.store.archive import KnownMeter
 from kwhub.headend.vending_service import (
     COMPARE_EVERY_S,
     VendingService,
@@ -23,7 +25,7 @@ from kwhub.headend.vending_service import (
 )
 from kwhub.headend.vending_store import Customer
 from kwhub.prepay.conversations import Outcome
-from kwhub.prepay.vending import State
+from kwhub.prepay.vending import Purchase, State
 from kwhub.runtime.virtual import run_virtual
 from kwhub.sim.faults import MeterFaults
 
@@ -138,6 +140,85 @@ def without_a_line(settings, now):
 
 def service(folder, now=datetime(2026, 3, 4, tzinfo=UTC), **more):
     return without_a_line(settings_in(folder, **more), now)
+
+
+class SlowLine:
+    """A line on which each conversation takes a turn of the loop; who is there at the same time shows."""
+
+    def __init__(self):
+        self.talking, self.most, self.asked = 0, 0, []
+        self.begun = asyncio.Event()
+
+    async def run(self, conversation):
+        self.begun.set()
+        self.talking += 1
+        self.most = max(self.most, self.talking)
+        try:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            self.asked.append(conversation)
+            raise NoAnswer("nobody is there")
+        finally:
+            conversation.close()
+            self.talking -= 1
+
+
+def selling(folder):
+    """A counter with two customers, whose meters are at slow lines."""
+    one = service(folder)
+    lines = {number: SlowLine() for number in ("202611200001", "202611200002")}
+    with one.books() as books:
+        for place, number in enumerate(lines):
+            books.add_customer(Customer(f"00000001234{place}", number, "W"), datetime.now(UTC))
+            books.saw_count(number, 0, datetime.now(UTC), money=0)
+    one._carrier.relay_to = lambda meter: lines[meter.address]
+    one._carrier.front = SimpleNamespace(is_online=lambda _terminal: True)
+    one._record_sale = lambda _record, by: by
+    one._record = lambda *_told: None
+    return one, lines
+
+
+def known(number):
+    return cast(KnownMeter, SimpleNamespace(address=number, terminal_id=1))
+
+
+def test_one_sale_of_a_meter_at_a_time_and_other_meters_do_not_wait(tmp_path):
+    """Two sessions with one meter end each other: neither sale could be proven."""
+    one, lines = selling(tmp_path)
+    waiting = Purchase("202611200001", 1, 100, "000000012340", "ann", "R-1", State.RESERVED)
+    both = 0
+
+    async def story():
+        nonlocal both
+        first, second = map(known, lines)
+        sales = [one.sell(first, 100, "R-1", "ann") for _ in range(3)]
+        sales += [one.sell(second, 100, "R-2", "bob"), one._bring(first, waiting)]
+        running = [asyncio.ensure_future(each) for each in sales]
+        while not all(each.done() for each in running):
+            both |= all(each.talking for each in lines.values())
+            await asyncio.sleep(0)
+        await asyncio.gather(*running)
+
+    asyncio.run(story())
+    assert both
+    assert [(each.most, len(each.asked)) for each in lines.values()] == [(1, 4), (1, 1)]
+
+
+def test_cancelling_and_settling_wait_until_a_sale_of_the_meter_is_over(tmp_path):
+    one, lines = selling(tmp_path)
+    line = lines["202611200001"]
+
+    async def story():
+        sale = asyncio.ensure_future(one.sell(known("202611200001"), 100, "R-1", "ann"))
+        await line.begun.wait()
+        back = asyncio.ensure_future(one.cancel("R-1", "ann"))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert (line.talking, back.done()) == (1, False)
+        assert (await sale).outcome is Outcome.UNKNOWN
+        return await back
+
+    assert asyncio.run(story()).state is State.CANCELLED
 
 
 @pytest.mark.parametrize(
