@@ -154,6 +154,30 @@ def test_an_exchange_and_a_new_ratio_are_written_down(api):
     assert places == api.get(f"{BASE}/meters/9/places").json()
 
 
+def test_a_terminal_moves_and_a_meter_is_retired_from_a_day_on(api):
+    for code in ("TQ-88", "TQ-89"):
+        made(api, "areas", code=code, name="Poplar")
+    terminal = made(api, "terminals", terminal="4101-00077", area="TQ-88")["id"]
+    meter = made(api, "meters", address="88", terminal="4101-00077", point="1")["id"]
+    path = f"{BASE}/archive/terminals/{terminal}"
+    assert api.get(f"{BASE}/terminals/{terminal}/areas").json() == []
+    move = {"values": {"area": "TQ-89"}, "from_day": "2026-03-03"}
+    ahead = move | {"from_day": "2099-01-01"}
+    assert api.patch(path, json=ahead).status_code == 422
+    assert api.patch(path, json=move).json()["values"]["area"] == "TQ-89"
+    areas = api.get(f"{BASE}/terminals/{terminal}/areas").json()
+    assert [(each["area"], each["valid_from"]) for each in areas] == [
+        ("TQ-88", None),
+        ("TQ-89", "2026-03-02T16:00:00Z"),
+    ]
+    assert api.patch(f"{BASE}/archive/areas/1", json=move | {"values": {}}).status_code == 422
+    assert api.get(f"{BASE}/terminals/999/areas").status_code == 404
+    gone = api.post(f"{BASE}/archive/meters/{meter}/retire", params={"from_day": "2026-03-02"})
+    assert gone.json()["values"]["active"] == "no"
+    (place,) = api.get(f"{BASE}/meters/{meter}/places").json()
+    assert place["valid_to"] == "2026-03-01T16:00:00Z"
+
+
 def test_groups_by_area_and_free_sets(api):
     free = made(api, "groups", code="S", name="Sample")
     path = f"{BASE}/groups/{free['id']}/meters"

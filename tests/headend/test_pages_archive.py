@@ -118,6 +118,18 @@ def test_a_meter_moves_from_a_day_on_and_the_past_keeps_its_place(english):
     ), shown
 
 
+def test_a_terminal_moves_from_a_day_on_and_says_so(english):
+    english.post("/archive/areas", data={"code": "TQ-77", "name": "Poplar"}, follow_redirects=False)
+    sent(english, "/archive/terminals/1", area="TQ-77", from_day="2026-03-03")
+    shown = words(english.get("/archive/terminals/1").text)
+    assert "from 2026-03-03 00:00: TQ-77" in shown.replace("From", "from"), shown
+    assert "day" in refused(english, "/archive/terminals/1", area="A1", from_day="soon")
+    wrong = refused(
+        english, "/archive/terminals/1", area="TQ-77", active="no", from_day="2026-03-02"
+    )
+    assert "2026-03-03" in wrong or "still in use" in wrong
+
+
 @pytest.mark.parametrize("day", ["", "soon", "2026-02-30", "1999-01-01"])
 def test_a_move_without_a_day_is_refused(english, day):
     assert "day" in refused(english, "/archive/places/2", from_day=day, ct="30")

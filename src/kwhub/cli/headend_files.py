@@ -58,6 +58,7 @@ What: TypeAlias = Literal[
     "account",
     "group",
     "placement",
+    "terminal_area",
     "exchange",
     "member",
     "readings",

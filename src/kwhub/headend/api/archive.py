@@ -1,5 +1,6 @@
 """The archive over the API: rows of every kind, dated facts, exchanges, groups, imports and exports."""
 
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, TypeAlias
 
@@ -16,6 +17,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from kwhub.headend.api.archive_shapes import (
     PLURALS,
+    AreaOfTerminal,
     Exchange,
     ExchangeDone,
     KindOf,
@@ -54,6 +56,7 @@ __all__ = [
     "refused",
     "retire_row",
     "set_group_meters",
+    "terminal_areas",
     "withdraw_exchange",
 ]
 
@@ -126,7 +129,7 @@ async def make_row(
 ) -> Row:
     """Make a row, or change the one that has its key; in force at once."""
     name = kind_named(kind)
-    return await _saved(site, caller, name, data.values, None)
+    return await _saved(site, caller, name, data, None)
 
 
 @get("/archive/{kind:str}/{row_id:int}", sync_to_thread=True, opt=needs(Right.SEE))
@@ -153,7 +156,7 @@ async def change_row(
     data: JSONBody[RowValues],
 ) -> Row:
     """Change fields of a row; a correction holds for the past too, see places for what is dated."""
-    return await _saved(site, caller, kind_named(kind), data.values, number_of(row_id))
+    return await _saved(site, caller, kind_named(kind), data, number_of(row_id))
 
 
 @post("/archive/{kind:str}/{row_id:int}/retire", status_code=200, opt=needs(Right.ARCHIVE))
@@ -162,17 +165,20 @@ async def retire_row(
     caller: NamedDependency[Caller],
     kind: FromPath[str],
     row_id: FromPath[int],
+    from_day: FromQuery[date | None] = None,
 ) -> Row:
-    """Make a row inactive; nothing is deleted."""
-    return await _saved(site, caller, kind_named(kind), {"active": "no"}, number_of(row_id))
+    """Make a row inactive, a meter or terminal from a local day on; nothing is deleted."""
+    data = RowValues({"active": "no"}, from_day)
+    return await _saved(site, caller, kind_named(kind), data, number_of(row_id))
 
 
-async def _saved(
-    site: Site, caller: Caller, kind: str, values: dict[str, str], row_id: int | None
-) -> Row:
+async def _saved(site: Site, caller: Caller, kind: str, data: RowValues, row_id: int | None) -> Row:
     reach = _reach(caller)
+    day = None if data.from_day is None else site.day(data.from_day)
     try:
-        number = await site.archive.save(kind, values, caller.name, row_id=row_id, within=reach)
+        number = await site.archive.save(
+            kind, data.values, caller.name, row_id=row_id, from_day=day, within=reach
+        )
     except ArchiveError as error:
         raise refused(error) from error
     found = await site.archive.offload(lambda: site.archive.lists.own_row(kind, number, reach))
@@ -208,6 +214,17 @@ async def move_meter(
         raise refused(error) from error
     found = await site.archive.offload(lambda: site.archive.lists.places(meter_id))
     return [Place.of(each) for each in found]
+
+
+@get("/terminals/{terminal_id:int}/areas", sync_to_thread=True, opt=needs(Right.SEE))
+def terminal_areas(
+    site: NamedDependency[Site], caller: NamedDependency[Caller], terminal_id: FromPath[int]
+) -> list[AreaOfTerminal]:
+    """The areas that a terminal was and is in, oldest first; empty when that has never changed."""
+    number, lists = number_of(terminal_id), site.archive.lists
+    if lists.row("terminal", number, caller.scope()) is None:
+        raise NotFoundException(f"terminal {number}")
+    return [AreaOfTerminal.of(each) for each in lists.areas(number)]
 
 
 @get("/meters/{meter_id:int}/exchanges", sync_to_thread=True, opt=needs(Right.SEE))
@@ -306,4 +323,5 @@ ROUTES = (
     withdraw_exchange,
     group_meters,
     set_group_meters,
+    terminal_areas,
 )

@@ -6,11 +6,12 @@ from msgspec import Struct
 
 from kwhub.headend.archive.fields import KINDS, REQUIRED, Kind
 from kwhub.headend.archive.jobs import ImportJob
-from kwhub.headend.archive.lists import Branch, Exchanged, Placed, RowTexts
+from kwhub.headend.archive.lists import Branch, Exchanged, InArea, Placed, RowTexts
 from kwhub.headend.archive.problems import Problem
 
 __all__ = [
     "PLURALS",
+    "AreaOfTerminal",
     "Exchange",
     "ExchangeDone",
     "ExchangeReading",
@@ -85,9 +86,14 @@ class Row(Struct):
 
 
 class RowValues(Struct, forbid_unknown_fields=True):
-    """The body of a change: fields by name as text; what is not named stays, or gets its default."""
+    """The body of a change: fields by name as text; what is not named stays, or gets its default.
+
+    Place, ratio, area and service of a meter or terminal are so from the beginning of the local day ``from_day`` on;
+    without it a change is a correction that holds for the past too, and who is retired was in service up to today.
+    """
 
     values: dict[str, str]
+    from_day: date | None = None
 
 
 class Organisation(Struct):
@@ -143,6 +149,19 @@ class Place(Struct):
             row.pt,
             row.ratio,
         )
+
+
+class AreaOfTerminal(Struct):
+    """When a terminal was in an area, by its code; null: always before, or until now."""
+
+    valid_from: datetime | None
+    valid_to: datetime | None
+    area: str
+
+    @classmethod
+    def of(cls, row: InArea) -> "AreaOfTerminal":
+        """From a row of the store."""
+        return cls(row.valid_from, row.valid_to, row.area)
 
 
 class ExchangeReading(Struct, forbid_unknown_fields=True):

@@ -22,7 +22,7 @@ from kwhub.headend.store import schema, schema_archive
 from kwhub.headend.store.doubts import note_history
 from kwhub.headend.store.schema import to_micro
 
-__all__ = ["Exchange", "exchange", "place", "withdraw"]
+__all__ = ["Exchange", "exchange", "newest_of", "place", "withdraw"]
 
 PLACE_FIELDS = frozenset({"terminal", "point", "port", "ct", "pt"})
 """Fields of a meter that are dated."""
@@ -149,7 +149,7 @@ def withdraw(
         raise ArchiveError([Problem("", "unknown", f"exchange {exchange_id}")])
     if not _reaches(connection, row.meter_id, within):
         raise ArchiveError([Problem("", "unknown", f"exchange {exchange_id}")])
-    newest = _newest(connection, row.meter_id)
+    newest = newest_of(connection, row.meter_id)
     if newest is not None and newest > row.at:
         raise ArchiveError([Problem("", "before_last", newest.isoformat())])
     values = {"address": row.old_address}
@@ -209,7 +209,7 @@ def _names() -> frozenset[str]:
     return frozenset(_METER.by_name) - {"active"}
 
 
-def _newest(connection: Connection, meter_id: int) -> datetime | None:
+def newest_of(connection: Connection, meter_id: int) -> datetime | None:
     """The latest moment at which anything of a meter was dated."""
     found: list[datetime] = []
     for table, column in (
@@ -225,7 +225,7 @@ def _newest(connection: Connection, meter_id: int) -> datetime | None:
 def _not_before(connection: Connection, meter_id: int, at: datetime, now: datetime) -> None:
     if at > now:
         raise ArchiveError([Problem("at", "in_future", at.isoformat())])
-    newest = _newest(connection, meter_id)
+    newest = newest_of(connection, meter_id)
     if newest is not None and at <= newest:
         raise ArchiveError([Problem("at", "before_last", newest.isoformat())])
 

@@ -10,19 +10,21 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, delete, select
 
 from kwhub.headend.archive import dated
-from kwhub.headend.archive.fields import KINDS, Kind
+from kwhub.headend.archive.dating import date_rows, dated_problems
+from kwhub.headend.archive.fields import FROM_DAY, KINDS, Kind
 from kwhub.headend.archive.known import Known, portions
 from kwhub.headend.archive.lists import ArchiveLists
 from kwhub.headend.archive.plan import Draft, Incoming, New, Plan, parse
 from kwhub.headend.archive.problems import ArchiveError, Problem
 from kwhub.headend.archive.reach import beyond, is_within, outside
 from kwhub.headend.archive.rules import planned
-from kwhub.headend.archive.write import bump, sync_places, write
+from kwhub.headend.archive.write import bump, write
 from kwhub.headend.ingest.offload import Offload
 from kwhub.headend.ingest.replay import replay
 from kwhub.headend.people.trail import record
 from kwhub.headend.store import schema, schema_archive
 from kwhub.headend.store.database import StoreError
+from kwhub.headend.store.schema import local_date
 from kwhub.headend.store.store import Store
 from kwhub.runtime.clock import Clock
 
@@ -77,6 +79,7 @@ class ArchiveDesk:
         by: str,
         *,
         row_id: int | None = None,
+        from_day: date | None = None,
         within: Collection[int] | None = None,
     ) -> int:
         """Make a row, or change the one with this number, or with this key.
@@ -86,18 +89,28 @@ class ArchiveDesk:
             texts: what is given, by field name; what is not given stays, or gets its default.
             by: who does it.
             row_id: the row to change; its key may change too.
+            from_day: of a meter or terminal: place, ratio, area and service are so from this local day on; None
+                for a correction, which holds for the past too, and for the end of service today.
             within: organisations to which the row must belong before and after; None for all.
 
         Returns:
             The number of the row.
         """
-        return await self._change(partial(self._save, _kind(kind), texts, by, row_id, within))
+        given = texts if from_day is None else {**texts, FROM_DAY: from_day.isoformat()}
+        return await self._change(partial(self._save, _kind(kind), given, by, row_id, within))
 
     async def retire(
-        self, kind: str, row_id: int, by: str, *, within: Collection[int] | None = None
+        self,
+        kind: str,
+        row_id: int,
+        by: str,
+        *,
+        from_day: date | None = None,
+        within: Collection[int] | None = None,
     ) -> None:
-        """Make a row inactive; nothing is deleted, for readings and bills hang on it."""
-        await self.save(kind, {"active": "no"}, by, row_id=row_id, within=within)
+        """Make a row inactive, a meter or terminal from a day on; nothing is deleted, for readings and bills hang on it."""
+        texts = {"active": "no"}
+        await self.save(kind, texts, by, row_id=row_id, from_day=from_day, within=within)
 
     async def place(
         self,
@@ -185,8 +198,10 @@ class ArchiveDesk:
             if strange := list(beyond(known, incoming, within)):
                 raise ArchiveError(strange)
             plan = planned(known, {kind.name: [incoming]})
-            if problems := plan.problems or outside(known, plan, within):
-                raise ArchiveError(problems)
+            days, now = self.store.days, self.clock.now()
+            problems = plan.problems or outside(known, plan, within)
+            if wrong := problems or list(dated_problems(connection, plan, days, now)):
+                raise ArchiveError(wrong)
             return self._written(connection, kind, plan, by) or _number_of(known, incoming)
 
     def _written(self, connection: Connection, kind: Kind, plan: Plan, by: str) -> int:
@@ -195,12 +210,10 @@ class ArchiveDesk:
         if not drafts:
             return 0
         (one,) = drafts
-        undo = write(connection, plan)[kind.name]
+        whole = write(connection, plan)
+        undo = whole[kind.name]
         number = undo["created"].get(one.incoming.key) or int(next(iter(undo["changed"])))
-        if kind.name == "meter":
-            now = self.clock.now()
-            days = self.store.days
-            sync_places(connection, [number], days.start(days.of(now)), now)
+        date_rows(connection, plan, whole, self.store.days, self.clock.now())
         action = "archive_create" if one.stored is None else "archive_change"
         subject = f"{kind.name} {one.incoming.key}"
         record(connection, by, action, subject, _told(one), self.clock.now())
@@ -273,7 +286,8 @@ def _understood(
     within: Collection[int] | None,
 ) -> Incoming:
     """The row that is given, with its key; out of reach no number has a row."""
-    problems = [Problem(each, "unknown_column", each) for each in texts.keys() - kind.by_name]
+    columns = {*kind.by_name, *((FROM_DAY,) if kind.dated else ())}
+    problems = [Problem(each, "unknown_column", each) for each in texts.keys() - columns]
     key = {}
     if row_id is not None:
         known.want_ids(kind, {row_id})
@@ -303,7 +317,10 @@ def _told(one: Draft) -> str:
         name: f"{each.kind} {each.key}" for name, each in changed.items() if isinstance(each, New)
     }
     before = {name: stored.get(name) for name in changed} if one.stored else None
-    return json.dumps({"before": before, "after": changed | texts}, ensure_ascii=False)
+    told: dict[str, Any] = {"before": before, "after": changed | texts}
+    if one.incoming.from_day is not None:
+        told[FROM_DAY] = local_date(one.incoming.from_day).isoformat()
+    return json.dumps(told, ensure_ascii=False)
 
 
 def _drafts_told(plan: Plan) -> list[str]:

@@ -110,6 +110,7 @@ HISTORY: Mapping[str, Sequence[str]] = MappingProxyType(
             *("meter", "valid_from", "valid_to", "terminal", "point", "port"),
             *("ct", "pt", "ratio"),
         ),
+        "terminal_area": ("terminal", "valid_from", "valid_to", "area"),
         "exchange": (
             *("meter", "at", "old_address", "new_address", "register", "final", "first"),
             *("reason", "recorded_by", "recorded_at"),
@@ -121,8 +122,13 @@ HISTORY: Mapping[str, Sequence[str]] = MappingProxyType(
 
 
 def history_table(connection: Connection, name: str, areas: Sequence[int] | None = None) -> Table:
-    """Former places and ratios, exchanges of meters, or members of free groups."""
-    rows = {"placement": _placements, "exchange": _exchanges, "member": _members}[name]
+    """Former places and ratios, former areas of terminals, exchanges of meters, or members of free groups."""
+    rows = {
+        "placement": _placements,
+        "terminal_area": _terminal_areas,
+        "exchange": _exchanges,
+        "member": _members,
+    }[name]
     return Table(name, HISTORY[name], rows(connection, areas))
 
 
@@ -149,6 +155,21 @@ def _placements(connection: Connection, areas: Sequence[int] | None) -> Iterator
             terminal_key(row.region, row.number),
             *map(str, (row.point, row.port, row.ct, row.pt, row.ratio)),
         ]
+
+
+def _terminal_areas(connection: Connection, areas: Sequence[int] | None) -> Iterator[list[Any]]:
+    table, terminal, area = schema_archive.terminal_area, schema.terminal, schema.area
+    query = (
+        select(table, terminal.c.region, terminal.c.number, area.c.code)
+        .join(terminal, terminal.c.id == table.c.terminal_id)
+        .join(area, area.c.id == table.c.area_id)
+        .order_by(terminal.c.region, terminal.c.number, table.c.id)
+    )
+    if areas is not None:
+        query = query.where(terminal.c.area_id.in_(areas))
+    for row in connection.execute(query):
+        key = terminal_key(row.region, row.number)
+        yield [key, row.valid_from, row.valid_to, row.code]
 
 
 def _exchanges(connection: Connection, areas: Sequence[int] | None) -> Iterator[list[Any]]:

@@ -13,7 +13,10 @@ from sqlalchemy import Table
 from kwhub.headend.store import schema, schema_archive
 from kwhub.headend.store.schema import day_number, local_date
 
-__all__ = ["KINDS", "REQUIRED", "Field", "Kind", "terminal_key"]
+__all__ = ["FROM_DAY", "KINDS", "REQUIRED", "Field", "Kind", "read_day", "terminal_key"]
+
+FROM_DAY = "from_day"
+"""A column that files of some kinds may have: the day from which on what is dated in the row is true."""
 
 REQUIRED = object()
 """Default of a column that must be filled."""
@@ -74,6 +77,11 @@ class Kind:
     titles: tuple[str, str]
     key: str  #: name of the field that tells rows apart
     fields: tuple[Field, ...]
+
+    @property
+    def dated(self) -> bool:
+        """Whether a file of this kind may say from which day on its rows are true."""
+        return self.name in {"meter", "terminal"}
 
     @property
     def by_name(self) -> dict[str, Field]:
@@ -151,7 +159,8 @@ def _yes_no(text: str) -> bool:
     raise ValueError(text)
 
 
-def _day(text: str) -> int:
+def read_day(text: str) -> int:
+    """The number of a day that is written as 2026-03-01 or 2026/03/01. Raises ValueError."""
     day = date.fromisoformat(text[:10].replace("/", "-"))
     if not _FIRST <= day < _LAST:
         raise ValueError(text)
@@ -328,10 +337,10 @@ _ALL = (
             _code("number", ("Account number", "账号"), 32),
             _refer("customer", "customer", "Customer", "用户", required=True),
             _refer("meter", "meter", "Meter", "电能表", required=True),
-            Field("from_day", _day, ("First day", "起始日"), ("2026-03-01", "2026-03-01")),
+            Field("from_day", read_day, ("First day", "起始日"), ("2026-03-01", "2026-03-01")),
             Field(
                 "to_day",
-                _day,
+                read_day,
                 ("Day after the last", "终止日（不含）"),
                 ("2026-04-01, or empty", "2026-04-01，或留空"),
                 default=None,

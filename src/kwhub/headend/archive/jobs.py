@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import Connection, Row, insert, select, update
 
 from kwhub.domain.errors import KwhubError
+from kwhub.headend.archive.dating import date_rows, dated_problems
 from kwhub.headend.archive.desk import ArchiveDesk
 from kwhub.headend.archive.known import Known
 from kwhub.headend.archive.plan import Incoming, Plan
@@ -20,7 +21,7 @@ from kwhub.headend.archive.problems import ArchiveError, Problem
 from kwhub.headend.archive.rules import planned
 from kwhub.headend.archive.tables import BYTES_MAX, read_file
 from kwhub.headend.archive.undo import take_back
-from kwhub.headend.archive.write import pack_undo, sync_places, unpack_undo, write
+from kwhub.headend.archive.write import pack_undo, unpack_undo, write
 from kwhub.headend.people.trail import record
 from kwhub.headend.store.schema_archive import import_error, import_job
 
@@ -256,6 +257,8 @@ class Imports:
         given, problems = read_file(row.content, row.kind)
         with self._desk.store.database.read() as connection:
             plan = planned(Known(connection), given)
+            days, now = self._desk.store.days, self._desk.clock.now()
+            problems += dated_problems(connection, plan, days, now)
         problems = sorted(
             [*problems, *plan.problems], key=lambda each: (each.sheet, each.row, each.column)
         )
@@ -269,12 +272,12 @@ class Imports:
         now = self._desk.clock.now()
         with self._desk.store.database.write() as connection:
             plan = planned(Known(connection), given)
-            if plan.problems:  # the archive has changed since the check
-                raise ArchiveError(plan.problems)
+            days = self._desk.store.days
+            wrong = plan.problems or list(dated_problems(connection, plan, days, now))
+            if wrong:  # the archive has changed since the check
+                raise ArchiveError(wrong)
             undo = write(connection, plan, partial(self._done.__setitem__, row.id))
-            if "meter" in undo:
-                numbers = [int(each) for each in undo["meter"]["changed"]]
-                sync_places(connection, numbers, self._today(now), now)
+            date_rows(connection, plan, undo, days, now)
             told = f"{row.file_name}: {plan.created} created, {plan.changed} changed"
             record(connection, row.asked_by, "archive_import", f"import {row.id}", told, now)
             values = {"state": JobState.APPLIED, "undo": pack_undo(undo), "content": None}

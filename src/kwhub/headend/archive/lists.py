@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -15,9 +15,18 @@ from kwhub.headend.archive.known import Known
 from kwhub.headend.archive.reach import is_within
 from kwhub.headend.store import schema, schema_archive
 from kwhub.headend.store.database import Database
-from kwhub.headend.store.schema import from_micro
+from kwhub.headend.store.schema import from_micro, local_date
 
-__all__ = ["ArchiveLists", "AreaLeaf", "Branch", "Exchanged", "Listed", "Placed", "RowTexts"]
+__all__ = [
+    "ArchiveLists",
+    "AreaLeaf",
+    "Branch",
+    "Exchanged",
+    "InArea",
+    "Listed",
+    "Placed",
+    "RowTexts",
+]
 
 RowTexts = dict[str, str]
 """A row by field name, as its texts stand in files; ``id`` is its number."""
@@ -65,6 +74,15 @@ class Placed:
     ct: str
     pt: str
     ratio: str
+
+
+@dataclass(frozen=True, slots=True)
+class InArea:
+    """When a terminal was in an area; None: always before, or until now."""
+
+    valid_from: datetime | None
+    valid_to: datetime | None
+    area: str  #: its code
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +200,26 @@ class ArchiveLists:
                 )
                 for row in connection.execute(query)
             ]
+
+    def areas(self, terminal_id: int) -> list[InArea]:
+        """The areas that a terminal was and is in, oldest first; empty when that has never changed."""
+        table, area = schema_archive.terminal_area, schema.area
+        query = (
+            select(table.c.valid_from, table.c.valid_to, area.c.code)
+            .join(area, area.c.id == table.c.area_id)
+            .where(table.c.terminal_id == terminal_id)
+            .order_by(table.c.valid_from.nulls_first())
+        )
+        with self._database.read() as connection:
+            return [InArea(*row) for row in connection.execute(query)]
+
+    def since(self, meter_id: int) -> date | None:
+        """The day from which on a meter is in service; None: always."""
+        column = schema.meter.c.since_day
+        with self._database.read() as connection:
+            query = select(column).where(schema.meter.c.id == meter_id)
+            day = connection.execute(query).scalar()
+        return None if day is None else local_date(day)
 
     def exchanges(self, meter_id: int) -> list[Exchanged]:
         """Exchanges at a measuring point, newest first."""

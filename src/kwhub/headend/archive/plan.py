@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from kwhub.headend.archive.fields import KINDS, REQUIRED, Field, Kind
+from kwhub.headend.archive.fields import FROM_DAY, KINDS, REQUIRED, Field, Kind, read_day
 from kwhub.headend.archive.known import Known, Stored
 from kwhub.headend.archive.problems import Problem
 from kwhub.headend.store.archive import DESK
@@ -34,6 +34,7 @@ class Incoming:
     row: int = 0
     row_id: int | None = None  #: the stored row that is meant, whatever its key
     broken: bool = False  #: a cell was not understood
+    from_day: int | None = None  #: number of the day from which on what is dated is true
 
     @property
     def key(self) -> str:
@@ -115,6 +116,11 @@ def parse(kind: Kind, texts: Mapping[str, str], row: int = 0) -> tuple[Incoming,
             problems.append(made.problem(one.name, "missing"))
         else:
             made.values[one.name] = one.default
+    if kind.dated and (text := texts.get(FROM_DAY, "").strip()):
+        try:
+            made.from_day = read_day(text)
+        except ValueError:
+            problems.append(made.problem(FROM_DAY, "wrong", text))
     made.broken = bool(problems)
     return made, problems
 

@@ -12,7 +12,7 @@ from xml.parsers import expat
 from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
 
-from kwhub.headend.archive.fields import KINDS, Kind
+from kwhub.headend.archive.fields import FROM_DAY, KINDS, Kind
 from kwhub.headend.archive.plan import Incoming, parse, short
 from kwhub.headend.archive.problems import ArchiveError, Problem
 from kwhub.headend.archive.workbooks import check_workbook
@@ -159,7 +159,7 @@ def _understood(kind: Kind, rows: Iterable[Sequence[str]]) -> tuple[list[Incomin
 
 
 def _header(kind: Kind, columns: Sequence[str], number: int) -> list[Problem]:
-    known = kind.by_name
+    known = {*kind.by_name, *((FROM_DAY,) if kind.dated else ())}
     problems = [
         Problem(name, "unknown_column", short(name), number, kind.name)
         for name in columns

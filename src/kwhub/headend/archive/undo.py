@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Table, delete, func, select
 
+from kwhub.headend.archive.dating import take_back_dates
 from kwhub.headend.archive.fields import KINDS, Kind
 from kwhub.headend.archive.known import Known, portions
 from kwhub.headend.archive.problems import ArchiveError, Problem
+from kwhub.headend.archive.terminals import follow_terminals
 from kwhub.headend.archive.write import Undo, apply_changes, bump, sync_places
 from kwhub.headend.store.journal import entries
 from kwhub.headend.store.tables import metadata
@@ -35,10 +37,7 @@ def take_back(connection: Connection, undo: Undo, today: datetime, now: datetime
     if problems:
         raise ArchiveError(problems)
     for kind in kinds:
-        changed = undo[kind.name]["changed"]
-        _restore(connection, kind, changed)
-        if kind.name == "meter":
-            sync_places(connection, [int(number) for number in changed], today, now)
+        _give_back(connection, kind, undo, today, now)
     for kind in kinds:
         created: dict[str, int] = undo[kind.name]["created"]
         if "parent_id" in kind.table.c:
@@ -48,6 +47,21 @@ def take_back(connection: Connection, undo: Undo, today: datetime, now: datetime
         for part in portions(created.values()):
             connection.execute(delete(kind.table).where(kind.table.c.id.in_(part)))
     bump(connection)
+
+
+def _give_back(
+    connection: Connection, kind: Kind, undo: Undo, today: datetime, now: datetime
+) -> None:
+    """Give rows their columns of before, and the time of before its facts. Raises ArchiveError."""
+    changed = undo[kind.name]["changed"]
+    _restore(connection, kind, changed)
+    if problems := take_back_dates(connection, kind.name, undo[kind.name].get("dated", {})):
+        raise ArchiveError(problems)
+    numbers = [int(number) for number in changed]
+    if kind.name == "meter":
+        sync_places(connection, numbers, today, now)
+    elif kind.name == "terminal":
+        follow_terminals(connection, numbers, today)
 
 
 def _changed_since(connection: Connection, kind: Kind, undo: Undo) -> Iterator[Problem]:

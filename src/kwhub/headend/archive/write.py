@@ -17,6 +17,7 @@ from kwhub.headend.store.service import close_holes, follow
 
 __all__ = [
     "CHUNK",
+    "PLACE",
     "Undo",
     "apply_changes",
     "bump",
@@ -32,7 +33,7 @@ CHUNK = 5_000
 Undo = dict[str, dict[str, dict[str, Any]]]
 """Per kind: ``created`` (key to number) and ``changed`` (number to columns before and after)."""
 
-_PLACE = ("terminal_id", "point", "port", "ct", "pt", "ratio")
+PLACE = ("terminal_id", "point", "port", "ct", "pt", "ratio")
 """Columns of a meter that are dated in ``placement``."""
 
 
@@ -105,7 +106,7 @@ def sync_places(
     for part in portions(meters):
         values = {
             name: select(meter.c[name]).where(meter.c.id == table.c.meter_id).scalar_subquery()
-            for name in _PLACE
+            for name in PLACE
         }
         connection.execute(
             update(table)

@@ -55,6 +55,7 @@ class ArchiveMeter:
     phases: int
     ratio: Decimal
     duty: Duty
+    since_day: int | None = None  #: in service since then; None: always
 
 
 def terminal_name(region: str, number: int) -> str:
@@ -68,16 +69,16 @@ def terminal_name(region: str, number: int) -> str:
 
 _OF_METER = (
     *("id", "address", "name", "point", "kind", "phases", "ratio", "protocol"),
-    *("curve_minutes", "hourly", "day_freeze", "tariffs"),
+    *("curve_minutes", "hourly", "day_freeze", "tariffs", "since_day"),
 )
 _OF_TERMINAL = ("area_id", "region", "number")
 
 
 def _meter(row: Sequence[Any]) -> ArchiveMeter:
     """A plain tuple, for areas have thousands of them."""
-    number, address, name, point, kind, phases, ratio, protocol, *duties = row[:12]
-    curve_minutes, hourly, day_freeze, tariffs = duties
-    area_id, region, terminal = row[12:]
+    number, address, name, point, kind, phases, ratio, protocol, *duties = row[:13]
+    curve_minutes, hourly, day_freeze, tariffs, since_day = duties
+    area_id, region, terminal = row[13:]
     return ArchiveMeter(
         number,
         area_id,
@@ -89,6 +90,7 @@ def _meter(row: Sequence[Any]) -> ArchiveMeter:
         phases,
         _factor(ratio),
         _duty(phases, curve_minutes, bool(hourly), bool(day_freeze), tariffs, protocol),
+        since_day,
     )
 
 
@@ -162,16 +164,18 @@ def served(
         areas: numbers of areas; None for all.
     """
     found = meters(connection, areas=areas)
-    place, terminal = schema_archive.placement, schema.terminal
-    query = (
-        select(place.c.meter_id)
-        .join(terminal, place.c.terminal_id == terminal.c.id)
-        .where(or_(place.c.valid_to.is_(None), place.c.valid_to > since))
-        .distinct()
-    )
+    place, terminal, home = schema_archive.placement, schema.terminal, schema_archive.terminal_area
+    going = or_(place.c.valid_to.is_(None), place.c.valid_to > since)
+    query = select(place.c.meter_id).where(going).distinct()
+    former = set()
     if areas is not None:
-        query = query.where(among(connection, terminal.c.area_id, sorted(areas)))
-    former = set(connection.execute(query).scalars()) - {each.id for each in found}
+        there = select(terminal.c.id).where(among(connection, terminal.c.area_id, sorted(areas)))
+        moved = select(home.c.terminal_id).where(among(connection, home.c.area_id, sorted(areas)))
+        query = query.where(or_(place.c.terminal_id.in_(there), place.c.terminal_id.in_(moved)))
+        own = select(schema.meter.c.id).where(schema.meter.c.terminal_id.in_(moved))
+        former = set(connection.execute(own.where(schema.meter.c.active)).scalars())
+    former |= set(connection.execute(query).scalars())
+    former -= {each.id for each in found}
     if not former:
         return found
     found += meters(connection, numbers=former, retired=True)

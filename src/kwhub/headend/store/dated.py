@@ -2,32 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
-from datetime import datetime
+from dataclasses import astuple, dataclass, field, replace
 from decimal import Decimal
 
 from sqlalchemy import Connection, select
 
 from kwhub.headend.analysis.consumption import difference
 from kwhub.headend.store.chain import Chain, Swap, chained
-from kwhub.headend.store.schema import terminal
-from kwhub.headend.store.schema_archive import exchange_reading, meter_exchange, placement
+from kwhub.headend.store.schema_archive import exchange_reading, meter_exchange
+from kwhub.headend.store.stays import PORTION, Stay, seconds, stays_of
 from kwhub.headend.store.vectors import Series
 
-__all__ = ["Dated", "Piece", "Stay"]
-
-PORTION = 500
-"""Values in one IN list; of more meters everything is read, for few ever change."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stay:
-    """Where a meter was, and with what ratio, from one moment up to another."""
-
-    since_s: int  #: 0: always before
-    until_s: int | None  #: exclusive; None: until now
-    area_id: int
-    ratio: Decimal
+__all__ = ["Dated", "Piece"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +47,28 @@ class Dated:
             .join(exchange_reading, exchange_reading.c.exchange_id == meter_exchange.c.id)
             .order_by(meter_exchange.c.at)
         )
-        stays: dict[int, list[Stay]] = defaultdict(list)
-        places = (
-            select(placement, terminal.c.area_id)
-            .join(terminal, placement.c.terminal_id == terminal.c.id)
-            .order_by(placement.c.valid_from.nulls_first())
-        )
         if len(meters) <= PORTION:
             query = query.where(meter_exchange.c.meter_id.in_(meters))
-            places = places.where(placement.c.meter_id.in_(meters))
         for row in connection.execute(query):
-            swap = Swap(_seconds(row.at), row.final, row.first)
+            swap = Swap(seconds(row.at), row.final, row.first)
             swaps[row.meter_id, row.register].append(swap)
             if swap.at_s not in exchanged[row.meter_id][-1:]:
                 exchanged[row.meter_id].append(swap.at_s)
-        for row in connection.execute(places):
-            until = None if row.valid_to is None else _seconds(row.valid_to)
-            stay = Stay(_seconds(row.valid_from), until, row.area_id, Decimal(row.ratio))
-            stays[row.meter_id].append(stay)
-        return cls(dict(swaps), dict(exchanged), dict(stays))
+        return cls(dict(swaps), dict(exchanged), stays_of(connection, meters))
+
+    def begun(self, begins: Mapping[int, Stay]) -> "Dated":
+        """The same with meters that were not always there: nothing of them is known before their first stay."""
+        if not begins:
+            return self
+        stays = dict(self._stays)
+        for meter_id, first in begins.items():
+            own = stays.get(meter_id, (first,))
+            stays[meter_id] = [
+                replace(each, since_s=max(each.since_s, first.since_s))
+                for each in own
+                if each.until_s is None or each.until_s > first.since_s
+            ]
+        return replace(self, _stays=stays)
 
     def swaps(self, meter_id: int, register: str) -> Sequence[Swap]:
         """Exchanges of a meter that have readings of a register, oldest first."""
@@ -236,7 +225,3 @@ class Dated:
 
 def _covers(stay: Stay, at_s: int) -> bool:
     return stay.since_s <= at_s and (stay.until_s is None or at_s < stay.until_s)
-
-
-def _seconds(moment: datetime | None) -> int:
-    return 0 if moment is None else int(moment.timestamp())

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    CTE,
     Column,
     ColumnElement,
     Connection,
@@ -25,7 +26,15 @@ from sqlalchemy.types import TypeEngine
 from kwhub.domain.errors import LocalError
 from kwhub.headend.store.database import BINARY, INSERTS, StoreError, or_update
 
-__all__ = ["ROWS_OF_STATEMENT", "among", "array_text", "insert_columns", "tuples", "upsert_columns"]
+__all__ = [
+    "ROWS_OF_STATEMENT",
+    "among",
+    "array_text",
+    "insert_columns",
+    "rows_of",
+    "tuples",
+    "upsert_columns",
+]
 
 ROWS_OF_STATEMENT = 250
 """Rows that SQLite is given with one statement; it takes 32,766 values at most."""
@@ -111,6 +120,27 @@ def among(
         return column == func.any(_array(numbers, Integer()))
     each = func.json_each(f"[{','.join(map(str, numbers))}]").table_valued("value")
     return column.in_(select(each.c.value))
+
+
+def rows_of(connection: Connection, columns: Mapping[str, Sequence[int]]) -> CTE:
+    """Rows of whole numbers as something that can be joined, however many they are.
+
+    Args:
+        connection: of the query.
+        columns: values by name of column, all of one length.
+    """
+    if connection.dialect.name == "postgresql":
+        arrays = [
+            func.unnest(_array(each, Integer())).label(name) for name, each in columns.items()
+        ]
+        return select(*arrays).cte()
+    rows = ",".join(f"[{','.join(map(str, row))}]" for row in zip(*columns.values(), strict=True))
+    each = func.json_each(f"[{rows}]").table_valued("value")
+    values = [
+        cast(func.json_extract(each.c.value, f"$[{place}]"), Integer).label(name)
+        for place, name in enumerate(columns)
+    ]
+    return select(*values).cte()
 
 
 def tuples(connection: Connection, query: Select[Any]) -> list[tuple[Any, ...]]:

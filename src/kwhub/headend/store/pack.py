@@ -19,6 +19,7 @@ from kwhub.headend.store.days import Days
 from kwhub.headend.store.journal import Entry, oldest
 from kwhub.headend.store.many import upsert_columns
 from kwhub.headend.store.schema_quality import to_check
+from kwhub.headend.store.service import begin_earlier
 from kwhub.headend.store.stale import note_stale
 from kwhub.headend.store.stored import stored_days
 from kwhub.headend.store.vectors import Packed, Series
@@ -265,3 +266,4 @@ def _write_tallies(connection: Connection, groups: _Groups, work: _Work) -> None
     stale = [*work.touched, *work.begun]
     meters = np.concatenate([meter for meter, _ in stale])
     note_stale(connection, meters, np.concatenate([day for _, day in stale]))
+    begin_earlier(connection, groups.meter, groups.day)

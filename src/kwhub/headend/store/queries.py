@@ -271,10 +271,12 @@ class Queries:
         self, reader: Reader, meters: Sequence[archive_rows.ArchiveMeter], day: date
     ) -> dict[int, list[archive_rows.ArchiveMeter]]:
         """Meters by the area in which they were when a day began; without those that were out of service."""
-        start_s = self._days.start_s(day)
+        start_s, number = self._days.start_s(day), self._days.number(day)
         dated = reader.dated([meter.id for meter in meters])
         found: dict[int, list[archive_rows.ArchiveMeter]] = {}
         for meter in meters:
+            if meter.since_day is not None and number < meter.since_day:
+                continue
             area = dated.area(meter.id, start_s, meter.area_id)
             if area is not None:
                 found.setdefault(area, []).append(meter)

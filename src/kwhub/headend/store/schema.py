@@ -198,6 +198,7 @@ meter = Table(
     Column("current_max", String(32), nullable=False, server_default=""),  # A, a decimal in text
     Column("voltage", String(32), nullable=False, server_default="220"),  # V of a phase, nominal
     Column("parent_id", ForeignKey("meter.id")),  # the meter that also counts this one's energy
+    Column("since_day", Integer, index=True),  # in service since then; null: always
     Column("origin", String(8), nullable=False, server_default="file"),
     Index(
         "uq_meter_place",

@@ -1,8 +1,8 @@
 """Tables of the archive beside areas, terminals and meters: who owns, who pays, and what was true when.
 
 A row of ``meter`` is a measuring point: its number stays when the meter at it is exchanged, and the
-readings before and after hang on the same number. Dated facts (``placement``) are written only when
-something has changed; without a row, what stands in ``meter`` has always been true.
+readings before and after hang on the same number. Dated facts (``placement``, ``terminal_area``) are written only
+when something has changed; without a row, what stands in ``meter`` and ``terminal`` has always been true.
 """
 
 from sqlalchemy import (
@@ -35,6 +35,7 @@ __all__ = [
     "meter_group",
     "organisation",
     "placement",
+    "terminal_area",
 ]
 
 organisation = Table(
@@ -86,6 +87,17 @@ placement = Table(
     Column("pt", String(32), nullable=False),
     Column("ratio", String(32), nullable=False),
     Index(None, "meter_id", "valid_from"),
+)
+
+terminal_area = Table(
+    "terminal_area",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("terminal_id", ForeignKey("terminal.id"), nullable=False),
+    Column("area_id", ForeignKey("area.id"), nullable=False, index=True),
+    Column("valid_from", Moment),  # null: always before
+    Column("valid_to", Moment),  # exclusive; null: until now
+    Index(None, "terminal_id", "valid_from"),
 )
 
 meter_exchange = Table(

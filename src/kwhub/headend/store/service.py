@@ -8,15 +8,17 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from kwhub.domain.readings import INSTANT
 from kwhub.headend.store import schema
+from kwhub.headend.store.columns import Ints
 from kwhub.headend.store.days import Days
 from kwhub.headend.store.schema_archive import placement
 from kwhub.headend.store.schema_quality import hole
 
-__all__ = ["RETIRED", "close_holes", "follow", "follow_settings"]
+__all__ = ["RETIRED", "begin", "begin_earlier", "close_holes", "follow", "follow_settings"]
 
 RETIRED = "meter_retired"
 """Cause of holes that were closed because the meter was taken out of service."""
@@ -77,6 +79,37 @@ def close_holes(
         .where(hole.c.state == "open", hole.c.meter_id.in_(retired))
         .values(state="lost", cause=RETIRED, closed_at=now, next_at=None)
     )
+
+
+def begin(connection: Connection, meters: Collection[int], day: int) -> None:
+    """Note that meters are new: they count from a day on, or from their first reading, whichever is earlier."""
+    table = schema.meter
+    for part in _portions(sorted(meters)):
+        connection.execute(update(table).where(table.c.id.in_(part)).values(since_day=day))
+
+
+def begin_earlier(connection: Connection, meter: Ints, day: Ints) -> None:
+    """Let meters that have a reading of a day before their first one count from that day on.
+
+    Args:
+        connection: of the transaction that writes the readings.
+        meter: numbers of meters.
+        day: number of a day for each.
+    """
+    if not len(meter):
+        return
+    table = schema.meter
+    later = select(table.c.id, table.c.since_day).where(table.c.since_day > int(day.min()))
+    begun = {row.id: row.since_day for row in connection.execute(later)}
+    if not begun:
+        return
+    known = np.isin(meter, list(begun))
+    first: dict[int, int] = {}
+    for number, each in zip(meter[known].tolist(), day[known].tolist(), strict=True):
+        first[number] = min(each, first.get(number, each))
+    for number, each in first.items():
+        if each < begun[number]:
+            connection.execute(update(table).where(table.c.id == number).values(since_day=each))
 
 
 def _newest(connection: Connection, meters: Sequence[int]) -> Mapping[int, Row[Any]]:

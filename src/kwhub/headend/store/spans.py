@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from kwhub.catalog.registers import describe
-from kwhub.domain.readings import DAY_INTERVAL_S
+from kwhub.domain.readings import DAY_INTERVAL_S, Quality
 from kwhub.headend.analysis.consumption import difference
 from kwhub.headend.analysis.loss import Contribution, Loss, line_loss
 from kwhub.headend.quality.expect import ENERGY
@@ -21,7 +21,8 @@ from kwhub.headend.store.dated import Dated, Piece
 from kwhub.headend.store.days import Days
 from kwhub.headend.store.figures import on_grid
 from kwhub.headend.store.read import Reader
-from kwhub.headend.store.schema import from_micro
+from kwhub.headend.store.schema import from_micro, local_date
+from kwhub.headend.store.stays import Stay
 from kwhub.headend.store.vectors import EMPTY
 
 __all__ = ["LACKS", "MeterSpan", "Spans", "loss_of"]
@@ -71,7 +72,18 @@ class Spans:
         self._reader = Reader(connection, days)
         self.meters = archive_rows.served(connection, days.start(self._edges[0]), areas)
         self._ids = [each.id for each in self.meters]
-        self._dated: Dated = self._reader.dated(self._ids)
+        self._begun = {
+            each.id: days.start_s(local_date(each.since_day))
+            for each in self.meters
+            if each.since_day is not None and each.since_day > days.number(self._edges[0])
+        }
+        self._dated: Dated = self._reader.dated(self._ids).begun(
+            {
+                each.id: Stay(self._begun[each.id], None, each.area_id, each.ratio)
+                for each in self.meters
+                if each.id in self._begun
+            }
+        )
         self._values, self._known = self._frozen()
         for column in range(len(self._edges)):
             self._from_curves(column)
@@ -184,7 +196,19 @@ class Spans:
                 for at, value in zip(moments, values, strict=True)
                 if value is not None
             }
+        begun = self._begun.get(meter.id)
+        if begun is not None and begun in moments.tolist() and begun not in found:
+            found |= self._first_reading(meter, begun)
         return found
+
+    def _first_reading(self, meter: ArchiveMeter, begun_s: int) -> dict[int, int]:
+        """What a new meter showed first on its first day: it was put in after midnight."""
+        day = self._days.of(datetime.fromtimestamp(begun_s, UTC))
+        series = self._reader.series(
+            [meter.id], [ENERGY], meter.duty.energy_interval_s, (day, day)
+        ).get((meter.id, ENERGY), EMPTY)
+        known = series.value[series.quality != int(Quality.NULL)]
+        return {begun_s: int(known[0])} if len(known) else {}
 
     def _frozen(self) -> tuple[Ints, Flags]:
         """From day freezes; a freeze stands at the end of its day."""

@@ -7,7 +7,7 @@ from kwhub.headend.store import schema
 from kwhub.headend.store.columns import Ints
 from kwhub.headend.store.doubts import note_doubts
 from kwhub.headend.store.many import among, tuples, upsert_columns
-from kwhub.headend.store.schema_archive import placement
+from kwhub.headend.store.schema_archive import placement, terminal_area
 from kwhub.headend.store.schema_figures import area_stale
 
 __all__ = ["note_stale"]
@@ -45,15 +45,27 @@ def note_stale(connection: Connection, meter: Ints, day: Ints) -> None:
 
 def _areas(connection: Connection, meters: Ints) -> tuple[Ints, Ints]:
     """Areas in which some meters are or ever were, and for each the place of its meter in the question."""
-    table, terminal, place = schema.meter, schema.terminal, placement
+    table, terminal, place, home = schema.meter, schema.terminal, placement, terminal_area
     present = select(table.c.id, terminal.c.area_id).join(
         terminal, table.c.terminal_id == terminal.c.id
     )
     former = select(place.c.meter_id, terminal.c.area_id).join(
         terminal, place.c.terminal_id == terminal.c.id
     )
+    with_it = select(table.c.id, home.c.area_id).join(
+        home, table.c.terminal_id == home.c.terminal_id
+    )
+    before = select(place.c.meter_id, home.c.area_id).join(
+        home, place.c.terminal_id == home.c.terminal_id
+    )
     numbers = meters.tolist()
-    found = set(tuples(connection, present.where(among(connection, table.c.id, numbers))))
-    found |= set(tuples(connection, former.where(among(connection, place.c.meter_id, numbers))))
+    found: set[tuple[int, int]] = set()
+    for query, column in (
+        (present, table.c.id),
+        (former, place.c.meter_id),
+        (with_it, table.c.id),
+        (before, place.c.meter_id),
+    ):
+        found |= set(tuples(connection, query.where(among(connection, column, numbers))))
     columns = np.array(sorted(found), "<i8").reshape(-1, 2)
     return columns[:, 1], np.searchsorted(meters, columns[:, 0])

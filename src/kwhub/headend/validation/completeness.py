@@ -9,14 +9,17 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from kwhub.headend.quality.expect import GRACE_S, Duty, due, owed
 from kwhub.headend.store import schema
 from kwhub.headend.store.archive_rows import terminal_name
 from kwhub.headend.store.days import Days
+from kwhub.headend.store.former import Homes
+from kwhub.headend.store.many import rows_of
 from kwhub.headend.store.schema import day_number, local_date
 from kwhub.headend.store.schema_quality import hole, ledger_day
 from kwhub.headend.validation.ledger import State
@@ -24,6 +27,9 @@ from kwhub.headend.validation.ledger import State
 __all__ = ["By", "Calendar", "Cell", "Line", "calendar"]
 
 _DAY = timedelta(days=1)
+
+OWED_CACHED = 10_000
+"""Duties of meters times days that are worked out once."""
 
 Key: TypeAlias = tuple[int | str, ...]
 
@@ -93,6 +99,20 @@ class Calendar:
         return Line((), "", "", cells or (None,) * len(self.days))
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The areas that count, None for all, and who was where."""
+
+    connection: Connection
+    areas: Collection[int] | None
+    homes: Homes
+
+    def area(self, meter_id: int, day: date) -> int | None:
+        """Where a meter with a history was on a day; None: nowhere, or where it does not count."""
+        found = self.homes.area(meter_id, day_number(day))
+        return found if self.areas is None or found in self.areas else None
+
+
 def calendar(
     connection: Connection,
     days: Days,
@@ -119,8 +139,9 @@ def calendar(
         ).scalars()
     )
     looked = [each for each in shown if day_number(each) in seen]
-    names, expected = _expected(connection, days, by, looked, areas)
-    missing = _missing(connection, by, span, areas)
+    known = _Seen(connection, areas, Homes.load(connection, days))
+    names, expected = _expected(connection, days, by, looked, known)
+    missing = _missing(connection, by, span, known)
     lines = tuple(
         Line(
             key,
@@ -138,41 +159,54 @@ def calendar(
 
 
 def _expected(
-    connection: Connection,
-    days: Days,
-    by: By,
-    looked: Iterable[date],
-    areas: Collection[int] | None,
+    connection: Connection, days: Days, by: By, looked: Collection[date], seen: _Seen
 ) -> tuple[dict[Key, tuple[str, str]], dict[tuple[Key, date], int]]:
     """Name of every line, and what it owes on each day; a terminal owes from its first connection on."""
     meter, terminal, area = schema.meter, schema.terminal, schema.area
     duty = ("phases", "curve_minutes", "hourly", "day_freeze", "tariffs", "protocol")
     columns = (
-        *(meter.c.terminal_id, meter.c.port, meter.c.maker),
+        *(meter.c.terminal_id, meter.c.port, meter.c.maker, meter.c.since_day),
         *(meter.c[name] for name in duty),
         *(terminal.c.area_id, terminal.c.region, terminal.c.number),
         *(terminal.c.first_connected_at, area.c.name, area.c.name_zh),
     )
-    query = _within(select(*columns, func.count().label("meters")), areas).group_by(*columns)
+    together = _within(select(*columns, func.count().label("meters")), seen)
     names: dict[Key, tuple[str, str]] = {}
     found: dict[tuple[Key, date], int] = defaultdict(int)
-    for row in connection.execute(query):
-        key = _key(by, row)
+    for row in connection.execute(together.group_by(*columns)):
+        key = _key(by, row, row.area_id)
         names[key] = _name(by, row)
-        since: datetime | None = row.first_connected_at
-        if since is None:
-            continue
-        own = Duty(
-            *(row.phases, row.curve_minutes, row.hourly, row.day_freeze, row.tariffs),
-            has_records=row.protocol != "dlt645-1997",
-        )
         for day in looked:
-            span_s = days.span_s(day, day)
-            if since.timestamp() < span_s[1]:
-                found[key, day] += row.meters * _owed(own, span_s)
+            found[key, day] += row.meters * _owes(row, days, day)
+    one_by_one = _moved(select(*columns, meter.c.id), seen)
+    areas = _area_names(connection) if seen.homes.meters else {}
+    for row in connection.execute(one_by_one):
+        for day in looked:
+            area_id = seen.area(row.id, day)
+            if area_id is None:
+                continue
+            key = _key(by, row, area_id)
+            names[key] = areas[area_id] if by is By.AREA else _name(by, row)
+            found[key, day] += _owes(row, days, day)
     return names, found
 
 
+def _owes(row: Row[Any], days: Days, day: date) -> int:
+    """Values that one meter owes for a day that is over; none before it, or its terminal, was there."""
+    span_s = days.span_s(day, day)
+    connected: datetime | None = row.first_connected_at
+    if connected is None or connected.timestamp() >= span_s[1]:
+        return 0
+    if row.since_day is not None and day_number(day) < row.since_day:
+        return 0
+    own = Duty(
+        *(row.phases, row.curve_minutes, row.hourly, row.day_freeze, row.tariffs),
+        has_records=row.protocol != "dlt645-1997",
+    )
+    return _owed(own, span_s)
+
+
+@lru_cache(maxsize=OWED_CACHED)
 def _owed(duty: Duty, span_s: tuple[int, int]) -> int:
     """Values that one meter owes for a day that is over."""
     over_s = span_s[1] + GRACE_S
@@ -180,7 +214,7 @@ def _owed(duty: Duty, span_s: tuple[int, int]) -> int:
 
 
 def _missing(
-    connection: Connection, by: By, span: tuple[date, date], areas: Collection[int] | None
+    connection: Connection, by: By, span: tuple[date, date], seen: _Seen
 ) -> dict[tuple[Key, date], int]:
     meter, terminal = schema.meter, schema.terminal
     groups: dict[By, tuple[ColumnElement[Any], ...]] = {
@@ -189,29 +223,57 @@ def _missing(
         By.CHANNEL: (meter.c.terminal_id, meter.c.port),
     }
     lack = func.sum(hole.c.expected - hole.c.got).label("lack")
-    query = _within(select(hole.c.day, *groups[by], lack), areas).where(
+    where = (
         hole.c.meter_id == meter.c.id,
         hole.c.day.between(day_number(span[0]), day_number(span[1])),
         hole.c.state.in_([State.OPEN.value, State.LOST.value]),
     )
-    return {
-        (_key(by, row), local_date(row.day)): int(row.lack)
-        for row in connection.execute(query.group_by(hole.c.day, *groups[by]))
-    }
+    query = _within(select(hole.c.day, *groups[by], lack), seen).where(*where)
+    found: dict[tuple[Key, date], int] = defaultdict(int)
+    for row in connection.execute(query.group_by(hole.c.day, *groups[by])):
+        area_id = row.area_id if by is By.AREA else 0
+        found[_key(by, row, area_id), local_date(row.day)] += int(row.lack)
+    columns = (hole.c.day, meter.c.id, meter.c.maker, meter.c.terminal_id, meter.c.port)
+    own = _moved(select(*columns, lack), seen).where(*where).group_by(*columns)
+    for row in connection.execute(own):
+        area_id = seen.area(row.id, local_date(row.day))
+        if area_id is not None:
+            found[_key(by, row, area_id), local_date(row.day)] += int(row.lack)
+    return found
 
 
-def _within(query: Select[Any], areas: Collection[int] | None) -> Select[Any]:
-    """Active meters of the areas that count."""
+def _within(query: Select[Any], seen: _Seen) -> Select[Any]:
+    """Active meters of the areas that count, without those that have a history."""
+    query = _together(query).where(schema.meter.c.active)
+    if seen.homes.meters:
+        query = query.where(schema.meter.c.id.not_in(_numbers(seen)))
+    return query if seen.areas is None else query.where(schema.terminal.c.area_id.in_(seen.areas))
+
+
+def _moved(query: Select[Any], seen: _Seen) -> Select[Any]:
+    """Meters that have a history, in service or not."""
+    return _together(query).where(schema.meter.c.id.in_(_numbers(seen)))
+
+
+def _numbers(seen: _Seen) -> Select[Any]:
+    numbers = rows_of(seen.connection, {"id": sorted(seen.homes.meters)})
+    return select(numbers.c.id)
+
+
+def _together(query: Select[Any]) -> Select[Any]:
     meter, terminal, area = schema.meter, schema.terminal, schema.area
-    query = query.where(
-        meter.c.active, meter.c.terminal_id == terminal.c.id, terminal.c.area_id == area.c.id
-    )
-    return query if areas is None else query.where(terminal.c.area_id.in_(areas))
+    return query.where(meter.c.terminal_id == terminal.c.id, terminal.c.area_id == area.c.id)
 
 
-def _key(by: By, row: Any) -> Key:
+def _area_names(connection: Connection) -> dict[int, tuple[str, str]]:
+    area = schema.area
+    rows = connection.execute(select(area.c.id, area.c.name, area.c.name_zh))
+    return {row.id: (row.name, row.name_zh) for row in rows}
+
+
+def _key(by: By, row: Any, area_id: int) -> Key:
     if by is By.AREA:
-        return (int(row.area_id),)
+        return (int(area_id),)
     if by is By.MAKER:
         return (str(row.maker),)
     return (int(row.terminal_id), int(row.port))

@@ -227,7 +227,8 @@ def _stamps(connection: Connection) -> dict[int, int]:
     histories = dated.histories()
     told: dict[int, list[tuple[object, ...]]] = defaultdict(list)
     for each in meters:
-        own = (each.id, each.kind, each.ratio, each.duty, *histories.get(each.id, ()))
+        facts = (each.kind, each.ratio, each.duty, each.since_day)
+        own = (each.id, *facts, *histories.get(each.id, ()))
         for area in {each.area_id} | dated.areas(each.id):
             told[area].append(own)
     return {

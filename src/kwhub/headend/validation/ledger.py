@@ -24,6 +24,7 @@ from kwhub.headend.store.read import Reader
 from kwhub.headend.store.schema import day_number, local_date
 from kwhub.headend.store.schema_quality import hole, ledger_day
 from kwhub.headend.store.service import RETIRED, close_holes
+from kwhub.headend.validation.hole_rows import holes_now, joined_holes, select_holes
 from kwhub.headend.validation.meter_days import HoleKey, counts
 
 __all__ = ["LEDGER_DAYS", "Cause", "Hole", "Ledger", "State", "refresh"]
@@ -129,15 +130,15 @@ class Ledger:
         ]
         if meter_id is not None:
             where.append(hole.c.meter_id == meter_id)
-        if areas is not None:
-            where.append(schema.terminal.c.area_id.in_(areas))
         with self._database.read() as connection:
-            joined = _joined()
+            joined, area_id = joined_holes(connection, self._days)
+            if areas is not None:
+                where.append(area_id.in_(areas))
             total = connection.execute(
                 select(func.count()).select_from(joined).where(*where)
             ).scalar_one()
             query = (
-                _select()
+                select_holes(joined, area_id)
                 .where(*where)
                 .order_by(hole.c.day.desc(), schema.meter.c.address, hole.c.register)
                 .limit(limit)
@@ -147,9 +148,9 @@ class Ledger:
 
     def due(self, terminals: Collection[int], limit: int) -> list[Hole]:
         """Open holes that are to be asked for now, of some terminals, the newest first."""
+        present = select_holes(holes_now(), schema.terminal.c.area_id)
         query = (
-            _select()
-            .where(
+            present.where(
                 hole.c.state == State.OPEN.value,
                 hole.c.next_at <= self._now(),
                 schema.meter.c.active,
@@ -214,13 +215,14 @@ class Ledger:
 
 
 def _owing(connection: Connection, days: Days, day: date) -> list[int]:
-    """Meters of terminals that were connected for the first time on the day or before."""
+    """Meters that were there, of terminals that were connected for the first time on the day or before."""
     stop = days.start(day + _DAY)
     terminal, meter = schema.terminal, schema.meter
     known = select(terminal.c.id).where(terminal.c.first_connected_at < stop)
+    begun = meter.c.since_day.is_(None) | (meter.c.since_day <= day_number(day))
     query = (
         select(meter.c.id)
-        .where(meter.c.active, meter.c.terminal_id.in_(known))
+        .where(meter.c.active, begun, meter.c.terminal_id.in_(known))
         .order_by(meter.c.terminal_id, meter.c.id)
     )
     return list(connection.execute(query).scalars())
@@ -356,20 +358,6 @@ def _is(key: HoleKey) -> ColumnElement[bool]:
         & (hole.c.register == str(key.register))
         & (hole.c.interval_s == key.interval_s)
     )
-
-
-def _joined() -> Any:
-    meter, terminal = schema.meter, schema.terminal
-    return hole.join(meter, hole.c.meter_id == meter.c.id).join(
-        terminal, meter.c.terminal_id == terminal.c.id
-    )
-
-
-def _select() -> Any:
-    meter = schema.meter
-    return select(
-        hole, meter.c.address, meter.c.point, meter.c.terminal_id, schema.terminal.c.area_id
-    ).select_from(_joined())
 
 
 def _hole(row: Row[Any]) -> Hole:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 
 from litestar import get, post
 from litestar.di import NamedDependency
@@ -11,14 +11,15 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 
 from kwhub.catalog.registers import describe
+from kwhub.domain.errors import LocalError
 from kwhub.headend.api.archive_shapes import PLURALS
 from kwhub.headend.api.site import NUMBER_MAX
-from kwhub.headend.archive.fields import KINDS, REQUIRED, Field, Kind
+from kwhub.headend.archive.fields import FROM_DAY, KINDS, REQUIRED, Field, Kind
 from kwhub.headend.archive.problems import ArchiveError
 from kwhub.headend.people.rights import Right, needs
 from kwhub.headend.quality.expect import ENERGY
 from kwhub.headend.web.page import Page, query
-from kwhub.headend.web.quality_forms import form_of, register_name
+from kwhub.headend.web.quality_forms import day_of, form_of, register_name, told
 from kwhub.headend.web.tables import ROWS_PER_PAGE, Head, Listing, PageNumber, Search
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "retire_row",
     "row_page",
     "row_view",
+    "wrong_of",
 ]
 
 COLUMNS_SHOWN = 8
@@ -181,10 +183,12 @@ async def retire_row(
     known = kind_of(kind)
     reach = page.caller.organisations(Right.ARCHIVE)
     values = await page.site.archive.offload(lambda: _row(page, known, row))
+    form = await form_of(page)
     try:
-        await page.site.archive.retire(known.name, row, page.who, within=reach)
-    except ArchiveError as error:
-        wrong = refused(page, error)
+        day = _from_day(page, known, form)
+        await page.site.archive.retire(known.name, row, page.who, from_day=day, within=reach)
+    except LocalError as error:
+        wrong = wrong_of(page, error)
         return await page.site.archive.offload(
             lambda: row_view(page, known, row, values, wrong=wrong)
         )
@@ -207,6 +211,18 @@ def refused(page: Page, error: ArchiveError) -> list[str]:
         where = f"{one.column}: " if one.column else ""
         told.append(f"{where}{one.what(code)} — {one.advice(code)}")
     return told
+
+
+def wrong_of(page: Page, error: LocalError) -> list[str]:
+    """What a refused form is told, in the words of the reader."""
+    return refused(page, error) if isinstance(error, ArchiveError) else [told(page.t, error)]
+
+
+def _from_day(page: Page, kind: Kind, form: Mapping[str, str]) -> date | None:
+    """The day from which on a change is true; None when none was given. Raises LocalError."""
+    if not kind.dated or not form.get(FROM_DAY, "").strip():
+        return None
+    return day_of(page, form, FROM_DAY)
 
 
 def _word(page: Page, choice: str) -> str:
@@ -246,6 +262,9 @@ def row_view(
         "may": may,
         "wrong": list(wrong),
         "places": lists.places(int(row or 0)) if is_meter else [],
+        "since": lists.since(int(row or 0)) if is_meter else None,
+        "dated": kind.dated,
+        "areas": lists.areas(int(row or 0)) if kind.name == "terminal" and row else [],
         "exchanges": lists.exchanges(int(row or 0)) if is_meter else [],
         "registers": _registers(page, int(row or 0)) if is_meter and may else [],
         "members": _members(page, int(row or 0)) if is_group else [],
@@ -262,9 +281,12 @@ async def _saved(page: Page, kind: Kind, row: int | None) -> Redirect | Template
     if row is not None:
         await page.site.archive.offload(lambda: _row(page, kind, row))
     try:
-        number = await page.site.archive.save(kind.name, values, page.who, row_id=row, within=reach)
-    except ArchiveError as error:
-        wrong = refused(page, error)
+        day = _from_day(page, kind, form)
+        number = await page.site.archive.save(
+            kind.name, values, page.who, row_id=row, from_day=day, within=reach
+        )
+    except LocalError as error:
+        wrong = wrong_of(page, error)
         return await page.site.archive.offload(
             lambda: row_view(page, kind, row, values, wrong=wrong)
         )

@@ -1,0 +1,164 @@
+"""Rows of a file that are true from a day on: ends and beginnings of places and areas, written with the rows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, update
+
+from kwhub.headend.archive.dated import newest_of
+from kwhub.headend.archive.fields import FROM_DAY
+from kwhub.headend.archive.plan import Draft, Plan
+from kwhub.headend.archive.problems import Problem
+from kwhub.headend.archive.terminals import (
+    area_since,
+    follow_terminals,
+    last_end,
+    take_back_move,
+)
+from kwhub.headend.archive.write import PLACE, Undo, sync_places
+from kwhub.headend.store import schema
+from kwhub.headend.store.days import Days
+from kwhub.headend.store.doubts import note_history
+from kwhub.headend.store.schema import local_date
+from kwhub.headend.store.schema_archive import placement, terminal_area
+from kwhub.headend.store.service import begin
+
+__all__ = ["date_rows", "dated_problems", "take_back_dates"]
+
+_COLUMNS: Mapping[str, frozenset[str]] = {
+    "meter": frozenset(PLACE) | {"active"},
+    "terminal": frozenset({"area_id", "active"}),
+}
+"""Columns that are dated, by kind."""
+
+
+def dated_problems(
+    connection: Connection, plan: Plan, days: Days, now: datetime
+) -> Iterator[Problem]:
+    """What is wrong with the days of the rows of a plan."""
+    for kind, each in _dated(plan):
+        if each.stored is None:
+            continue
+        at, number = _start(days, each), int(each.stored["id"])
+        newest = (newest_of if kind == "meter" else area_since)(connection, number)
+        last = last_end(connection, number) if kind == "terminal" and each.retires else None
+        if at > now:
+            yield each.incoming.problem(FROM_DAY, "in_future", days.of(at))
+        elif newest is not None and at <= newest:
+            yield each.incoming.problem(FROM_DAY, "before_last", days.of(newest))
+        elif last is not None and at < last:
+            yield each.incoming.problem(FROM_DAY, "before_last", days.of(last))
+
+
+def date_rows(connection: Connection, plan: Plan, undo: Undo, days: Days, now: datetime) -> None:
+    """Write down from when on the rows are true that were just written.
+
+    Args:
+        connection: of the transaction in which ``write`` has written the plan.
+        plan: what was written.
+        undo: what ``write`` returned; what is dated is added to it.
+        days: the zone's days.
+        now: the present.
+    """
+    today = days.start(days.of(now))
+    for kind, each in _dated(plan):
+        if each.stored is None:
+            continue
+        number, at = each.stored["id"], _start(days, each)
+        if kind == "meter":
+            _divide_meter(connection, each, at)
+            sync_places(connection, [number], at, now)
+            note_history(connection, number, at)
+        else:
+            _divide_terminal(connection, each, at)
+            follow_terminals(connection, [number], at)
+        undo[kind].setdefault("dated", {})[str(number)] = at.isoformat()
+    for kind, follow in (("meter", sync_places), ("terminal", _follow)):
+        own = undo.get(kind, {})
+        rest = [int(key) for key in own.get("changed", {}) if key not in own.get("dated", {})]
+        follow(connection, rest, today, now)
+    _begin(connection, plan, undo.get("meter", {}).get("created", {}), days.number(days.of(now)))
+
+
+def take_back_dates(connection: Connection, kind: str, dated: Mapping[str, str]) -> list[Problem]:
+    """Let what was true before the rows go on; what is in the way when something was dated since."""
+    found = []
+    for number, text in dated.items():
+        at, own = datetime.fromisoformat(text), int(number)
+        newest = (newest_of if kind == "meter" else area_since)(connection, own)
+        if newest is not None and newest > at:
+            found.append(Problem("", "changed_since", f"{kind} {number}"))
+        elif kind == "terminal":
+            take_back_move(connection, own, at)
+        else:
+            mine = placement.c.meter_id == own
+            connection.execute(delete(placement).where(mine, placement.c.valid_from == at))
+            ended = update(placement).where(mine, placement.c.valid_to == at)
+            connection.execute(ended.values(valid_to=None))
+            note_history(connection, own, at)
+    return found
+
+
+def _dated(plan: Plan) -> Iterator[tuple[str, Draft]]:
+    """Rows that are true from a day on, and change something that is dated."""
+    for kind, columns in _COLUMNS.items():
+        for each in plan.drafts.get(kind, ()):
+            if each.incoming.from_day is not None and (
+                each.stored is None or each.changed & columns
+            ):
+                yield kind, each
+
+
+def _start(days: Days, each: Draft) -> datetime:
+    return days.start(local_date(each.incoming.from_day or 0))
+
+
+def _divide_meter(connection: Connection, each: Draft, at: datetime) -> None:
+    """End the place that a meter had, and begin the one that its row has now."""
+    old = each.stored or {}
+    if not each.changed & frozenset(PLACE) or not old["active"]:
+        return
+    own = placement.c.meter_id == old["id"]
+    ended = update(placement).where(own, placement.c.valid_to.is_(None)).values(valid_to=at)
+    if not connection.execute(ended).rowcount:
+        connection.execute(placement.insert().values(**_place(old), valid_to=at))
+    row = connection.execute(select(schema.meter).where(schema.meter.c.id == old["id"]))
+    connection.execute(
+        placement.insert().values(**_place(dict(row.mappings().one())), valid_from=at)
+    )
+
+
+def _place(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"meter_id": row["id"], **{name: row[name] for name in PLACE}}
+
+
+def _divide_terminal(connection: Connection, each: Draft, at: datetime) -> None:
+    """End the area that a terminal was in, and begin the one that its row has now."""
+    old, table = each.stored or {}, terminal_area
+    if "area_id" not in each.changed or not old["active"]:
+        return
+    own = {"terminal_id": old["id"]}
+    here = table.c.terminal_id == old["id"]
+    ended = update(table).where(here, table.c.valid_to.is_(None)).values(valid_to=at)
+    if not connection.execute(ended).rowcount:
+        connection.execute(table.insert().values(**own, area_id=old["area_id"], valid_to=at))
+    query = select(schema.terminal.c.area_id).where(schema.terminal.c.id == old["id"])
+    area = connection.execute(query).scalar_one()
+    connection.execute(table.insert().values(**own, area_id=area, valid_from=at))
+
+
+def _follow(connection: Connection, terminals: Sequence[int], at: datetime, _: datetime) -> None:
+    follow_terminals(connection, terminals, at)
+
+
+def _begin(connection: Connection, plan: Plan, created: Mapping[str, int], today: int) -> None:
+    """New meters count from the day that their row names, or from today on."""
+    by_day: dict[int, list[int]] = {}
+    for each in plan.drafts.get("meter", ()):
+        number = created.get(each.incoming.key)
+        if number is not None:
+            day = today if each.incoming.from_day is None else each.incoming.from_day
+            by_day.setdefault(day, []).append(number)
+    for day, numbers in by_day.items():
+        begin(connection, numbers, day)
