@@ -77,7 +77,7 @@ def _check_inputs(config: Config, clock: Clock) -> Finding:
     try:
         inputs = open_inputs(config, clock)
     except KwhubError as error:
-        return Finding("error", "inputs", str(error), str(error))
+        return Finding("error", "inputs", str(error), getattr(error, "chinese", str(error)))
     inputs.close()
     kind = type(config.inputs).__name__.removesuffix("Settings").lower()
     return Finding("ok", "inputs", kind, kind)

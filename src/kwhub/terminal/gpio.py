@@ -6,8 +6,11 @@ does not; what is dropped all the same shows as a gap in the numbers of a line.
 Source: Linux GPIO character device, uAPI v2 (line events carry CLOCK_MONOTONIC); libgpiod 2 Python bindings.
 """
 
+import errno
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
 from typing import Final
 
 import gpiod
@@ -16,7 +19,7 @@ import numpy as np
 from kwhub.domain.errors import LinkDown
 from kwhub.terminal.box import Batch
 
-__all__ = ["GpioInputs"]
+__all__ = ["GpioInputs", "LinesNotHad"]
 
 _BUFFER_EVENTS: Final = 1_024  #: in the kernel, for all lines together
 _READ_MAX: Final = 1_024
@@ -24,6 +27,40 @@ _NS_PER_US: Final = 1_000
 _EMPTY_S: Final = (
     0.05  #: between two looks of the thread; a burst of 20,000 edges a second has room
 )
+
+_WORDS: Final = MappingProxyType(
+    {
+        errno.ENOENT: (
+            "there is no such chip; 'gpiodetect' lists those of this machine",
+            "没有此芯片；gpiodetect 可列出本机芯片",
+        ),
+        errno.EACCES: (
+            "this user may not open it; add the user to the group of the file (often gpio)",
+            "当前用户无权打开；请将用户加入该文件所属的组（常为 gpio）",
+        ),
+        errno.ENOTTY: ("this is no GPIO chip", "这不是 GPIO 芯片"),
+        errno.EBUSY: ("in use: {lines}", "已被占用：{lines}"),
+        errno.ERANGE: (
+            "it has {count} lines, from 0; there is no {lines}",
+            "共 {count} 条线，从 0 起；没有 {lines}",
+        ),
+    }
+)
+"""Why lines cannot be had, in English and Chinese."""
+
+_SAME: Final = MappingProxyType(
+    {errno.EPERM: errno.EACCES, errno.ENODEV: errno.ENOTTY, errno.EINVAL: errno.ENOTTY}
+)
+"""What the kernel and libgpiod say for the same reason."""
+
+
+class LinesNotHad(LinkDown):
+    """The chip or a line cannot be had; ``chinese`` says why in Chinese."""
+
+    def __init__(self, chip: str, lines: Sequence[int], error: OSError | ValueError) -> None:
+        words, facts = _why(chip, lines, error)
+        english, self.chinese = (f"{chip}: {each.format(**facts)}" for each in words)
+        super().__init__(english)
 
 
 class GpioInputs:
@@ -36,7 +73,7 @@ class GpioInputs:
         cover: offset of the cover contact, which is closed (active) while the cover is; None: there is none.
 
     Raises:
-        LinkDown: the chip or a line cannot be had.
+        LinesNotHad: the chip or a line cannot be had.
     """
 
     def __init__(
@@ -80,14 +117,16 @@ class GpioInputs:
                 event_buffer_size=_BUFFER_EVENTS,
             )
         except (OSError, ValueError) as error:
-            raise LinkDown(f"{chip}: {error}") from error
+            wanted = self._lines if cover is None else (*self._lines, cover)
+            raise LinesNotHad(chip, wanted, error) from error
         self._thread = threading.Thread(target=self._keep_empty, name="inputs", daemon=True)
         self._thread.start()
 
     def levels(self) -> int:
         """See Inputs. Raises LinkDown."""
         try:
-            values = self._request.get_values(list(self._lines))
+            with self._turn:  # a request is for one thread at a time
+                values = self._request.get_values(list(self._lines))
         except OSError as error:
             raise LinkDown(f"the inputs cannot be read: {error}") from error
         return sum((value == self._active) << n for n, value in enumerate(values))
@@ -119,7 +158,8 @@ class GpioInputs:
         if self._cover is None:
             return None
         try:
-            (value,) = self._request.get_values([self._cover])
+            with self._turn:
+                (value,) = self._request.get_values([self._cover])
         except OSError as error:
             raise LinkDown(f"the cover contact cannot be read: {error}") from error
         return bool(value != self._active)
@@ -166,3 +206,36 @@ class GpioInputs:
         if number and missing:
             self._lost[channel] = self._lost.get(channel, 0) + missing
         self._numbers[offset] = number
+
+
+def _why(
+    chip: str, lines: Sequence[int], error: OSError | ValueError
+) -> tuple[tuple[str, str], dict[str, object]]:
+    """Words and what they are filled with; the error's own where there are none."""
+    number = error.errno if isinstance(error, OSError) else errno.ERANGE
+    number = _SAME.get(number or 0, number)
+    facts: dict[str, object] = {}
+    with suppress(OSError):
+        if number == errno.EBUSY and (taken := _taken(chip, lines)):
+            facts["lines"] = taken
+        elif number == errno.ERANGE:
+            facts |= _beyond(chip, lines)
+    known = _WORDS.get(number or 0)
+    if known is None or (number in {errno.EBUSY, errno.ERANGE} and not facts):
+        text = str(getattr(error, "strerror", None) or error).replace("{", "(").replace("}", ")")
+        return (text, text), {}
+    return known, facts
+
+
+def _taken(chip: str, lines: Sequence[int]) -> str:
+    """Each wanted line that somebody has, with who that is."""
+    with gpiod.Chip(chip) as opened:
+        found = [opened.get_line_info(line) for line in lines]
+    return ", ".join(f"{each.offset} ({each.consumer or '?'})" for each in found if each.used)
+
+
+def _beyond(chip: str, lines: Sequence[int]) -> dict[str, object]:
+    """How many lines there are, and which of the wanted ones are none of them."""
+    with gpiod.Chip(chip) as opened:
+        count = opened.get_info().num_lines
+    return {"count": count, "lines": ", ".join(str(each) for each in lines if each >= count)}
