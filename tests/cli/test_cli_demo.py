@@ -1,6 +1,8 @@
 """The demonstration: the same seed gives the same outcome, nothing is missing, nothing twice."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -14,6 +16,8 @@ FIELDS = {
     "duplicates",
     "orders_done",
     "line_loss_percent",
+    "alarms",
+    "statements",
     "frames",
     "cpu_seconds",
     "seed",
@@ -52,14 +56,23 @@ def test_a_day_with_damage_is_complete_and_repeatable(capsys, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.sim
-def test_seven_days_with_damage_are_complete(capsys):
-    assert run(["demo", "--once", "--json"]) == 0
+def test_seven_days_with_damage_are_complete(capsys, tmp_path):
+    """The story is told, too: high voltage that ended, the thief's cover, and a statement for every customer."""
+    keep = tmp_path / "kept"
+    assert run(["demo", "--once", "--json", "--keep", str(keep)]) == 0
     week = json.loads(capsys.readouterr().out)
     assert week["completeness"] == 1.0
     assert week["points_got"] == week["points_expected"] > 90_000
     assert week["duplicates"] == 0
     assert week["orders_done"] == week["meters"] == 60
     assert 4 < week["line_loss_percent"] < 8
+    assert week["statements"] == week["meters"] - 1
+    with closing(sqlite3.connect(keep / "headend.sqlite")) as store:
+        told = store.execute("SELECT code, begins, important FROM terminal_event").fetchall()
+        task = store.execute("SELECT state FROM task").fetchall()
+    assert week["alarms"] == sum(begins for _, begins, _ in told)
+    assert {(24, 1, 0), (24, 0, 0), (38, 1, 1)} < set(told)
+    assert task == [("done",)]
 
 
 def test_a_folder_that_exists_is_not_overwritten(capsys, tmp_path):

@@ -9,7 +9,7 @@ from kwhub.links.base import Link
 from kwhub.links.drive import Attendant
 from kwhub.protocols.gdw1376 import afn_10
 from kwhub.protocols.gdw1376.afn_10 import Forward, ForwardAnswer
-from kwhub.protocols.gdw1376.frames import TerminalAddress
+from kwhub.protocols.gdw1376.frames import Frame1376, TerminalAddress
 from kwhub.protocols.gdw1376.messages import Answer, Asked, Confirmed, Deny, Login
 from kwhub.protocols.gdw1376.session import Role, Session
 from kwhub.runtime.clock import Clock
@@ -22,7 +22,7 @@ def _silent(_forward: Forward) -> bytes | None:
 
 
 class FakeConcentrator:
-    """Logs in, reports what it is told to, and forwards to ``meters``.
+    """Logs in, reports what it is told to, and forwards to ``meters``; ``others`` answers all other requests.
 
     ``meters`` returns the bytes of the answer, empty for silence, None to deny the request.
     """
@@ -34,6 +34,7 @@ class FakeConcentrator:
         *,
         number: int = 2082,
         meters: Callable[[Forward], bytes | None] = _silent,
+        others: Callable[[Frame1376], Answer | Deny] = Deny,
     ) -> None:
         self.link = link
         self.clock = clock
@@ -41,6 +42,7 @@ class FakeConcentrator:
         self.forwards: list[Forward] = []
         self.deaf = False
         self._meters = meters
+        self._others = others
         self._session = Session(Role.TERMINAL, TerminalAddress("4101", number))
         self._attendant = Attendant(link, self._session, clock, self._on_event)
         self._asked: dict[int, asyncio.Future[Any]] = {}
@@ -67,7 +69,7 @@ class FakeConcentrator:
             self._asked.pop(id(event.request)).set_result(event)
         if isinstance(event, Asked) and not self.deaf:
             if event.frame.afn != afn_10.AFN:
-                return [Deny(event.frame)]
+                return [self._others(event.frame)]
             forward = Forward.from_unit(event.frame.units[0])
             self.forwards.append(forward)
             answer = self._meters(forward)

@@ -144,6 +144,8 @@ def _as_json(played: Played, seed: int) -> dict[str, object]:
         "duplicates": played.duplicates,
         "orders_done": played.orders_done,
         "line_loss_percent": None if loss is None else float(loss),
+        "alarms": played.alarms,
+        "statements": played.statements,
         "frames": played.frames,
         "cpu_seconds": played.cpu_seconds,
         "seed": seed,

@@ -13,11 +13,14 @@ from time import process_time
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from kwhub.cli.demo_story import happen, issue_statements, set_up
 from kwhub.cli.world import BAUD, CONCENTRATORS, REGION, ZONE, World
 from kwhub.concentrator.app import Concentrator
 from kwhub.domain.errors import LinkDown
 from kwhub.domain.readings import Register
 from kwhub.headend.app import HeadEnd
+from kwhub.headend.store import alarm_rows
+from kwhub.headend.store.alarm_rows import AlarmsWanted
 from kwhub.headend.store.views import OrderState
 from kwhub.links.base import Link
 from kwhub.links.layers import FaultRates, Faulty, Throttled
@@ -45,6 +48,8 @@ class Played:
     duplicates: int
     orders_done: int
     line_loss_percent: Decimal | None
+    alarms: int  #: that the concentrators have reported
+    statements: int  #: issued for the whole days
     frames: int  #: sent on the buses, repeats included, and reports on the uplink
     cpu_seconds: float
 
@@ -203,16 +208,22 @@ async def _run(
     end = stop + afterwards
     async with asyncio.TaskGroup() as tasks:
         play_ = _Play(world, clock, damage, tasks)
+        await set_up(play_.headend, world, start)
         running = [tasks.create_task(play_.headend.run())]
         running += [tasks.create_task(each.run()) for each in play_.concentrators]
         running.append(tasks.create_task(_progress(clock, start, end, told)))
         orders = tasks.create_task(_order(play_.headend, clock, world, stop))
+        events = tasks.create_task(happen(play_.headend, clock, world, start, stop))
         await clock.sleep_until(end)
+        await events
         orders_done = await orders
         for task in [*running, *play_.wires.running]:
             task.cancel()
     await play_.headend.pack()
     expected, got, duplicates, percent = _judge(play_.headend, start, stop)
+    statements = issue_statements(play_.headend, start)
+    with play_.headend.store.database.read() as connection:
+        _, alarms = alarm_rows.alarms(connection, AlarmsWanted())
     await play_.close()
     told(1.0)
     spent = round(process_time() - began, 2)
@@ -223,6 +234,8 @@ async def _run(
         duplicates,
         orders_done,
         percent,
+        alarms,
+        statements,
         play_.frames(),
         spent,
     )

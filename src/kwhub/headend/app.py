@@ -12,6 +12,7 @@ from kwhub.headend.billing.desk import Billing
 from kwhub.headend.choices import Choices
 from kwhub.headend.chores import Chores
 from kwhub.headend.config import Config
+from kwhub.headend.event_desk import EventDesk
 from kwhub.headend.front.door import Door
 from kwhub.headend.front.front import Front
 from kwhub.headend.front.lookout import Lookout
@@ -62,6 +63,7 @@ class HeadEnd:
         quality: findings about values, edits and estimates beside them.
         ledger: what is missing, and why.
         healer: asks for what is missing.
+        events: asks for the events that terminals do not report by themselves.
         billing: tariffs, statements, balances.
         chores: what it does by itself.
         live: tells pages that something has happened.
@@ -147,6 +149,7 @@ class HeadEnd:
         self.healer = Healer(
             self.store, self.front, self.intake, self.ledger, self.clock, self._offload
         )
+        self.events = EventDesk(self.store, self.front, self.intake, self.clock, self._offload)
         self.billing = Billing(self._database, days, now)
         selling = self.config.vending
         self.vending = (
@@ -192,6 +195,7 @@ class HeadEnd:
                 tasks.create_task(self.imports.run())
                 tasks.create_task(self.chores.run())
                 tasks.create_task(self.healer.run())
+                tasks.create_task(self.events.run())
                 if self.vending is not None:
                     tasks.create_task(self.vending.run())
                 tasks.create_task(self.door.run())

@@ -14,6 +14,7 @@ from kwhub.headend.store.schema_alarms import acknowledgement
 
 __all__ = [
     "ALARM_SORTS",
+    "MOMENTARY",
     "NOTE_MAX",
     "Alarm",
     "AlarmsWanted",
@@ -31,6 +32,10 @@ WHO_MAX = 100
 NUMBERS = 256
 """Numbers of records in a class, after which they begin anew."""
 
+MOMENTARY = frozenset({1, 3, 4, 5, 6, 7, 8, 14, 19, 20, 32, 33, 41})
+"""Codes that tell of a moment, such as a clock that was set. Unless the terminal calls them important, they are records
+to look up, and nobody has to take note of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class AlarmsWanted:
@@ -39,7 +44,7 @@ class AlarmsWanted:
     Attributes:
         areas: numbers of the areas that the reader may see; None for all of them.
         since: seconds since 1970, inclusive; ``until`` exclusive.
-        open_only: those that have neither ended nor been acknowledged.
+        open_only: those that have neither ended nor been acknowledged, and are no mere records (``MOMENTARY``).
     """
 
     areas: Collection[int] | None = None
@@ -87,8 +92,9 @@ class Alarm:
 
     @property
     def open(self) -> bool:
-        """Whether nobody has taken note of it and it has not ended."""
-        return self.ended_at is None and self.noted_at is None
+        """Whether nobody has taken note of it, it has not ended, and it is no mere record."""
+        is_record = self.code in MOMENTARY and not self.important
+        return self.ended_at is None and self.noted_at is None and not is_record
 
 
 _EVENT, _TERMINAL, _AREA = schema.terminal_event, schema.terminal, schema.area
@@ -192,7 +198,8 @@ def _conditions(wanted: AlarmsWanted) -> list[ColumnElement[bool]]:
     if wanted.until is not None:
         found.append(_EVENT.c.at < wanted.until)
     if wanted.open_only:
-        found += [_NOTED.c.at.is_(None), ~exists().where(_ends())]
+        alarming = or_(_EVENT.c.important, _EVENT.c.code.not_in(MOMENTARY))
+        found += [alarming, _NOTED.c.at.is_(None), ~exists().where(_ends())]
     return found
 
 

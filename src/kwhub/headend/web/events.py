@@ -79,10 +79,12 @@ class AlarmLine:
 
     @property
     def state(self) -> str:
-        """``open``, ``ended`` or ``noted``."""
+        """``open``, ``ended``, ``noted``, or ``record`` of what nobody has to take note of."""
         if self.alarm.noted_at is not None:
             return "noted"
-        return "open" if self.alarm.ended_at is None else "ended"
+        if self.alarm.ended_at is not None:
+            return "ended"
+        return "open" if self.alarm.open else "record"
 
 
 def _figures(record: EventRecord, t: Texts) -> str:
