@@ -12,11 +12,13 @@ from kwhub.prepay.keys import MasterKeys, Purpose, factor_of
 from kwhub.prepay.master import SoftwareMaster
 from kwhub.prepay.master_crypto import ControlOrder, update_header
 from kwhub.prepay.memory import RamMemory
+from kwhub.prepay.trip_tickets import TicketGate, TicketPress, TripTicket, refund_operation
 from kwhub.runtime.chance import seeded
 
 METER = "202611200001"
 CUSTOMER = bytes.fromhex("000000012345")
 KEYS = MasterKeys({1: bytes(range(16)), 2: bytes(range(16, 32))})
+PRESS = TicketPress()
 PERSONALISED: list[bytes] = []
 
 
@@ -55,7 +57,7 @@ def element():
 
 @pytest.fixture
 def master():
-    return SoftwareMaster(KEYS, draw("master"))
+    return SoftwareMaster(KEYS, draw("master"), TicketGate(PRESS.public, lambda: 0))
 
 
 def send(element, text, data=b""):
@@ -144,7 +146,8 @@ def test_consumption_refund_and_initialisation(element, master):
     assert send(element, "04DC030C08", bytes(4) + count_mac)[1] == Status.OK
     assert send(element, "8030001404", (300).to_bytes(4))[1] == Status.OK
     assert send(element, "8030001404", (800).to_bytes(4))[1] == Status.CONDITIONS
-    refund = master.refund(login, nonce, 200)
+    ticket = PRESS.signed(TripTicket(1, METER, refund_operation(200), b"", 1))
+    refund = master.refund(login, nonce, 200, ticket)
     assert send(element, "8430020C08", (200).to_bytes(4) + refund)[1] == Status.OK
     assert element.wallet == (500, 0)
     assert send(element, "00B2010C04") == ((500).to_bytes(4), Status.OK)

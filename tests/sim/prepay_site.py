@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 from kwhub.prepay import ciphers
-from kwhub.prepay.conversations import open_account
+from kwhub.prepay.conversations import open_account, refund
 from kwhub.prepay.element.software import MEMORY_BYTES as ELEMENT_BYTES
 from kwhub.prepay.element.software import SoftwareElement
 from kwhub.prepay.keys import MasterKeys, Purpose, factor_of
@@ -14,6 +15,7 @@ from kwhub.prepay.master import SoftwareMaster
 from kwhub.prepay.master_crypto import ControlOrder, deadline_of
 from kwhub.prepay.memory import RamMemory
 from kwhub.prepay.orders import VALID_FOR, control, write_parameter
+from kwhub.prepay.refund_guard import RefundGuard, RefundRules
 from kwhub.prepay.sessions import Target
 from kwhub.prepay.tariff import TARIFF_NOW, TariffSet
 from kwhub.prepay.trip_guard import TripGuard, TripRules
@@ -137,6 +139,7 @@ class Site:
         gate = TicketGate(self.guard.press.public, lambda: self.at_s)
         self.master = SoftwareMaster(KEYS, draw("master", number, seed), gate)
         self.target = Target(number, number, "00000001")
+        self.refunds = RefundGuard(self.guard.press, RefundRules(10**6, 10**9, tries_max=10**6))
         self.requests: list[Any] = []
         self.drop: Callable[[Any], str] = lambda _request: ""
         self.boot()
@@ -151,6 +154,15 @@ class Site:
         until = datetime.fromtimestamp(self.at_s, UTC) + valid_for
         deadline = deadline_of(until, timezone(timedelta(hours=8)))
         return self.guard.ticket(order.number, operation, deadline, int(until.timestamp()))
+
+    def refund(self, amount: int, number: int | None = None) -> Any:
+        """A refund that one person has ordered and another one approved; the same again with its number."""
+        guard, at_s = self.refunds, self.at_s
+        if number is None:
+            number = guard.order(self.number, amount, "ann", at_s).number
+            guard.approve(number, "bob", at_s)
+        leave = partial(guard.ticket, number, at_s)
+        return refund(self.master, self.target, guard.orders[number], CUSTOMER, leave)
 
     def trip(self, command: int = 0x1A, delay: int = 0) -> None:
         """As the head-end does it: with a ticket."""

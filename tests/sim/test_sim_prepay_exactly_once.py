@@ -3,7 +3,7 @@
 import pytest
 from tests.sim.prepay_site import CUSTOMER, FOR_EVER, PowerCutError, Site
 
-from kwhub.prepay.conversations import Outcome, initialise_wallet, open_account, recharge, refund
+from kwhub.prepay.conversations import Outcome, initialise_wallet, open_account, recharge
 from kwhub.prepay.orders import update_keys
 from kwhub.prepay.sessions import ATTEMPTS_MAX, log_in
 from kwhub.prepay.wire.requests import Purchase, Refund
@@ -140,7 +140,8 @@ def test_an_account_is_opened_once_whatever_is_cut():
 @pytest.mark.slow
 def test_a_refund_is_made_once_whatever_is_cut():
     def act(site):
-        return site.run(refund(site.master, site.target, 200, 7, CUSTOMER)).outcome
+        number = max(site.refunds.orders, default=None)  # the same order, whatever was cut
+        return site.run(site.refund(200, number)).outcome
 
     steps = each_cut(
         lambda: Site(opened=BEFORE, profile=Profile(has_refund=True)),
@@ -245,12 +246,13 @@ def test_a_refund_that_is_sent_twice_is_made_once():
     site.drop = lambda request: (
         next(lost, "") if request.function == 3 and request.identifier == 0x070108FF else ""
     )
-    result = site.run(refund(site.master, site.target, 200, 7, CUSTOMER))
+    result = site.run(site.refund(200))
     assert result.outcome is Outcome.ALREADY
     assert len(of(site, Refund)) == 2
     assert agrees(site, BEFORE - 200, 1)
+    site.refunds.done(1, site.at_s)
     site.drop = lambda _request: "request"
-    assert site.run(refund(site.master, site.target, 1, 8, CUSTOMER)).outcome is Outcome.UNKNOWN
+    assert site.run(site.refund(1)).outcome is Outcome.UNKNOWN
 
 
 def unlucky(site, chance):

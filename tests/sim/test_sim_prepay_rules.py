@@ -7,7 +7,7 @@ import pytest
 from tests.sim.prepay_site import CUSTOMER, METER, OTHER_METER, Site, draw
 
 from kwhub.domain.errors import Refusal
-from kwhub.prepay.conversations import Outcome, initialise_wallet, open_account, recharge, refund
+from kwhub.prepay.conversations import Outcome, initialise_wallet, open_account, recharge
 from kwhub.prepay.keys import Purpose
 from kwhub.prepay.master_crypto import ControlOrder, update_header
 from kwhub.prepay.orders import open_infrared, sealed_control, update_keys, write_parameter
@@ -23,7 +23,7 @@ from kwhub.prepay.sessions import (
     retried,
     set_validity,
 )
-from kwhub.prepay.trip_tickets import can_open, parameter_operation
+from kwhub.prepay.trip_tickets import can_open, parameter_operation, refund_operation
 from kwhub.prepay.wire import requests as asked
 from kwhub.prepay.wire import sealed_file, sealed_parameter
 from kwhub.prepay.wire import terminal as by_terminal
@@ -130,7 +130,9 @@ def initialising(count=0, mac=None):
 def refunding(**changes):
     def act(site):
         session = site.run(log_in(site.master, site.target))
-        mac = site.master.refund(session.login, session.nonce, changes.get("amount", 100))
+        amount = changes.get("amount", 100)
+        ticket = site.ticket(refund_operation(amount))
+        mac = site.master.refund(session.login, session.nonce, amount, ticket)
         customer = changes.get("customer", CUSTOMER)
         customer_mac = signed(site, session, customer=customer).customer_mac
         data = asked.Refund(1, 100, 1, mac, customer, customer_mac)
@@ -512,9 +514,11 @@ def test_conversations_tell_a_refusal_from_silence():
     stranger = replace(site.target, versions=(1,))
     result = site.run(recharge(site.master, stranger, 100, 2, CUSTOMER))
     assert (result.outcome, result.error) == (Outcome.REFUSED, SecurityError.IDENTITY)
-    result = site.run(refund(site.master, site.target, 1, 1, CUSTOMER))
+    result = site.run(site.refund(1))
     assert result.error == SecurityError.OTHER
-    assert site.run(refund(site.master, stranger, 1, 1, CUSTOMER)).error == SecurityError.IDENTITY
+    site.target = stranger
+    assert site.run(site.refund(1, 1)).error == SecurityError.IDENTITY
+    site.target = replace(stranger, versions=(None,))
     site.drop = lambda _request: "request"
     with pytest.raises(TimeoutError):
         site.run(retried(site.master, site.target, end_session))

@@ -7,6 +7,7 @@ key: whatever needs one is asked of the ``MasterCrypto``. A purchase is done whe
 Source: State Grid filings on security as public master-station code and meter firmware use them.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -14,6 +15,7 @@ from kwhub.domain.errors import NoAnswer
 from kwhub.domain.machine import Conversation
 from kwhub.prepay.master_crypto import MasterCrypto
 from kwhub.prepay.reasons import SecurityError
+from kwhub.prepay.refund_guard import RefundOrder
 from kwhub.prepay.sessions import (
     ATTEMPTS_MAX,
     Account,
@@ -27,6 +29,7 @@ from kwhub.prepay.sessions import (
     read_status,
     retried,
 )
+from kwhub.prepay.trip_tickets import TripTicket
 from kwhub.prepay.wire.requests import InitialiseWallet, OpenAccount, Purchase, Refund
 
 __all__ = ["Outcome", "Result", "initialise_wallet", "open_account", "recharge", "refund"]
@@ -104,16 +107,33 @@ def open_account(
 
 
 def refund(
-    master: MasterCrypto, target: Target, amount: int, order: int, customer: bytes
+    master: MasterCrypto,
+    target: Target,
+    order: RefundOrder,
+    customer: bytes,
+    leave: Callable[[], TripTicket],
 ) -> Conversation[Result]:
-    """Take money back; the order number makes a repeat harmless. As ``recharge``."""
+    """Take money back; the number of the order makes a repeat harmless.
+
+    Args:
+        master: signs, each time with a ticket.
+        target: the meter.
+        order: of the guard, approved.
+        customer: six bytes.
+        leave: asks the guard for a ticket, see ``RefundGuard.ticket``.
+
+    Raises:
+        Refusal: the guard gives no ticket.
+        LocalError, RemoteError: as ``recharge``.
+    """
+    amount = order.amount
 
     def begin(session: Session) -> Conversation[Result]:
         before = yield from read_status(master, session)
         count = before.count
-        mac = master.refund(session.login, session.nonce, amount)
+        mac = master.refund(session.login, session.nonce, amount, leave())
         customer_mac = master.confirm_customer(session.login, session.nonce, customer)
-        request = Refund(order, amount, count, mac, customer, customer_mac)
+        request = Refund(order.number, amount, count, mac, customer, customer_mac)
         outcome, error = Outcome.DONE, None
         try:
             yield from ask(target, request)

@@ -18,6 +18,7 @@ from kwhub.prepay.trip_tickets import (
     TripTicket,
     can_open,
     parameter_operation,
+    refund_operation,
     relay_operation,
     written_operation,
 )
@@ -108,7 +109,8 @@ class SoftwareMaster:
         deadline: bytes | None = None,
     ) -> None:
         if self._gate is None:
-            raise Refusal(("this master crypto trips nobody: no guard stands before it",))
+            what = "refunds nothing" if operation.startswith("refund") else "trips nobody"
+            raise Refusal((f"this master crypto {what}: no guard stands before it",))
         self._gate.spend(ticket, login.factor[2:].hex(), operation, deadline)
 
     def recharge(
@@ -131,8 +133,11 @@ class SoftwareMaster:
             self.confirm_customer(login, nonce, customer),
         )
 
-    def refund(self, login: Login, nonce: bytes, amount: int) -> bytes:
-        """Sign a refund; see ``MasterCrypto``."""
+    def refund(
+        self, login: Login, nonce: bytes, amount: int, ticket: TripTicket | None = None
+    ) -> bytes:
+        """Sign a refund; see ``MasterCrypto``. Raises Refusal: the ticket is not for it."""
+        self._spend(ticket, login, refund_operation(amount))
         session = self._session(login, Purpose.MONEY)
         return ciphers.mac(session, nonce, _REFUND, amount.to_bytes(4))
 

@@ -99,8 +99,10 @@ class MasterCrypto(Protocol):
     ) -> Recharge:
         """Sign a purchase."""
 
-    def refund(self, login: Login, nonce: bytes, amount: int) -> bytes:
-        """Return the MAC of a refund."""
+    def refund(
+        self, login: Login, nonce: bytes, amount: int, ticket: TripTicket | None = None
+    ) -> bytes:
+        """Return the MAC of a refund, which needs a ticket of its guard."""
 
     def confirm_customer(self, login: Login, nonce: bytes, customer: bytes) -> bytes:
         """Return the MAC over a customer number alone, for what moves money without a purchase."""

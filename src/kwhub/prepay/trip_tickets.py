@@ -1,4 +1,4 @@
-"""Tickets between the guard of trips and the master crypto: who has only the one or the other trips nobody.
+"""Tickets between the guards and the master crypto: who has only the one or the other trips nobody and refunds nothing.
 
 A ticket names one meter, one operation and one deadline. The guard signs it, the master crypto checks the signature with
 the public half of that key, lets no ticket through twice, and seals nothing else that can put a customer in the dark.
@@ -24,6 +24,7 @@ __all__ = [
     "TripTicket",
     "can_open",
     "parameter_operation",
+    "refund_operation",
     "relay_operation",
     "written_operation",
 ]
@@ -51,6 +52,11 @@ def relay_operation(command: int, delay: int = 0) -> str:
 def parameter_operation(identifier: int) -> str:
     """The name of a write, as a ticket has it."""
     return f"parameter {identifier:08x}"
+
+
+def refund_operation(amount: int) -> str:
+    """The name of a refund, as a ticket has it; hundredths."""
+    return f"refund {amount}"
 
 
 def written_operation(header: bytes, length: int) -> str | None:
@@ -152,7 +158,7 @@ class TicketGate:
             Refusal: there is none, it is not the guard's, it is for something else, it is too late, or it was used.
         """
         if ticket is None:
-            raise Refusal(("a trip needs a ticket of the guard",))
+            raise Refusal((f"{operation} needs a ticket of the guard",))
         try:
             self._key.verify(ticket.signature, ticket.message)
         except InvalidSignature:
