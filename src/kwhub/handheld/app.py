@@ -83,6 +83,7 @@ class Device:
     async def enrol(self, code: str, pin: str) -> str:
         """Take the code of an allocation and get the first identity; may be done again after any failure.
 
+        A device that was locked and is allocated again keeps what waits for the head-end.
         Where the settings name a device that lends its way to the head-end (``via``), it is done through that one.
 
         Returns:
@@ -103,12 +104,7 @@ class Device:
 
     async def _enrol(self, parsed: EnrolmentCode, pin: str) -> str:
         if self._vault.exists:
-            identity = self._identity(self._vault.open(pin, self._now()))
-            if identity.state.current is not None or identity.state.secret != parsed.secret:
-                raise LocalError(
-                    f"this device is {identity.state.device} already; remove {self.folder} to begin"
-                    " anew, and have it allocated again"
-                )
+            identity = self._again(parsed, pin)
         else:
             opened = self._vault.create(pin, cost=self._cost)
             Book.remove(self.folder / BOOK)
@@ -116,6 +112,27 @@ class Device:
             identity = self._identity(opened)
         await enrol(identity, lambda: self._to_enrolment(identity))
         return identity.state.device
+
+    def _again(self, parsed: EnrolmentCode, pin: str) -> Identity:
+        """Go on after a failure, or begin anew with another code; what waits for the head-end stays.
+
+        A code that never led to an identity gives way to any other. A device that the head-end has locked takes a fresh
+        code of its own name and head-end, and stays closed until it is certified.
+        """
+        identity = self._identity(self._vault.open(pin, self._now()))
+        state = identity.state
+        is_ours = (parsed.device, parsed.root) == (state.device, state.root_digest)
+        if is_ours and state.secret == parsed.secret:
+            return identity
+        if not is_ours if state.closed else identity.had_one:
+            raise LocalError(
+                f"this device is {state.device} already; remove {self.folder} to begin"
+                " anew, and have it allocated again"
+            )
+        if not is_ours:
+            Book.remove(self.folder / BOOK)
+        Identity.prepare(identity.vault, parsed, before=state)
+        return self._identity(identity.vault)
 
     async def _to_enrolment(self, identity: Identity) -> Link:
         """The way to the port where devices enrol: straight, or through the device that lends its own."""

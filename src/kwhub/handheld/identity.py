@@ -82,10 +82,21 @@ class Identity:
         self.now()
 
     @staticmethod
-    def prepare(vault: OpenVault, code: EnrolmentCode) -> None:
-        """Put the code of an allocation into a new vault, with the first key."""
-        first = Held(key=_new_key())
-        state = State(code.device, code.at, code.enrol, code.root, code.secret, next=first)
+    def prepare(vault: OpenVault, code: EnrolmentCode, before: State | None = None) -> None:
+        """Put the code of an allocation into a vault, with the first key.
+
+        Args:
+            vault: open.
+            code: of the allocation.
+            before: of a device that is allocated again: its keys are gone then, but time goes on, and it stays as
+                closed as it was until the new key is certified.
+        """
+        state = State(code.device, code.at, code.enrol, code.root, code.secret)
+        if before is not None:
+            state = msgspec.structs.replace(
+                state, seen=before.known, offset_s=before.offset_s, closed=before.closed
+            )
+        state = msgspec.structs.replace(state, next=Held(key=_new_key()))
         vault.save(msgspec.msgpack.encode(state))
 
     # Time
@@ -135,6 +146,11 @@ class Identity:
             if each is not None and each.chain:
                 return each
         raise LocalError("this device is not enrolled yet; scan the code of its allocation")
+
+    @property
+    def had_one(self) -> bool:
+        """Whether this device ever got a certificate."""
+        return self.state.current is not None or self.pending
 
     @property
     def pending(self) -> bool:
@@ -197,7 +213,8 @@ class Identity:
                 end,
                 # What came with a secret that people have seen is replaced at the first contact.
                 renew_at=now if is_first else now + int((end - now) * share),
-            )
+            ),
+            closed="",
         )
 
     def forget_next(self) -> None:
