@@ -164,6 +164,28 @@ def test_after_a_talker_who_was_cut_off_silence_is_waited_for(how: str) -> None:
     run_virtual(main, start=START)
 
 
+@pytest.mark.parametrize(("baud", "waits_s"), [(None, 0.0), (2400, 0.5)])
+def test_silence_that_has_been_there_since_is_not_waited_for_again(
+    baud: int | None, waits_s: float
+) -> None:
+    async def main(clock: LoopClock) -> None:
+        one, _two = pair(baud=baud)
+        shared = Shared(one)
+
+        async def cut_off() -> None:
+            async with shared.claim("a") as link:
+                await link.read()
+
+        task = asyncio.ensure_future(cut_off())
+        await asyncio.sleep(0)
+        task.cancel()
+        await clock.sleep(2)
+        async with shared.claim("b"):
+            assert clock.monotonic() == pytest.approx(2 + waits_s)
+
+    run_virtual(main, start=START)
+
+
 def test_after_a_failure_that_was_waited_out_nothing_is_waited_for() -> None:
     async def main(clock: LoopClock) -> None:
         shared = Shared(pair()[0])

@@ -1,10 +1,12 @@
 """Tasks that a device has running beside its callers' own, ended together with it."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
-__all__ = ["Background"]
+from kwhub.runtime.clock import Clock
+
+__all__ = ["Background", "until_enough"]
 
 
 class Background:
@@ -32,3 +34,35 @@ class Background:
             task.get_loop().call_exception_handler(
                 {"message": "a task of a device failed", "exception": error, "task": task}
             )
+
+
+async def until_enough(
+    works: Sequence[Callable[[], Awaitable[bool]]], clock: Clock, step_s: float
+) -> None:
+    """Do several beside each other until all are done, or one says that it was enough.
+
+    The others are ended then. The first failure is raised.
+
+    Args:
+        works: in the order in which they begin.
+        clock: gives the time.
+        step_s: from the beginning of one to that of the next.
+    """
+
+    async def begun(work: Callable[[], Awaitable[bool]], after_s: float) -> bool:
+        if after_s:
+            await clock.sleep(after_s)
+        return await work()
+
+    running = {asyncio.ensure_future(begun(work, i * step_s)) for i, work in enumerate(works)}
+    left = running
+    try:
+        while left:
+            done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+            enough = [work.result() for work in done]
+            if any(enough):
+                return
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running)

@@ -6,12 +6,15 @@ themselves; so is the offer to masters after each link that ends.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from pathlib import Path
+from typing import TypeAlias
 
 from kwhub.bluetooth import node_settings
+from kwhub.bluetooth.background import until_enough
 from kwhub.bluetooth.gatt_links import MasterLink
 from kwhub.bluetooth.happenings import Happened, What
 from kwhub.bluetooth.inspection import Inspection, InspectionMode, Violation
@@ -19,7 +22,8 @@ from kwhub.bluetooth.node_settings import NodeSettings, Role, SlaveSettings
 from kwhub.bluetooth.notices import Notices
 from kwhub.bluetooth.plain import PLAIN
 from kwhub.bluetooth.port import Answer, Port
-from kwhub.bluetooth.registry import Limits, NodeRegistry
+from kwhub.bluetooth.registry import NodeRegistry
+from kwhub.bluetooth.routing import Routes
 from kwhub.bluetooth.stack import BondLost, NotPaired
 from kwhub.bluetooth.station import Station
 from kwhub.domain.errors import KwhubError, LinkDown
@@ -31,6 +35,7 @@ from kwhub.wire.passing import Dialect, Passing
 
 __all__ = ["Node"]
 
+Give: TypeAlias = Callable[[Passing, str], Awaitable[None]]
 RECONNECT = Backoff(first_s=1.0, most_s=60.0)
 HEARTBEATS_MISSED_MAX = 3
 """A slave that has not answered so many signs of life in a row is connected to afresh."""
@@ -85,7 +90,7 @@ class Node:
             kept: file for changes at run time.
         """
         self.settings = settings if kept is None else node_settings.load(kept, settings)
-        self.registry = NodeRegistry(clock, _limits(self.settings))
+        self.registry = NodeRegistry(clock, self.settings.limits)
         self.notices = Notices(clock)
         self.inspection = Inspection(dialect, self.settings.rules, self._on_violation)
         self.heard: Callable[[Happened], None] = lambda _happened: None
@@ -99,9 +104,9 @@ class Node:
         self._kept = kept
         self._written = settings  # in the settings file
         self._ports: dict[str, Port] = {}
-        self._learnt: dict[str, str] = {}  # meter to the port that has answered for it
+        self._routes = Routes(dialect, self.registry)
         if bus is not None:
-            self._ports["bus"] = Port("bus", bus, clock, answer_s=self.settings.answer_s)
+            self._ports["bus"] = Port("bus", bus, clock, answer_s=self.settings.patience_s)
         self._masters: dict[str, Link] = {}
         self._own: dict[str, _Own] = {}
         self._keeping: dict[str, asyncio.Task[None]] = {}
@@ -142,7 +147,7 @@ class Node:
             node_settings.save(self._kept, settings, self._written)
         self.settings = settings
         self.inspection.rules = settings.rules
-        self.registry.limits = _limits(settings)
+        self.registry.limits = settings.limits
         if self._tasks is not None:
             await self._take_up(settings)
 
@@ -165,35 +170,48 @@ class Node:
             except LinkDown:
                 continue
 
-    async def ask(self, request: Passing, asker: str, *, only: str | None = None) -> list[Passing]:
-        """Put a request to whom it is for, and return what is to go back.
+    async def ask(
+        self, request: Passing, asker: str, give: Give, *, only: str | None = None
+    ) -> None:
+        """Put a request to whom it is for, and give back what each answers.
+
+        Several are asked one soon after the other: the first may be the one that is meant, and one
+        that is silent holds up nobody.
 
         Args:
             request: a whole frame.
             asker: who asks.
+            give: takes each answer as it comes, with the name of its port.
             only: name of the one port that is meant; otherwise its address decides.
         """
-        ports = [port for port in self._route(request) if only in (None, port.name)]
-        if not ports:
+        there = {port.name: port for port in self.ports}
+        ports = self._routes.find(request, there, self.settings.slaves)
+        asked = [port for port in ports if only in (None, port.name)]
+        if not asked:
             self.unrouted += 1
-            return []
-        answers: list[Passing] = []
-        for port in ports:
-            try:
-                answer = await port.ask(request, asker, self.dialect)
-            except LinkDown:
-                continue
-            self.forwarded += 1
-            self._note(port, request, answer)
-            found = answer.found
-            if found is not None and self.inspection.lets_pass(found, port.name, from_master=False):
-                answers.append(found)
-                self._learnt[found.address] = port.name
-                if found.address and found.address == request.address:
-                    break  # it was not asked of several
-            elif self._learnt.get(request.address) == port.name and request.wants_answer:
-                del self._learnt[request.address]
-        return answers
+        elif len(asked) == 1:
+            await self._ask_one(asked[0], request, asker, give)
+        else:
+            step_s = self.settings.patience_s / 4 / len(asked) if request.wants_answer else 0.0
+            works = [partial(self._ask_one, each, request, asker, give) for each in asked]
+            await until_enough(works, self._clock, step_s)
+
+    async def _ask_one(self, port: Port, request: Passing, asker: str, give: Give) -> bool:
+        """Ask one port; whether the very device has answered that was meant."""
+        try:
+            answer = await port.ask(request, asker, self.dialect)
+        except LinkDown:
+            return False
+        self.forwarded += 1
+        found = answer.found
+        is_silent = found is None and request.wants_answer
+        is_owed = is_silent and self._routes.owes(port, request.address)
+        self._note(port, answer, is_owed=is_owed)
+        if found is None or not self.inspection.lets_pass(found, port.name, from_master=False):
+            return False
+        self._routes.answered(found.address, port.name)
+        await give(found, port.name)
+        return bool(found.address) and found.address == request.address
 
     async def _serve(self, master: Link, name: str) -> None:
         framer, dialect = self.dialect.framer(), self.dialect
@@ -210,12 +228,17 @@ class Node:
                     continue
                 request = each if isinstance(each, Passing) else Passing(each.raw)
                 own = self._own[name] = _Own(request.raw, self._clock.monotonic())
-                for answer in await self.ask(request, name):
-                    await master.write(answer.raw)
-                    await self._copy(request, answer, name)
+                await self.ask(request, name, partial(self._give, master, name, request))
                 own.ended_s = self._clock.monotonic()
             if dialect is not self.dialect:
                 framer, dialect = self.dialect.framer(), self.dialect
+
+    async def _give(
+        self, master: Link, name: str, request: Passing, answer: Passing, _port: str
+    ) -> None:
+        """An answer goes to its asker, and to whoever wants a copy."""
+        await master.write(answer.raw)
+        await self._copy(request, answer, name)
 
     async def _copy(self, request: Passing, answer: Passing, asker: str) -> None:
         """Share a reading with subscribers; whoever asked the same meanwhile has its own answer."""
@@ -234,32 +257,14 @@ class Node:
             except LinkDown:
                 continue
 
-    def _route(self, request: Passing) -> list[Port]:
-        """Where a request goes: to who has the meter, else to all of whom nothing is known."""
-        if not request.address:
-            return list(self.ports)
-        known = [
-            port
-            for port in self.ports
-            if any(self._dialect.matches(request.address, meter) for meter in port.meters)
-        ]
-        if known and (len(known) == 1 or not request.wants_answer):
-            return known
-        if not request.wants_answer:
-            return list(self.ports)
-        learnt = self._ports.get(self._learnt.get(request.address, ""))
-        if learnt is not None and not known:
-            return [learnt]
-        return known[:1] or [port for port in self.ports if not port.meters]
-
-    def _note(self, port: Port, request: Passing, answer: Answer) -> None:
+    def _note(self, port: Port, answer: Answer, *, is_owed: bool) -> None:
         for each in answer.wrong:
             self.inspection.lets_pass(each, port.name, from_master=False)
         if answer.is_repeat:
             self.registry.repeated(port.name)
         if answer.found is not None:
             self.registry.heard(port.name)
-        elif request.wants_answer:
+        elif is_owed:
             self.registry.unanswered(port.name)
 
     async def _take_up(self, settings: NodeSettings) -> None:
@@ -269,14 +274,14 @@ class Node:
             self._keeping.pop(address).cancel()
             self.registry.leave(address)
         for port in self._ports.values():
-            port.answer_s = settings.answer_s
+            port.answer_s = settings.patience_s
         for slave in wanted:
             if slave.address in self._keeping:
                 self._know(slave)
             elif self._tasks is not None:
                 bonded = self._station.keys.is_bonded(slave.address)
                 paired = bonded or not self._station.pairing.enforced
-                self.registry.enter(slave.address, meter=_first(slave), paired=paired)
+                self.registry.enter(slave.address, meter=slave.first, paired=paired)
                 self._keeping[slave.address] = self._tasks.create_task(self._keep(slave))
         if settings.role in (Role.SLAVE, Role.BOTH):
             self._station.listen(
@@ -292,7 +297,7 @@ class Node:
 
     def _know(self, slave: SlaveSettings) -> None:
         """What is behind a slave that has its link already."""
-        self.registry.known_as(slave.address, _first(slave))
+        self.registry.known_as(slave.address, slave.first)
         if port := self._ports.get(slave.address):
             port.meters = frozenset(slave.meters)
 
@@ -327,7 +332,7 @@ class Node:
         A meter that is silent does not speak for the others behind the same slave: the next of them is asked.
         """
         port = Port(
-            slave.address, link, self._clock, frozenset(slave.meters), self.settings.answer_s
+            slave.address, link, self._clock, frozenset(slave.meters), self.settings.patience_s
         )
         self._ports[slave.address] = port
         self.registry.paired(slave.address)
@@ -337,7 +342,7 @@ class Node:
             beat = self._beat(slave.address, turn)
             if beat is not None:
                 answer = await port.ask(beat, "heartbeat", self._dialect)
-                self._note(port, beat, answer)
+                self._note(port, answer, is_owed=True)
                 if answer.found is not None:
                     missed = 0
                 else:
@@ -358,7 +363,7 @@ class Node:
         """Wait for the next sign of life, by the settings of the moment."""
         began = self._clock.monotonic()
         while link.is_up:
-            pause = self.settings.heartbeat_s if missed == 0 else self.settings.answer_s
+            pause = self.settings.heartbeat_s if missed == 0 else self.settings.patience_s
             left = began + pause - self._clock.monotonic()
             if left <= 0:
                 return
@@ -388,11 +393,3 @@ class Node:
         while True:
             await self._clock.sleep(min(CHECK_S, self.settings.gone_s / 2))
             self.registry.check()
-
-
-def _limits(settings: NodeSettings) -> Limits:
-    return Limits(silent_s=settings.silent_s, gone_s=settings.gone_s)
-
-
-def _first(slave: SlaveSettings) -> str | None:
-    return slave.meters[0] if slave.meters else None

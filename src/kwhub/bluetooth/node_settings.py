@@ -1,7 +1,9 @@
 """What a node is told, from a file or by AT commands; what was changed is kept over a restart."""
 
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import msgspec
@@ -12,6 +14,7 @@ from kwhub.bluetooth.advertising import Beacon
 from kwhub.bluetooth.inspection import InspectionMode, Rules
 from kwhub.bluetooth.keystore import write_private
 from kwhub.bluetooth.profiles import PROFILES
+from kwhub.bluetooth.registry import Limits
 from kwhub.domain.errors import ConfigError
 from kwhub.runtime.settings import Settings, WrongSetting
 from kwhub.wire.passing import Kind
@@ -21,6 +24,13 @@ __all__ = ["LINKS_MAX", "NodeSettings", "Role", "SlaveSettings", "Transmission",
 LINKS_MAX = 20
 """More masters or slaves no controller keeps up with."""
 
+ANSWER_S: Mapping[str, float] = MappingProxyType({"slave": 1.0, "both": 2.0, "master": 3.0})
+"""Longest wait for an answer: whoever has waited in vain is free again before the one above gives up.
+
+A meter begins to answer within 500 ms.  Source: DL/T 645-2007, clause 5 (Td).
+"""
+
+Patience = Annotated[float, Meta(gt=0, le=60)]
 Count = Annotated[int, Meta(ge=1, le=LINKS_MAX)]
 BluetoothAddress = Annotated[
     str,
@@ -60,6 +70,11 @@ class SlaveSettings(Settings, frozen=True):
     address: BluetoothAddress
     meters: tuple[MeterNumber, ...] = ()  #: behind it; any while it is empty
 
+    @property
+    def first(self) -> str | None:
+        """The meter under which it is shown."""
+        return self.meters[0] if self.meters else None
+
 
 class NodeSettings(Settings, frozen=True):
     """A node."""
@@ -75,7 +90,7 @@ class NodeSettings(Settings, frozen=True):
     meters: tuple[MeterNumber, ...] = ()  #: that may be addressed at all; any while it is empty
     allow: tuple[Kind, ...] = (Kind.READ, Kind.CLOCK, Kind.WRITE, Kind.CONTROL)  #: from masters
     subscribers: tuple[BluetoothAddress, ...] = ()  #: masters who get a copy of every reading
-    answer_s: Annotated[float, Meta(gt=0, le=60)] = 2.0  #: longest wait for an answer
+    answer_s: Patience | None = None  #: wait for an answer: 1 for a slave, 2 both, 3 for a master
     heartbeat_s: Annotated[float, Meta(ge=1, le=86_400)] = 60.0  #: between signs of life
     silent_s: Annotated[float, Meta(ge=1, le=604_800)] = 180.0  #: unheard for so long is silent
     gone_s: Annotated[float, Meta(ge=0.5, le=86_400)] = 10.0  #: and so is no link for so long
@@ -93,9 +108,19 @@ class NodeSettings(Settings, frozen=True):
             raise WrongSetting("slaves", "have an address twice")
 
     @property
+    def patience_s(self) -> float:
+        """Longest wait for an answer, s."""
+        return ANSWER_S.get(self.role.value, 0.0) if self.answer_s is None else self.answer_s
+
+    @property
     def rules(self) -> Rules:
         """For the inspection."""
         return Rules(self.inspection, frozenset(self.meters), frozenset(self.allow))
+
+    @property
+    def limits(self) -> Limits:
+        """For the registry."""
+        return Limits(silent_s=self.silent_s, gone_s=self.gone_s)
 
     @property
     def beacon(self) -> Beacon:

@@ -96,7 +96,10 @@ class Port:
 
     async def _listen(self, turn: Link, request: Passing, dialect: Dialect) -> Answer:
         """Wait for the answer, by frame and never by packet."""
-        until = self.clock.monotonic() + self.answer_s
+        wire_s = self.link.facts.wire_time_s(
+            len(request.raw)
+        )  # a write may return before it is out
+        until = self.clock.monotonic() + self.answer_s + wire_s
         framer = dialect.framer()
         wrong: list[Passing | Discarded] = []
         is_inside = False

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from math import inf
 
 from kwhub.bluetooth.states import FINE, Cause, NodeState, Why
 from kwhub.runtime.clock import Clock
@@ -143,6 +144,13 @@ class NodeRegistry:
             node.view = replace(node.view, is_connected=is_connected)
             node.gone_s = None if is_connected else self._clock.monotonic()
             self._judge(node)
+
+    def gone_for_s(self, address: str) -> float:
+        """For how long it has had no link; infinite when it is not watched or had none at all."""
+        node = self._nodes.get(address)
+        if node is None or (node.gone_s is None and not node.view.is_connected):
+            return inf
+        return 0.0 if node.gone_s is None else self._clock.monotonic() - node.gone_s
 
     def paired(self, address: str) -> None:
         """It is paired, afresh perhaps."""

@@ -9,6 +9,7 @@ answers; who writes faster than meters answer is held back.
 
 import asyncio
 import re
+from functools import partial
 
 from kwhub.bluetooth.bursts import ALL, Bursts, Piece
 from kwhub.bluetooth.commands import COMMAND_BYTES_MAX, answer_command
@@ -193,7 +194,10 @@ class SerialFace:
             if not self._node.inspection.lets_pass(found, NAME, from_master=True):
                 continue
             request = found if isinstance(found, Passing) else Passing(found.raw)
-            for place, port in enumerate(self._node.ports):
-                if number in (ALL, place):
-                    for answer in await self._node.ask(request, NAME, only=port.name):
-                        await self._port.write(bytes([place]) + answer.raw)
+            places = {port.name: place for place, port in enumerate(self._node.ports)}
+            only = next((name for name, place in places.items() if place == number), None)
+            if number == ALL or only is not None:  # it may have gone since
+                await self._node.ask(request, NAME, partial(self._give, places), only=only)
+
+    async def _give(self, places: dict[str, int], answer: Passing, port: str) -> None:
+        await self._port.write(bytes([places[port]]) + answer.raw)

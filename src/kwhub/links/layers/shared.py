@@ -26,6 +26,9 @@ QUIET_S = 0.5
 """Silence that is waited for after a talker who was cut off: a meter that was asked begins to answer
 within 500 ms.  Source: DL/T 645-2007, clause 5 (Td)."""
 
+FRAME_BYTES_MAX = 256
+"""A usual frame is no longer."""
+
 QUIET_S_MAX = 3.0
 """Longest time spent waiting for that silence."""
 
@@ -102,6 +105,7 @@ class Shared(Layer):
         self._rounds: dict[str, int] = {}
         self._numbers = count()
         self._cut_off = False
+        self._cut_off_s = 0.0  # when
 
     @property
     def waiting(self) -> int:
@@ -127,6 +131,7 @@ class Shared(Layer):
         except BaseException as error:
             # NoAnswer is a TimeoutError too, but then the time for the answer has been waited out.
             self._cut_off = isinstance(error, asyncio.CancelledError) or type(error) is TimeoutError
+            self._cut_off_s = asyncio.get_running_loop().time()
             raise
         finally:
             await turn.aclose()
@@ -186,15 +191,25 @@ class Shared(Layer):
             if not self._queue:  # nobody to be fair to but the holder
                 self._rounds = {claim.key: claim.round}
 
+    def _silence_left_s(self, now: float) -> float:
+        """How long silence has yet to be waited for; whatever came since would be there to be read.
+
+        On a slow line a frame may still be arriving that began before.
+        """
+        slow_s = min(QUIET_S, self.facts.wire_time_s(FRAME_BYTES_MAX))
+        return max(slow_s, self._cut_off_s + QUIET_S - now)
+
     async def _drain(self) -> None:
         """Throw away what is left over from earlier talkers."""
         loop = asyncio.get_running_loop()
         until = loop.time() + QUIET_S_MAX
+        quiet_s = self._silence_left_s(loop.time()) if self._cut_off else 0.0
         dropped = 0
         try:
             while dropped < STALE_BYTES_MAX and loop.time() < until:
-                async with asyncio.timeout(QUIET_S if self._cut_off else 0):
+                async with asyncio.timeout(quiet_s):
                     dropped += len(await self.inner.read())
+                quiet_s = QUIET_S if self._cut_off else 0.0
         except TimeoutError:
             self._cut_off = False  # silence
         finally:
