@@ -28,10 +28,10 @@ __all__ = ["happen", "issue_statements", "set_up"]
 TELLER = "demonstration"
 HOME, TRADE = "HOME", "TRADE"
 LOW_BALANCE: Final = Decimal(20)
-PAID: Final = (15, 40, 60, 90, 150, 240)
+PAID: Final = (25, 60, 90, 120, 180, 300)
 """What households have paid in advance; some of it does not last."""
 
-PAID_BY_TRADE: Final = (200, 300, 500)
+PAID_BY_TRADE: Final = (500, 900, 1_200)
 
 COVER_OPEN_S: Final = 420
 HIGH_VOLTAGE_AFTER: Final = timedelta(days=1, hours=18, minutes=20)

@@ -158,7 +158,7 @@ RECORDS: dict[int, Layout] = {
     ),
     36: (_AT, _REST),
     37: (_AT, _POINT, _REST),
-    38: (_AT, _REST),
+    38: (_AT, _POINT, _REST),
     39: (_AT, _POINT, _REST),
     40: (_AT, _POINT, _REST),
     41: (
