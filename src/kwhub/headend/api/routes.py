@@ -18,6 +18,7 @@ from kwhub.headend.api import (
     archive_files,
     device_work,
     devices,
+    metrics,
     money,
     people,
     quality,
@@ -238,6 +239,7 @@ def api_router() -> Router:
             *tasks.ROUTES,
             *quality.ROUTES,
             *settings.ROUTES,
+            *metrics.ROUTES,
         ],
         dependencies={"span": Provide(_span, sync_to_thread=False)},
     )

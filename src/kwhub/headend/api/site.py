@@ -14,6 +14,7 @@ from kwhub.headend.archive.jobs import Imports
 from kwhub.headend.billing.desk import Billing
 from kwhub.headend.choices import Choices
 from kwhub.headend.config import Config
+from kwhub.headend.front.front import Front
 from kwhub.headend.front.lookout import Lookout
 from kwhub.headend.identity.service import DeviceService
 from kwhub.headend.live import Broadcaster
@@ -67,6 +68,7 @@ class Serves(Protocol):
     queries: Queries
     orders: Orders
     tasks: Tasks
+    front: Front
     archive: ArchiveDesk
     imports: Imports
     choices: Choices
@@ -88,6 +90,7 @@ class Site:
     queries: Queries
     orders: Orders
     tasks: Tasks
+    front: Front
     archive: ArchiveDesk
     imports: Imports
     clock: Clock
@@ -111,6 +114,7 @@ class Site:
             headend.queries,
             headend.orders,
             headend.tasks,
+            headend.front,
             headend.archive,
             headend.imports,
             headend.clock,

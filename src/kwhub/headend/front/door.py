@@ -91,16 +91,19 @@ class Door:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                for line in list(self._lines):  # who called before we were ready
-                    self.wake(line)
-                while True:
-                    await self._called.wait()
-                    await asyncio.sleep(SWEEP_S)
-                    self.sweep(loop.time())
-                    if not self._lines:
-                        self._called.clear()
+                tasks.create_task(self._front.watch())
+                try:
+                    for line in list(self._lines):  # who called before we were ready
+                        self.wake(line)
+                    while True:
+                        await self._called.wait()
+                        await asyncio.sleep(SWEEP_S)
+                        self.sweep(loop.time())
+                        if not self._lines:
+                            self._called.clear()
+                finally:  # nobody is attended to by a group that is ending
+                    self._tasks = None
         finally:
-            self._tasks = None
             await self.aclose()
 
     async def aclose(self) -> None:

@@ -10,6 +10,7 @@ from kwhub.domain.errors import KwhubError, LinkDown, NoAnswer, RemoteError
 from kwhub.headend.config import Limits
 from kwhub.headend.front.connection import Connection, Finished
 from kwhub.headend.front.doubles import Doubles
+from kwhub.headend.front.flapping import Flapping
 from kwhub.headend.front.guestbook import Guestbook
 from kwhub.headend.front.line import Line
 from kwhub.headend.front.lookout import Lookout, Tapped
@@ -18,6 +19,7 @@ from kwhub.headend.ingest.intake import Intake
 from kwhub.headend.ingest.offload import Offload
 from kwhub.headend.store.archive import KnownTerminal
 from kwhub.headend.store.database import StoreError, StoreFull
+from kwhub.headend.store.event_rows import FLAPPING, Happening, open_of
 from kwhub.headend.store.journal import Batch
 from kwhub.headend.store.store import Store
 from kwhub.headend.store.unplaced import UNPLACED_BYTES_MAX
@@ -42,6 +44,9 @@ HEARTBEATS_MISSED_MAX = 3
 SEEN_INTERVAL_S = 600
 """The moment a terminal was last heard is written at most this often, in seconds; reports write it too."""
 
+WATCH_S = 60.0
+"""Time between two looks at alarms that may have ended, in seconds."""
+
 UNKNOWN, LOGGED_IN_ALREADY = "unknown terminal", "logged in already"
 """Why somebody is not let in."""
 
@@ -59,10 +64,11 @@ class Front:
     old one is closed with that reason. See `kwhub.headend.front.doubles`.
 
     Attributes:
-        counters: reports, readings, denied, replaced, doubled, flapping, discarded, foreign, not_stored ...
+        counters: reports, readings, denied, replaced, doubled, flapping, flaps, discarded, foreign, not_stored ...
         lookout: where frames and news are noted.
         password: PW of the terminals; None: zeros.
         limits: what a terminal may take.
+        flapping: who logs in again and again.
         profile: see Office.
         login_s: see Office.
         idle_s: see Office.
@@ -95,6 +101,7 @@ class Front:
         self._offload = offload
         self._guestbook = Guestbook(store, clock, offload)
         self._doubles = Doubles(self.counters, clock)
+        self.flapping = Flapping(self.counters, clock)
         self._online: dict[int, Connection] = {}
 
     @property
@@ -240,7 +247,36 @@ class Front:
             self._doubles.replaced(terminal, *_peers(connection, older))
             await older.close("replaced by a new log-in")
         await self.seen(connection)
+        await self._tell(self.flapping.came(terminal, connection.link.facts.address))
         return terminal
+
+    async def watch(self) -> None:
+        """End the alarms of terminals that are steady again, until cancelled."""
+        taken_over = False
+        while True:
+            try:
+                if not taken_over:
+                    self.flapping.take_over(await self._offload(self._flapping_before))
+                    taken_over = True
+            except StoreError:
+                self.counters["not_stored"] += 1
+            for each in self.flapping.ended():
+                await self._tell(each)
+            await self._clock.sleep(WATCH_S)
+
+    def _flapping_before(self) -> set[int]:
+        with self._store.database.read() as connection:
+            return open_of(connection, FLAPPING)
+
+    async def _tell(self, happening: Happening | None) -> None:
+        """Keep an event of the head-end's own; a store that does not take it ends no log-in."""
+        if happening is None:
+            return
+        try:
+            await self._guestbook.happened(happening)
+        except StoreError:
+            self.counters["not_stored"] += 1
+        self.lookout.tell("events")
 
     async def _refuse(
         self,

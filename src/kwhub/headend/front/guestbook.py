@@ -10,8 +10,9 @@ from sqlalchemy import Connection as Database
 from kwhub.headend.front.connection import Connection
 from kwhub.headend.ingest.groups import Groups
 from kwhub.headend.ingest.offload import Offload
-from kwhub.headend.store import journal, sessions
+from kwhub.headend.store import event_rows, journal, sessions
 from kwhub.headend.store.archive import KnownTerminal
+from kwhub.headend.store.event_rows import Happening
 from kwhub.headend.store.store import Store
 from kwhub.links.base import Link
 from kwhub.protocols.gdw1376.frames import TerminalAddress
@@ -63,6 +64,10 @@ class Guestbook:
     async def seen(self, connection: Connection) -> None:
         """Write down that a terminal is alive."""
         await self._groups.take(_Entry(partial(self._seen, connection)))
+
+    async def happened(self, happening: Happening) -> None:
+        """Write down an event of the head-end's own."""
+        await self._groups.take(_Entry(lambda connection: event_rows.keep(connection, [happening])))
 
     async def end(self, ended: Connection) -> None:
         """Write down that a connection is over, and why; nothing when its log-in was never written."""

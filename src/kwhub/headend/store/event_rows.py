@@ -5,12 +5,34 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
+import msgspec
 from sqlalchemy import Connection, select
 
 from kwhub.headend.store import schema
 from kwhub.headend.store.database import upsert
 
-__all__ = ["Happening", "events_of", "keep"]
+__all__ = ["FLAPPING", "Evidence", "Happening", "events_of", "keep", "open_of"]
+
+FLAPPING = 1001
+"""Code of an event of the head-end's own, beyond the byte of an ERC: a terminal logs in again and again."""
+
+
+OWN_CODES = 256
+"""From here on codes are the head-end's own."""
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """What was seen of a terminal that logs in again and again: the body of such an event, as JSON.
+
+    Attributes:
+        logins: how many.
+        within_s: in so many seconds.
+        peers: addresses that they came from.
+    """
+
+    logins: int = 0
+    within_s: int = 0
+    peers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +60,8 @@ class Happening:
     @property
     def digest(self) -> bytes:
         """Tells records apart, so that one that comes again is kept once."""
-        return sha256(bytes((self.important, self.number, self.code)) + self.body).digest()
+        code = self.code.to_bytes(1 if self.code < OWN_CODES else 2, "big")
+        return sha256(bytes((self.important, self.number)) + code + self.body).digest()
 
 
 def keep(connection: Connection, happenings: Sequence[Happening]) -> None:
@@ -60,6 +83,15 @@ def keep(connection: Connection, happenings: Sequence[Happening]) -> None:
     ]
     if rows:
         upsert(connection, schema.terminal_event, rows, keep=("received_at",))
+
+
+def open_of(connection: Connection, code: int) -> set[int]:
+    """Terminals whose last event of a code has not ended."""
+    table = schema.terminal_event
+    query = select(table.c.terminal_id, table.c.begins).where(table.c.code == code)
+    rows = connection.execute(query.order_by(table.c.at, table.c.begins.desc()))
+    last = {row.terminal_id: bool(row.begins) for row in rows}
+    return {terminal_id for terminal_id, begins in last.items() if begins}
 
 
 def events_of(connection: Connection, terminal_id: int) -> list[Happening]:

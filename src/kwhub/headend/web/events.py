@@ -4,7 +4,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from kwhub.headend.store.alarm_rows import Alarm
+from kwhub.headend.store.event_rows import FLAPPING, Evidence
 from kwhub.headend.web.language import Texts
 from kwhub.protocols.gdw1376.afn_0e import ERC_NAMES
 from kwhub.protocols.gdw1376.event_records import EventRecord, words_of
@@ -13,10 +16,11 @@ __all__ = ["ENDS", "MORE_NAMES", "AlarmLine", "code_words", "end_words"]
 
 MORE_NAMES: Mapping[int, tuple[str, str]] = {
     37: ("meter cover opened", "电能表开盖"),
-    38: ("terminal cover opened", "终端开盖"),
+    38: ("meter terminal cover opened", "电能表开端钮盒"),
     39: ("reading failed repeatedly", "多次抄读失败"),
     40: ("magnetic field", "磁场异常"),
     41: ("clock set", "对时事件"),
+    FLAPPING: ("terminal logs in again and again", "终端频繁登录"),
 }
 """Event codes beyond the table of the standard's edition of 2013 that are met in the field."""
 
@@ -73,6 +77,8 @@ class AlarmLine:
     @classmethod
     def of(cls, alarm: Alarm, t: Texts) -> "AlarmLine":
         """Put it into the reader's words."""
+        if alarm.code == FLAPPING:
+            return cls(alarm, code_words(alarm.code, t), _evidence(alarm.body, t))
         return cls(
             alarm, code_words(alarm.code, t), _figures(EventRecord(alarm.code, alarm.body), t)
         )
@@ -87,7 +93,15 @@ class AlarmLine:
         return "open" if self.alarm.open else "record"
 
 
+def _evidence(body: bytes, t: Texts) -> str:
+    """What was seen of a terminal that logs in again and again."""
+    seen = msgspec.json.decode(body, type=Evidence)
+    peers = ", ".join(seen.peers)
+    return t("alarms.flapping", logins=seen.logins, minutes=-(-seen.within_s // 60), peers=peers)
+
+
 def _figures(record: EventRecord, t: Texts) -> str:
-    """What a record says beyond its time and its point, which stand in columns of their own."""
+    """What a record says beyond its time and its point, which stand in columns of their own, and beside bare zeros."""
     cells = [cell for cell in record.cells() if cell.name not in _ELSEWHERE]
-    return t.either(*words_of(cells))
+    saying = [cell for cell in cells if not isinstance(cell.value, bytes) or any(cell.value)]
+    return t.either(*words_of(saying or cells))
