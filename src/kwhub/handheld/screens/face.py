@@ -11,7 +11,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from kwhub.domain.errors import KwhubError
+from kwhub.domain.errors import KwhubError, LocalError
 from kwhub.handheld.app import Device
 from kwhub.handheld.screens.words import Words, ends
 from kwhub.handheld.tasks import Tasks
@@ -89,15 +89,23 @@ class Face(Screen[None]):
         if not self.is_mounted or (self.device.tasks is None and self.title_key != "sign_in"):
             return
         width = self.app.size.width
-        self.query_one("#title", Static).update(ends(*self.heading(), width))
+        try:
+            heading = self.heading()
+            self.fill(width)
+        except LocalError as error:  # the work that it is about has gone meanwhile
+            heading, self.news = (self.w(f"title.{self.title_key}"), ""), self.w.error(error)
+            self.blank()
+        self.query_one("#title", Static).update(ends(*heading, width))
         self.query_one("#news", Static).update(self.news)
         named = [*self.keys, ("escape", "escape")]
         told = [_key_and_word(key, self.w(f"key.{word}")) for key, word in named]
         self.query_one("#keys", Static).update(_filled(told, width))
-        self.fill(width)
 
     def fill(self, width: int) -> None:
-        """Show the body."""
+        """Show the body. Raises LocalError: what it is about is not on this device any more."""
+
+    def blank(self) -> None:
+        """Show nothing of what is not on this device any more."""
 
     def tell(self, text: str) -> None:
         """Show news."""
@@ -209,6 +217,10 @@ class Facts(Face):
     def fill(self, width: int) -> None:
         """See Face."""
         self.query_one("#text", Static).update(self.text(width - 2))
+
+    def blank(self) -> None:
+        """See Face."""
+        self.query_one("#text", Static).update("")
 
 
 class Ask(ModalScreen[str | None]):

@@ -37,6 +37,7 @@ _PHRASES: Final[Mapping[str, str]] = MappingProxyType(
         "the clock is": "clock_far",
         "of midnight": "midnight",
         "is in use by": "in_use",
+        "is not on this device any more": "gone",
     }
 )
 """Parts of messages of this program, in the order in which they are looked for, and the key of the Chinese."""
