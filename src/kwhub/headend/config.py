@@ -246,6 +246,7 @@ class Vending(Settings, frozen=True):
     limit_operator: Annotated[int, Meta(ge=1)] = 50_000  #: of one operator and day of the site
     low_balance: Annotated[int, Meta(ge=0)] = 20  #: a meter with less is warned of
     low_days: Annotated[int, Meta(ge=0)] = 5  #: one whose money lasts for fewer days, too
+    token_keys: str = ""  #: keys of meters that take tokens, mode 0600: meter, key, base year; empty: no tokens on the pages
     token_base: Literal[1993, 2014, 2035] | None = None  #: of STS tokens, to warn of its end
 
 

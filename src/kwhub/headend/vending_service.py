@@ -6,10 +6,11 @@ happen twice is refused by the database.
 
 import asyncio
 import csv
+import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from decimal import Decimal
 from functools import partial
@@ -32,6 +33,8 @@ from kwhub.headend.vending_keys import SharedKeys
 from kwhub.headend.vending_ledger import SITE_ZONE
 from kwhub.headend.vending_remote import Bought, RemoteDesk
 from kwhub.headend.vending_store import Customer, VendingStore
+from kwhub.headend.vending_token_keys import read_token_keys
+from kwhub.headend.vending_tokens import TokenBooks, TokenSale, Wanted
 from kwhub.headend.vending_views import Prepaid, prepaid
 from kwhub.prepay.sessions import Target
 from kwhub.prepay.sts.meter import roll_over_in
@@ -210,6 +213,22 @@ class VendingService:
         operator = await self._offload(partial(self._record_sale, record, by))
         async with self._line(meter) as (desk, line, target):
             return await desk.sell(line, target, amount, operator, payment)
+
+    def sell_token(self, wanted: Wanted, by: str) -> TokenSale:
+        """Sell a token; the same payment again is the same token. Raises LocalError, Refusal: as ``TokenBooks.sell``, or no key."""
+        if not wanted.payment.strip():
+            raise LocalError("a sale needs the reference of its payment")
+        detail = f"{wanted.payment}: {wanted.amount}"
+        record = partial(self._record, by, "vending_token", wanted.meter, detail)
+        operator = self._record_sale(record, by)
+        keys = read_token_keys(Path(self.settings.token_keys)) if self.settings.token_keys else {}
+        if wanted.meter not in keys:
+            raise LocalError(f"there is no token key of meter {wanted.meter}")
+        found = keys[wanted.meter]
+        with self.books() as store:
+            tokens = TokenBooks(store, secrets.randbelow)
+            now = self._carrier.clock.now()
+            return tokens.sell(replace(wanted, operator=operator), found.key, found.base_year, now)
 
     async def bring_pending(self) -> list[Bought]:
         """Carry what was sold and has not arrived, to meters that can be reached. Raises LocalError: the books fail."""

@@ -5,7 +5,7 @@ makes a sale exactly once is the payment: the token is written down before it is
 Each token of a meter has an identifier of its own (two of one minute would be one to the meter).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
@@ -123,6 +123,13 @@ class TokenBooks:
             names = ("meter", "identifier", "amount", "customer", "operator", "payment")
             store.log(at, "token", {name: getattr(sale, name) for name in names})
         return sale
+
+    def page(
+        self, where: str, values: Sequence[object], limit: int, offset: int
+    ) -> list[TokenSale]:
+        """Some of them, the newest first; ``where`` is a fixed text of ours."""
+        query = f"SELECT {_COLUMNS} FROM token WHERE {where} ORDER BY id DESC LIMIT ? OFFSET ?"  # noqa: S608 - fixed text
+        return [_sale(row) for row in self._store.rows(query, *values, limit, offset)]
 
     def find(self, payment: str) -> TokenSale | None:
         """The token of a payment; None when it bought none."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from kwhub.headend.vending_store import Customer, VendingStore
+from kwhub.headend.vending_tokens import TokenBooks, TokenSale
 from kwhub.prepay.keys import Purpose
 from kwhub.prepay.vending import COUNT_MAX, HeadRoom, Purchase, State, Totals, head_room
 from kwhub.prepay.vending_outlook import Balance, Outlook, outlook
@@ -15,12 +16,15 @@ __all__ = [
     "MeterKeys",
     "Prepaid",
     "Sale",
+    "SoldToken",
     "customers",
     "of_meter",
     "prepaid",
     "sale",
     "sales",
     "sold_today",
+    "token_sale",
+    "token_sales",
 ]
 
 _COLUMNS: Final = (
@@ -97,6 +101,35 @@ def sale(store: VendingStore, payment: str) -> Sale | None:
     return _sale(rows[0]) if rows else None
 
 
+@dataclass(frozen=True, slots=True)
+class SoldToken:
+    """A token with its customer's name."""
+
+    sale: TokenSale
+    name: str
+
+
+def token_sales(
+    store: VendingStore, *, meters: Collection[str] | None = None, limit: int = 50, offset: int = 0
+) -> tuple[list[SoldToken], int]:
+    """A page of tokens, the newest first, and how many there are. Args as ``sales``."""
+    where, values = _of(meters, "meter")
+    total = store.rows(f"SELECT count(*) FROM token WHERE {where}", *values)[0][0]  # noqa: S608 - fixed texts
+    found = TokenBooks(store, _nothing).page(where, values, limit, offset)
+    return [SoldToken(each, store.customer_of(each.meter).name) for each in found], int(total)
+
+
+def token_sale(store: VendingStore, payment: str) -> SoldToken | None:
+    """The token of a payment; None when it bought none."""
+    found = TokenBooks(store, _nothing).find(payment)
+    return None if found is None else SoldToken(found, store.customer_of(found.meter).name)
+
+
+def _nothing(_most: int) -> int:
+    """Who only looks draws nothing."""
+    return 0
+
+
 def customers(store: VendingStore, meters: Collection[str] | None = None) -> list[Customer]:
     """All customers of these meters, by number."""
     found = (
@@ -156,8 +189,9 @@ def sold_today(store: VendingStore, operator: str, at: datetime) -> Totals:
     """What an operator, and everybody, has sold on the site's day of a moment, hundredths."""
     first, last = store.day_of(at)
     query = (
-        "SELECT total(amount), total(CASE WHEN operator = ? THEN amount END) FROM purchase "
-        "WHERE at >= ? AND at < ? AND state <> 'cancelled'"
+        "SELECT total(amount), total(CASE WHEN operator = ? THEN amount END) FROM ("
+        "SELECT amount, operator, at FROM purchase WHERE state <> 'cancelled' "
+        "UNION ALL SELECT amount, operator, at FROM token) WHERE at >= ? AND at < ?"
     )
     everybody, own = store.rows(query, operator, first, last)[0]
     return Totals(int(everybody), int(own))
@@ -171,10 +205,10 @@ def _urgency(each: Prepaid) -> tuple[bool, bool, int, int]:
     return (False, not seen.is_low, days, seen.money)
 
 
-def _of(meters: Collection[str] | None) -> tuple[str, tuple[Any, ...]]:
+def _of(meters: Collection[str] | None, column: str = "p.meter") -> tuple[str, tuple[Any, ...]]:
     if meters is None:
         return "1 = 1", ()
-    return "p.meter IN (SELECT value FROM json_each(?))", (json.dumps(sorted(meters)),)
+    return f"{column} IN (SELECT value FROM json_each(?))", (json.dumps(sorted(meters)),)  # noqa: S608 - fixed texts
 
 
 def _sale(row: tuple[Any, ...]) -> Sale:

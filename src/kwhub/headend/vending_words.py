@@ -109,6 +109,7 @@ COUNTER = (
         "{text} 不是最多两位小数的金额",
     ),
     (r"(?P<text>.*) is not an amount", "{text} 不是金额"),
+    (r"there is no token key of meter (?P<meter>.*)", "没有电表 {meter} 的令牌密钥"),
     (r"a sale needs the reference of its payment", "售电须有缴费单号"),
     (
         r"the terminal of this meter is not online: sell by a medium, or later",

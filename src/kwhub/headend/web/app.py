@@ -51,6 +51,7 @@ from kwhub.headend.web import (
     tasks,
     terminals,
     vending,
+    vending_tokens,
 )
 from kwhub.headend.web.entrance import Entrance, caller_of, every_route_has_a_right, gate
 from kwhub.headend.web.guard import Guard, secure
@@ -156,6 +157,7 @@ _PAGES = (
     *money_files.ROUTES,
     *money_tariffs.ROUTES,
     *vending.ROUTES,
+    *vending_tokens.ROUTES,
     *analysis.ROUTES,
     *analysis_area.ROUTES,
     *quality.ROUTES,

@@ -5,7 +5,7 @@ from typing import Final
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.exceptions import PermissionDeniedException
+from litestar.exceptions import ClientException, PermissionDeniedException
 from litestar.params import FromQuery
 from litestar.response import Redirect, Template
 
@@ -26,6 +26,7 @@ from kwhub.headend.web.page import Page, query
 from kwhub.headend.web.quality_forms import form_of, told
 from kwhub.headend.web.sheets import table_file
 from kwhub.headend.web.tables import ROWS_PER_FILE, ROWS_PER_PAGE, Head, Listing, PageNumber
+from kwhub.prepay.vending import State
 
 __all__ = [
     "COLUMNS",
@@ -38,6 +39,7 @@ __all__ = [
     "receipt_page",
     "sales_file",
     "sell",
+    "settle_sale",
     "vending_page",
 ]
 
@@ -140,6 +142,25 @@ async def cancel_sale(page: NamedDependency[Page]) -> Redirect | Template:
     return Redirect(f"/vending/receipt{query(payment=payment)}", status_code=303)
 
 
+@post("/vending/settle", status_code=200, opt=SELL)
+async def settle_sale(page: NamedDependency[Page]) -> Redirect | Template:
+    """A second person says whether a sale has arrived that no reading can prove."""
+    form = await form_of(page)
+    payment, arrived = form.get("payment", ""), form.get("end", "")
+
+    offload = page.site.people.offload
+    await offload(lambda: visible_sale(page.site, page.caller, payment))
+    if arrived not in ("arrived", "cancelled"):
+        raise ClientException("end is arrived or cancelled")
+    try:
+        service = vending_of(page.site)
+        await service.settle(payment, page.who, arrived=arrived == "arrived")
+    except KwhubError as error:
+        why = told(page.t, error)
+        return await offload(lambda: _receipt(page, payment, "", wrong=why))
+    return Redirect(f"/vending/receipt{query(payment=payment)}", status_code=303)
+
+
 @post("/vending/customers", status_code=200, opt=SELL)
 async def add_customer(page: NamedDependency[Page]) -> Redirect | Template:
     """Take a customer in, for a meter of the archive."""
@@ -231,7 +252,11 @@ def _counter(page: Page, form: Mapping[str, str], *, number: int = 1, wrong: str
 def _receipt(page: Page, payment: str, outcome: str, *, wrong: str = "") -> Template:
     one = visible_sale(page.site, page.caller, payment)
     outcome = outcome if f"vending.outcome_{outcome}" in page.t.table else ""
-    context = {"one": one, "outcome": outcome, "wrong": wrong}
+    with vending_of(page.site).books() as books:
+        sold = one.purchase
+        told_by_meter = books.count_of(sold.meter) >= sold.count
+    is_unproven = sold.state is State.ISSUED and told_by_meter
+    context = {"one": one, "outcome": outcome, "wrong": wrong, "is_unproven": is_unproven}
     return page.show("vending_receipt.html", context | _words(), status_code=400 if wrong else 200)
 
 
@@ -241,6 +266,7 @@ ROUTES = (
     sell,
     receipt_page,
     cancel_sale,
+    settle_sale,
     add_customer,
     compare_books,
     prepaid_page,
