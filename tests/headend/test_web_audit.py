@@ -1,12 +1,18 @@
 """The audit trail as a page: filtered, in words, as a file; never for who reads only one organisation."""
 
+import asyncio
+import datetime as dt
+
 import pytest
 from tests.headend.full_world import everything
 from tests.headend.test_web_pages import words
 from tests.headend.web_world import client, signed_in
+from tests.headend.world import DAYS
 
 from kwhub.headend.people.rights import Role
 from kwhub.headend.web.audit import Change, told
+from kwhub.headend.web.audit_words import detail_words
+from kwhub.headend.web.language import texts
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +104,65 @@ def test_whose_role_holds_in_one_organisation_reads_nothing(headend):
 )
 def test_details_of_every_form(detail, lead, changes):
     assert told(detail) == (lead, changes)
+
+
+@pytest.mark.parametrize(
+    ("detail", "english", "chinese"),
+    [
+        (
+            "by password from 10.0.0.1",
+            "with the password, from 10.0.0.1",
+            "使用密码，来自 10.0.0.1",
+        ),
+        ("from 2026-03-02T16:00:00+00:00", "from 03-03 00:00 on", "自 03-03 00:00 起"),
+        ("from 2026-03-03", "from 2026-03-03 on", "自 2026-03-03 起"),
+        (
+            "at 2026-03-02T16:00:00+00:00; 1.8.0 104 -> 7;",
+            "at 03-03 00:00: 1.8.0 104 -> 7",
+            "03-03 00:00：1.8.0 104 -> 7",
+        ),
+        (
+            "a.csv: 3 created, 0 changed",
+            "a.csv: 3 created, 0 changed",
+            "a.csv：新建 3 行，变更 0 行",
+        ),
+        ("flat from 2026-03-01", "flat from 2026-03-01 on", "自 2026-03-01 起执行 flat"),
+        (
+            "mei viewer@all, operator@2",
+            "mei viewer (everywhere), operator (#2)",
+            "mei 查看 (全部), 运行 (#2)",
+        ),
+        (
+            "no trip: the hour's budget of trips is used up, of this person or of this area",
+            "no trip: the hour's budget of trips is used up, of this person or of this area",
+            "不予跳闸：此人或此台区本小时的跳闸额度已用完",
+        ),
+        ("not to be carried out any more", "not to be carried out any more", "不再执行"),
+        ("burnt by lightning", "burnt by lightning", "burnt by lightning"),
+    ],
+)
+def test_details_of_the_head_end_are_told_in_both_languages(detail, english, chinese):
+    def moment(when: dt.datetime) -> str:
+        return when.astimezone(DAYS.zone).strftime("%m-%d %H:%M")
+
+    assert detail_words(texts("en"), detail, moment) == english
+    found = detail_words(texts("zh"), detail, moment)
+    if "viewer@" in detail:
+        assert "viewer" not in found
+        assert "operator" not in found
+    else:
+        assert found == chinese
+
+
+def test_a_dated_change_is_told_with_its_day(headend, auditor):
+    async def change() -> None:
+        texts_of = {"ct": "30"}
+        await headend.archive.save("meter", texts_of, "mei", row_id=4, from_day=dt.date(2026, 3, 3))
+
+    asyncio.run(change())
+    page = words(auditor.get("/audit?search=ct").text)
+    assert "from 2026-03-03 on ct 1 → 30" in page
+    with client(headend, role=Role.AUDITOR, **{"Accept-Language": "zh"}) as browser:
+        chinese = words(browser.get("/audit?search=ct").text)
+    assert "自 2026-03-03 起 CT 变比 1 → 30" in chinese
+    assert "电表 2026" in chinese

@@ -317,10 +317,9 @@ def _told(one: Draft) -> str:
         name: f"{each.kind} {each.key}" for name, each in changed.items() if isinstance(each, New)
     }
     before = {name: stored.get(name) for name in changed} if one.stored else None
-    told: dict[str, Any] = {"before": before, "after": changed | texts}
-    if one.incoming.from_day is not None:
-        told[FROM_DAY] = local_date(one.incoming.from_day).isoformat()
-    return json.dumps(told, ensure_ascii=False)
+    told = json.dumps({"before": before, "after": changed | texts}, ensure_ascii=False)
+    day = one.incoming.from_day
+    return told if day is None else f"from {local_date(day).isoformat()}: {told}"
 
 
 def _drafts_told(plan: Plan) -> list[str]:

@@ -1,7 +1,7 @@
 """The audit trail: who did what and when, filtered, in words, as a file."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -14,8 +14,9 @@ from litestar.response import Template
 
 from kwhub.headend.people import trail
 from kwhub.headend.people.rights import Right, needs
-from kwhub.headend.people.trail import Sought
+from kwhub.headend.people.trail import Entry, Sought
 from kwhub.headend.web.alarms import day_asked
+from kwhub.headend.web.audit_words import detail_words, field_words, subject_words
 from kwhub.headend.web.fleet import row_number
 from kwhub.headend.web.language import Texts
 from kwhub.headend.web.page import Page, query
@@ -110,7 +111,7 @@ def audit_page(page: NamedDependency[Page], asked: NamedDependency[AuditAsked]) 
         )
         actions = [] if page.swaps else trail.actions(connection)
     more = found[ENTRIES_SHOWN - 1].id if len(found) > ENTRIES_SHOWN else None
-    lines = [(each, _action(page.t, each.action), *told(each.detail)) for each in found]
+    lines = [_line(page, each) for each in found]
     context = {
         "asked": asked,
         "lines": lines[:ENTRIES_SHOWN],
@@ -158,6 +159,14 @@ def told(detail: str) -> tuple[str, list[Change]]:
         if before.get(name) != after.get(name)
     ]
     return lead.rstrip(" :"), changed
+
+
+def _line(page: Page, each: Entry) -> tuple[Entry, str, str, str, list[Change]]:
+    """A row of the trail, its action, subject and detail in words, and what was changed."""
+    lead, changes = told(each.detail)
+    named = [replace(one, name=field_words(page.t, one.name)) for one in changes]
+    words = detail_words(page.t, lead, page.moment)
+    return each, _action(page.t, each.action), subject_words(page.t, each.subject), words, named
 
 
 def _value(value: Any) -> str:
