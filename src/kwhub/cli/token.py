@@ -10,8 +10,19 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from kwhub.cli.output import Exit, JsonFlag, complain, print_json, say
+from kwhub.cli.output import (
+    ZH,
+    Exit,
+    JsonFlag,
+    Language,
+    LanguageOption,
+    complain,
+    pick_language,
+    print_json,
+    say,
+)
 from kwhub.cli.token_tables import TablesOption, load_tables
+from kwhub.cli.token_words import FIELDS, KINDS_ZH, UNITS_ZH, trouble_in_chinese
 from kwhub.domain.errors import DecodeError, LocalError
 from kwhub.prepay.sts.ea07 import KEY_BYTES as SHORT_BYTES
 from kwhub.prepay.sts.ea07 import Tables
@@ -53,6 +64,7 @@ def decode_token(
     decoder_key: KeyOption = None,
     tables: TablesOption = None,
     base_date: BaseOption = 1993,
+    language: LanguageOption = None,
     json: JsonFlag = False,
 ) -> int:
     """Say what a token means; the exit code is 1 when it is not for this key.
@@ -73,9 +85,9 @@ def decode_token(
         if json:
             print_json({"token": token, "error": error.kind, "detail": error.detail})
         else:
-            complain(error.detail)
+            complain(_said(error.detail, language))
         return Exit.NO
-    _tell(meaning, json=json)
+    _tell(meaning, language, json=json)
     return Exit.OK
 
 
@@ -100,6 +112,7 @@ def issue_token(
         datetime | None, Parameter(help="Moment of issue, UTC without an offset; otherwise now.")
     ] = None,
     random: Annotated[int | None, Parameter(help="Four bits, 0 to 15; otherwise drawn.")] = None,
+    language: LanguageOption = None,
     json: JsonFlag = False,
 ) -> int:
     """Issue a token for one meter, with its key or from the vending key of its group.
@@ -124,8 +137,8 @@ def issue_token(
     identifier = identifier_at(_wall(issued or SystemClock().now()), base_date)
     drawn = secrets.randbelow(16) if random is None else random
     digits = issue(key, kind, _number(value), identifier=identifier, random=drawn)
-    _tell(decode(digits, key, base_year=base_date), json=json)
-    _warn_of_roll_over(identifier, base_date)
+    _tell(decode(digits, key, base_year=base_date), language, json=json)
+    _warn_of_roll_over(identifier, base_date, language)
     return Exit.OK
 
 
@@ -141,19 +154,24 @@ def _wall(moment: datetime) -> datetime:
     return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
-def _tell(token: Token, *, json: bool) -> None:
+def _tell(token: Token, language: Language | None, *, json: bool) -> None:
     if json:
         print_json(_as_json(token))
+    elif pick_language(language) == ZH:
+        _show_in_chinese(token)
     else:
         _show(token)
 
 
-def _warn_of_roll_over(identifier: int, base_date: int) -> None:
+def _said(text: str, language: Language | None) -> str:
+    return trouble_in_chinese(text) if pick_language(language) == ZH else text
+
+
+def _warn_of_roll_over(identifier: int, base_date: int, language: Language | None) -> None:
     left = roll_over_in(identifier).days
     if left < ROLL_OVER_WARNING_DAYS:
-        complain(
-            f"the base date {base_date} ends in {left} days: meters need a key of the next one"
-        )
+        text = f"the base date {base_date} ends in {left} days: meters need a key of the next one"
+        complain(_said(text, language))
 
 
 def _key(text: str | None, tables: Tables | None, *, needed: bool) -> DecoderKey | None:
@@ -210,9 +228,23 @@ def _plain(value: Decimal | str) -> str:
     return str(value.quantize(CREDIT_STEP)) if value != int(value) else str(int(value))
 
 
+def _grouped(token: Token) -> str:
+    return " ".join(token.digits[place : place + 4] for place in range(0, len(token.digits), 4))
+
+
+def _show_in_chinese(token: Token) -> None:
+    say(_grouped(token))
+    unit = UNITS_ZH.get(UNITS.get(token.kind, ""), "")
+    value = "" if token.value is None else f" {_plain(token.value)} {unit}"
+    say(f"{KINDS_ZH[token.kind]}（{token.kind}）{value.rstrip()}")
+    if token.issued is not None:
+        say(f"签发时间 {token.issued:%Y-%m-%d %H:%M}，标识 {token.identifier}")
+    for name, content in token.extra.items():
+        say(f"{FIELDS[name]}：{content}")
+
+
 def _show(token: Token) -> None:
-    groups = [token.digits[place : place + 4] for place in range(0, len(token.digits), 4)]
-    say(" ".join(groups))
+    say(_grouped(token))
     unit = UNITS.get(token.kind, "")
     value = "" if token.value is None else f" {_plain(token.value)} {unit}"
     say(f"{token.kind}{value.rstrip()}")

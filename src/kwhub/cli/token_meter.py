@@ -10,9 +10,19 @@ from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
-from kwhub.cli.output import ZH, Exit, JsonFlag, pick_language, print_json, say
+from kwhub.cli.output import (
+    ZH,
+    Exit,
+    JsonFlag,
+    Language,
+    LanguageOption,
+    pick_language,
+    print_json,
+    say,
+)
 from kwhub.cli.token import BaseOption, KeyOption, meter_key
 from kwhub.cli.token_tables import TablesOption, load_tables
+from kwhub.cli.token_words import KINDS_ZH
 from kwhub.domain.errors import ConfigError
 from kwhub.prepay.sts.keys import DecoderKey
 from kwhub.prepay.sts.meter import Meter, Taken, Verdict
@@ -88,6 +98,7 @@ def enter_token(
     decoder_key: KeyOption = None,
     tables: TablesOption = None,
     base_date: BaseOption = 2014,
+    language: LanguageOption = None,
     json: JsonFlag = False,
 ) -> int:
     """Enter a token into a simulated meter, which takes each once; the exit code is 1 when it does not take it.
@@ -108,19 +119,20 @@ def enter_token(
         energy += Decimal(found.value or 0)
     if after != state or not meter.is_file():
         _write(meter, after, energy)
-    _tell(taken, energy, json=json)
+    _tell(taken, energy, language, json=json)
     good = taken.verdict in (Verdict.ACCEPTED, Verdict.PART_OF_KEY_CHANGE)
     return Exit.OK if good else Exit.NO
 
 
-def _tell(taken: Taken, energy: Decimal, *, json: bool) -> None:
+def _tell(taken: Taken, energy: Decimal, language: Language | None, *, json: bool) -> None:
     kind = None if taken.token is None else taken.token.kind
     if json:
         told = {"verdict": taken.verdict, "kind": kind, "detail": taken.detail, "kwh": str(energy)}
         print_json(told)
         return
-    is_zh = pick_language() == ZH
+    is_zh = pick_language(language) == ZH
     word = _ZH[taken.verdict] if is_zh else taken.verdict.value
+    kind = KINDS_ZH.get(kind, kind) if is_zh and kind is not None else kind
     say(f"{word}{'' if kind is None else f': {kind}'}")
     say(f"{'余量' if is_zh else 'energy'} {energy} kWh")
 
