@@ -45,3 +45,16 @@ def test_the_answer_to_a_question_is_in_words(code, name, area):
 def test_every_kind_of_work_has_a_chinese_word(kind):
     assert words("zh")(f"kind.{kind}") != kind
     assert words("en")(f"kind.{kind}")
+
+
+def test_what_became_of_an_order_is_in_words():
+    zh, en = words("zh"), words("en")
+    wait = "refused: there is no such open order: it may be cancelled until 17:32:01"
+    assert zh.trouble("Refusal", wait) == "命令在 17:32:01 前可撤销，请之后再执行"
+    assert en.trouble("Refusal", wait) == (
+        "the order may be cancelled until 17:32:01: carry it after that"
+    )
+    begun = "its time was over after it was begun; look at the meter, then order anew"
+    assert zh.detail(begun) == "执行中断：请先查看电表，再重新下达命令"
+    assert zh.detail("no answer from meter 202611200001") == zh("error.NoAnswer")
+    assert en.detail(begun) == begun

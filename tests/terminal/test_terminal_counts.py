@@ -202,7 +202,7 @@ def pulses_at(*moments: int, channel: Channel) -> None:
 
 def test_a_register_follows_constant_and_reading():
     channel = Channel(ChannelSettings(constant=1_000), Base(), 0, 0)
-    channel.give(Decimal("123.45"))
+    channel.base = Base(Decimal("123.45"), channel.total, Decimal("123.45"))
     pulses_at(*range(10**6, 10**6 + 25 * 10**6, 10**6), channel=channel)
     assert channel.register == Decimal("123.47")
     channel.use(ChannelSettings(constant=100))

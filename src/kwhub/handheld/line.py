@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final, TypeAlias, TypeVar
 
@@ -14,6 +14,8 @@ from kwhub.links.base import Link
 from kwhub.links.capture import Direction
 from kwhub.links.drive import ATTEMPTS, Driver
 from kwhub.links.layers.traced import Traced
+from kwhub.protocols.dlt645.addresses import matches
+from kwhub.protocols.dlt645.frames import Frame645
 from kwhub.protocols.dlt645.receiver import Received, Receiver
 from kwhub.protocols.dlt645.session import Role, Session
 from kwhub.runtime.clock import Clock
@@ -59,10 +61,13 @@ class Line:
     async def exchange(self, frame: bytes) -> bytes:
         """Send a frame that others have made and return the frame that answers it.
 
+        What another meter says, or this one to an earlier frame, is no answer to it: it comes late on a shared line.
+
         Raises:
             NoAnswer: none came in time.
             LinkDown: the link went away.
         """
+        asked = [each.frame for each in Receiver().feed(frame) if isinstance(each, Received)]
         await self._link.write(frame)
         receiver = Receiver()
         wire_s = self._link.facts.wire_time_s(len(frame) + ANSWER_BYTES)
@@ -70,7 +75,7 @@ class Line:
             async with asyncio.timeout(ANSWER_S + wire_s):
                 while True:
                     for found in receiver.feed(await self._link.read()):
-                        if isinstance(found, Received) and found.frame.is_answer:
+                        if isinstance(found, Received) and _answers(found.frame, asked):
                             return found.raw
         except TimeoutError:
             raise NoAnswer("the meter does not answer") from None
@@ -81,6 +86,15 @@ class Line:
 
     def _note(self, direction: Direction, data: bytes, at: datetime) -> None:
         self.pieces.append(Heard(direction, int(at.timestamp() * 1000), bytes(data)))
+
+
+def _answers(frame: Frame645, asked: Sequence[Frame645]) -> bool:
+    """Whether a frame answers what was sent; anything does when that is no frame that this device knows."""
+    if not frame.is_answer:
+        return False
+    return not asked or any(
+        matches(each.address, frame.address) and each.function == frame.function for each in asked
+    )
 
 
 class Ways:

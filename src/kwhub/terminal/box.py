@@ -179,6 +179,12 @@ class Box:
             return
         self.store_fault, self._seen = False, counts
 
+    def secure(self, true_us: int) -> None:
+        """Make the counts durable, for something that counts from them on. Raises MemoryFault: they are not."""
+        self.commit(true_us)
+        if self._log.durable.totals != self.channels.counts(0).totals:
+            raise MemoryFault("the counts cannot be kept")
+
     def tick(self, true_us: int) -> None:
         """Do what the clock has come to: freezes and points of the curves."""
         wall_s = self.wall_s(true_us)

@@ -81,10 +81,15 @@ class Channel:
         self.settings = settings
         self.use(settings)
 
+    def base_for(self, settings: ChannelSettings) -> Base:
+        """From where the register counts when it takes other settings now."""
+        if settings.constant == self.settings.constant:
+            return self.base
+        return replace(self.base, reading=self._exact, count=self.total)
+
     def use(self, settings: ChannelSettings) -> None:
         """Take other settings; the register goes on from what it shows."""
-        if settings.constant != self.settings.constant:
-            self.base = replace(self.base, reading=self._exact, count=self.total)
+        self.base = self.base_for(settings)
         self.settings = settings
         counts = settings.kind is ChannelKind.PULSE
         self._meter = PulseMeter(
@@ -95,10 +100,6 @@ class Channel:
         )
         apart_us = self._meter.apart_us if counts else 0
         self._rules = EdgeRules(debounce_us=settings.debounce_ms * 1_000, apart_us=apart_us)
-
-    def give(self, reading: Decimal) -> None:
-        """Let the register show what the meter shows at this moment."""
-        self.base = Base(reading, self.total, reading)
 
     def wake(self, now_us: int, *, stored: bool, level: bool) -> None:
         """Begin to listen.

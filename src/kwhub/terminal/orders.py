@@ -19,6 +19,7 @@ from kwhub.protocols.dlt645.orders import Freeze, SetTime
 from kwhub.protocols.dlt645.refusals import Error2007
 from kwhub.protocols.dlt645.writing import ChangePassword, WriteData
 from kwhub.terminal.box import Box
+from kwhub.terminal.channels import Base
 from kwhub.terminal.clockwork import wall_moment, wall_seconds
 from kwhub.terminal.guard import Denied, Guard
 from kwhub.terminal.items import no_such_data
@@ -172,8 +173,7 @@ class Orders:
         except (DecodeError, LocalError) as error:
             raise _other(str(error)) from None
         channel = box.channels[number]
-        box.commit(true_us)  # the base must never be ahead of the durable count
-        channel.use(settings)
+        box.secure(true_us)  # the base must never be ahead of the durable count
         kept = (
             int(settings.kind),
             settings.constant,
@@ -182,16 +182,19 @@ class Orders:
             settings.phases,
             settings.debounce_ms,
         )
-        box.memory.put({f"channel.{number}": kept, f"base.{number}": _base(box, number)})
+        base = _kept_base(channel.base_for(settings))
+        box.memory.put({f"channel.{number}": kept, f"base.{number}": base})
+        channel.use(settings)
         box.note(EventKind.SETTINGS_CHANGED, true_us, number)
 
     def _write_initial(self, number: int, values: Sequence[Plain], true_us: int) -> None:
         box, (reading,) = self._box, values
         if not isinstance(reading, Decimal):
             raise _other("a reading is a number")
-        box.commit(true_us)
-        box.channels[number].give(reading)
-        box.memory.put({f"base.{number}": _base(box, number)})
+        box.secure(true_us)
+        base = Base(reading, box.channels[number].total, reading)
+        box.memory.put({f"base.{number}": _kept_base(base)})
+        box.channels[number].base = base
         box.note(EventKind.INITIAL_SET, true_us, number)
 
     def _write_point(self, number: int, values: Sequence[Plain], true_us: int) -> None:
@@ -222,8 +225,7 @@ def _check_settings(number: int, settings: ChannelSettings) -> None:
         raise LocalError("constant, current, voltage and phases are above zero")
 
 
-def _base(box: Box, number: int) -> tuple[str, int, str | None]:
-    base = box.channels[number].base
+def _kept_base(base: Base) -> tuple[str, int, str | None]:
     return str(base.reading), base.count, None if base.given is None else str(base.given)
 
 

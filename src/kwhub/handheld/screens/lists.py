@@ -59,7 +59,7 @@ class WorkFace(Lines):
             self.tasks.close(
                 work
             )  # nothing is left of it; the head-end is told at the next contact
-        told = self.w("word.not_obeyed", detail=ended.detail)
+        told = self.w("word.not_obeyed", detail=self.w.detail(ended.detail))
         self.news = self.w("word.obeyed") if ended.obeyed else told
 
     def _choices(self) -> list[Choice]:

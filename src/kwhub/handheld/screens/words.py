@@ -1,5 +1,6 @@
 """The two languages of the screens, each a table in ``texts/<code>.toml``, and text in cells."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ LANGUAGES: Final = ("en", "zh")
 
 _DENIALS: Final = MappingProxyType(dict(WORDS.values()))
 
+_WAIT: Final = re.compile(r"may be cancelled until (\d\d:\d\d:\d\d)")
+"""An order that the head-end does not hand out yet."""
+
 _PHRASES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "nothing allows": "not_granted",
@@ -38,6 +42,7 @@ _PHRASES: Final[Mapping[str, str]] = MappingProxyType(
         "of midnight": "midnight",
         "is in use by": "in_use",
         "is not on this device any more": "gone",
+        "look at the meter": "look",
     }
 )
 """Parts of messages of this program, in the order in which they are looked for, and the key of the Chinese."""
@@ -80,9 +85,22 @@ class Words:
             kind: name of an error's class.
             detail: the error's own words, English.
         """
+        if wait := _WAIT.search(detail):
+            return self("phrase.wait", until=wait[1])
         said = self.either(f"error.{kind}", self("error.KwhubError"))
         if self.code != "zh":
             return f"{said}: {detail}" if detail else said
+        return self._translated(detail) or said
+
+    def detail(self, text: str) -> str:
+        """What the head-end says of the end of an order; its own words where there are no others."""
+        if self.code != "zh":
+            return text
+        silent = self("error.NoAnswer") if "no answer" in text else ""
+        return self._translated(text) or silent or text
+
+    def _translated(self, detail: str) -> str:
+        """The Chinese for a message of this program; empty where there is none."""
         plain = detail.removeprefix("refused: ")
         for english, chinese in _DENIALS.items():
             if plain.startswith(english):
@@ -90,7 +108,7 @@ class Words:
         for part, key in _PHRASES.items():
             if part in plain:
                 return self(f"phrase.{key}")
-        return said
+        return ""
 
     def error(self, error: Exception) -> str:
         """One line for an error."""

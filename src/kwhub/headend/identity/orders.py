@@ -39,6 +39,8 @@ DONE, FAILED, EXPIRED = "done", "failed", "expired"
 _INTERRUPTED: Final = (
     "interrupted: the head-end was started again; look at the meter, then order anew"
 )
+_LEFT: Final = "interrupted: the device began anew when the meter may have obeyed; look at the meter, then order anew"
+_LATE: Final = "its time was over after it was begun; look at the meter, then order anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +259,8 @@ class FieldOrders:
             return Denied("order", row.state)
         now = self._registry.now()
         if now >= row.not_after:
-            self._end(connection, visitor, row, EXPIRED, Ended(row.id, obeyed=False, detail=""))
+            late = _LATE if row.state == BEGUN else ""
+            self._end(connection, visitor, row, EXPIRED, Ended(row.id, obeyed=False, detail=late))
             return Denied("order", EXPIRED)
         return self._go_on(connection, visitor, row, carry)
 
@@ -276,6 +279,8 @@ class FieldOrders:
             reply = talk.take(carry.answer)
         elif carry.step == talk.step - 1:
             return talk.reply
+        elif not carry.step:
+            reply = Ended(row.id, obeyed=False, detail=_LEFT)
         else:
             return Denied("order", f"step {carry.step} is not the next one")
         if isinstance(reply, Ended):
