@@ -4,6 +4,7 @@ import datetime as dt
 from collections import Counter
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from kwhub.domain.readings import DAY_INTERVAL_S, Register
 from kwhub.headend.archive import dated
 from kwhub.headend.billing.desk import Billing
 from kwhub.headend.billing.energies import Unbillable
+from kwhub.headend.billing.paper import html_of
 from kwhub.headend.billing.pricing import Kind, Part, price
 from kwhub.headend.billing.tariffs import Period, Tariff, in_force, tariff_from
 from kwhub.headend.people import trail
@@ -107,6 +109,23 @@ def test_one_price_for_every_kilowatt_hour(town):
     assert town.billing.statement(issued.id) == issued
     (entry,) = town.billing.book(1)
     assert (entry.entry.amount, entry.balance) == (Decimal("-50.00"), Decimal("-50.00"))
+
+
+def test_a_negative_total_is_a_credit(town):
+    town.tariff(ONE_PRICE)
+    town.freezes([10 * KWH, 20 * KWH, 30 * KWH, 40 * KWH])
+    draft = town.billing.preview(1, *MARCH)
+    back = msgspec.structs.replace(draft, total=-draft.total)
+    for given_, english, chinese in (
+        (draft, "To be paid", "应付合计"),
+        (back, "To your credit", "应退合计"),
+    ):
+        for language, words in (("en", english), ("zh", chinese)):
+            page = html_of(given_, DAYS.zone, language)
+            row = page.split('<tr class="sum">')[1].split("</tr>")[0]
+            assert words in row
+            assert "-50" not in row
+            assert "50.00 CNY" in row
 
 
 def test_periods_tiers_and_a_fee(town):

@@ -104,6 +104,19 @@ def test_what_is_just_taken_back_is_not_approved(headend):
     assert state_of(headend, number) is OrderState.CANCELLED
 
 
+@pytest.mark.parametrize(("before_s", "goes"), [(-1, False), (0, False), (1, True)])
+def test_what_is_too_late_is_not_approved(headend, before_s, goes):
+    number = ordered(headend, unapproved=True)
+    with headend.store.database.write() as connection:
+        order_rows.change(connection, number, deadline_at=NOW + dt.timedelta(seconds=before_s))
+    if goes:
+        assert headend.orders._approve(number, "li").state is OrderState.NEW
+        return
+    with pytest.raises(LocalError, match="is over: order anew"):
+        headend.orders._approve(number, "li")
+    assert state_of(headend, number) is OrderState.UNAPPROVED
+
+
 @pytest.mark.parametrize("ending", ["put_off", "finish"])
 def test_what_is_taken_back_while_the_terminal_is_offline_stays_so(headend, ending):
     number, database = ordered(headend, patient=True), headend.store.database

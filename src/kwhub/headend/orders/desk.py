@@ -310,7 +310,10 @@ class Orders:
             if order.wanted == TRIP:  # ordered long ago, perhaps: it happens now
                 check_trip(connection, self._settings, order_id, now)
             delay_s = self._settings.approval_delay_s if order.wanted == TRIP else 0
-            values = {"approved_by": by, "next_at": now + timedelta(seconds=delay_s)}
+            next_at = now + timedelta(seconds=delay_s)
+            if order.deadline_at is not None and order.deadline_at <= next_at:
+                raise LocalError(f"the time of order {order_id} is over: order anew")
+            values = {"approved_by": by, "next_at": next_at}
             waits = (OrderState.UNAPPROVED,)
             if not order_rows.change_from(
                 connection, order_id, waits, state=OrderState.NEW, **values
