@@ -8,6 +8,9 @@ from tests.headend.world import NOON, open_store
 from kwhub.headend.store import alarm_rows, event_rows
 from kwhub.headend.store.alarm_rows import AlarmsWanted
 from kwhub.headend.store.event_rows import Happening
+from kwhub.headend.web.events import AlarmLine
+from kwhub.headend.web.language import texts
+from kwhub.protocols.gdw1376.event_records import EventRecord
 
 AT = int(NOON.timestamp()) - 3600
 BEGIN, END = True, False
@@ -61,3 +64,24 @@ def test_a_later_minute_ends_it_whatever_the_numbers_are(store):
 
 def test_an_end_of_the_other_class_is_an_end(store):
     assert told(store, (9, BEGIN, 0, True), (3, END, 0, False)) == [0]
+
+
+@pytest.mark.parametrize(
+    ("code", "rest", "detail"),
+    [
+        (33, bytes(7) + b"\x04" + bytes(20), "change word 4 0004"),
+        (33, bytes(28), "change word 1 0000"),
+        (38, b"", ""),
+    ],
+)
+def test_a_record_says_its_figures_beside_bare_zeros(store, code, rest, detail):
+    body = bytes.fromhex("2018150326 0280") + rest
+    with store.database.write() as connection:
+        event_rows.keep(connection, [Happening(1, 2, code, False, 0, True, AT, NOON, body)])
+    with store.database.read() as connection:
+        ((alarm,), _) = alarm_rows.alarms(connection, AlarmsWanted())
+    found = AlarmLine.of(alarm, texts("en")).detail
+    assert found.startswith(detail)
+    assert (found == detail) is any(rest) or not rest
+    (point,) = [cell for cell in EventRecord(code, body).cells() if cell.name == "point"]
+    assert point.value == 0x8002

@@ -4,13 +4,16 @@ import asyncio
 import datetime as dt
 import io
 import json
+import re
 import zipfile
 
 import openpyxl
 import pytest
+from sqlalchemy import update
 from tests.headend.test_web_pages import words
 from tests.headend.web_events import reported
-from tests.headend.web_world import METERS, NOW, address, client, filled
+from tests.headend.web_world import METERS, NOW, YESTERDAY, address, client, filled
+from tests.headend.world import DAYS
 
 from kwhub.headend.people.rights import Role
 from kwhub.headend.store import area_days, schema
@@ -308,4 +311,20 @@ def test_the_dashboard_of_a_large_fleet_shows_what_is_kept(tmp_path, monkeypatch
     assert small[begin : small.index("10,878", begin)] in later
     begin = small.index("Line loss yesterday")
     assert small[begin:] in later
+    made.store.close()
+
+
+@pytest.mark.slow
+def test_a_young_fleet_owes_nothing_of_the_days_before_it(tmp_path):
+    made = filled(tmp_path / "headend.sqlite")
+    with made.store.database.write() as connection:
+        connection.execute(update(schema.terminal).values(first_connected_at=DAYS.start(YESTERDAY)))
+    with client(made, **{"Accept-Language": "en"}) as reader:
+        page = words(reader.get("/").text)
+    found = re.search(
+        r"(\d+\.\d\d) % \w+ Read rate yesterday .* (\d+\.\d\d) % \w+ Read rate, 7 days", page
+    )
+    assert found
+    assert found[1] == found[2]
+    assert float(found[1]) > 99
     made.store.close()

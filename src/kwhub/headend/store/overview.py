@@ -24,6 +24,7 @@ __all__ = [
     "SilentMeter",
     "load_of_day",
     "newest_orders",
+    "owed_since",
     "silent_lines",
     "silent_meters",
     "silent_since",
@@ -110,6 +111,19 @@ def silent_meters(
     longest = sorted(silent, key=lambda each: (silent[each] or 0, each))[:limit]
     named = [(each, _moment(silent[each])) for each in longest]
     return silent_lines(connection, named, areas), len(silent)
+
+
+def owed_since(
+    connection: Connection, days: Days, areas: Collection[int] | None = None
+) -> date | None:
+    """The first day on which anything was owed: a terminal connected for the first time; None when none ever did."""
+    terminal = schema.terminal
+    first = terminal.c.first_connected_at
+    query = select(func.min(first, type_=first.type)).where(terminal.c.active)
+    if areas is not None:
+        query = query.where(among(connection, terminal.c.area_id, sorted(areas)))
+    found = connection.execute(query).scalar_one()
+    return None if found is None else days.of(found)
 
 
 def silent_since(

@@ -212,15 +212,19 @@ class _Figures:
             whole = (sum(each.expected for each in sums), sum(each.got for each in sums))
             return Rate(*whole, Decimal(0), Decimal(0), 0, 0)
 
-        def compute() -> tuple[Cell | None, ...]:
+        def compute() -> tuple[tuple[Cell | None, ...], date | None]:
+            zone = Days(self.page.site.zone)
             with self.page.site.queries.reading() as connection:
-                found = calendar(connection, Days(self.page.site.zone), By.AREA, span, scope)
-            return found.total.cells
+                found = calendar(connection, zone, By.AREA, span, scope)
+                return found.total.cells, overview.owed_since(connection, zone, scope)
 
-        cells = self._known(("rate", days[0], len(days), scope), days[0], compute)
+        key = ("rate", days[0], len(days), scope)
+        cells, since = self._known(key, days[0], compute)
         known = dict(zip(sorted(days), cells, strict=False))
         expected = got = 0
         for day in days:
+            if since is not None and day < since:
+                continue
             cell = known.get(day) or Rate.of(self.areas(day))
             expected, got = expected + cell.expected, got + cell.got
         return Rate(expected, got, Decimal(0), Decimal(0), 0, 0)
