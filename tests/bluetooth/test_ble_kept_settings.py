@@ -12,6 +12,7 @@ from kwhub.bluetooth import node_settings
 from kwhub.bluetooth.commands import answer_command
 from kwhub.bluetooth.inspection import InspectionMode
 from kwhub.bluetooth.node_settings import NodeSettings, Role, SlaveSettings
+from kwhub.cli.ble_file import read_node_file
 from kwhub.domain.errors import ConfigError
 from kwhub.wire.passing import Kind
 
@@ -83,3 +84,17 @@ def test_a_damaged_file_is_told(kept, text):
     kept.write_text(text)
     with pytest.raises(ConfigError, match="remove it to begin anew"):
         node_settings.load(kept, NodeSettings())
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("name", "kwhub-kwhub-kwhub-kwhub-kwhub", "of 1 to 26 characters"),
+        ("beacon_uuid", "xyz", "a UUID in quotes"),
+    ],
+)
+def test_what_can_be_no_advertisement_is_refused_with_words(tmp_path, key, value, words):
+    path = tmp_path / "node.toml"
+    path.write_text(f'adapter = "usb:0"\n[node]\nrole = "beacon"\n{key} = "{value}"\n')
+    with pytest.raises(ConfigError, match=rf"node.toml:4: node.{key}: must be .*{words}"):
+        read_node_file(path)

@@ -280,7 +280,8 @@ def test_a_long_name_is_shortened_to_what_an_advertisement_holds():
         assert len(data) <= 31
         assert len(response) <= 31
         assert b"\xe7\x94\xb5"[:3] in data  # whole characters only
-        data[data.rindex("电".encode()) :].decode()
+        for each in (data, response):
+            each[each.rindex("电".encode()) :].decode()
 
 
 def test_who_is_cancelled_in_the_moment_of_an_answer_ends_all_the_same():

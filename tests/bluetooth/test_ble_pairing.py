@@ -30,7 +30,7 @@ from tests.bluetooth.stations import (
 )
 
 from kwhub.bluetooth.keystore import KeyFile, StoredKeys
-from kwhub.bluetooth.pairing import Pairing
+from kwhub.bluetooth.pairing import Asked, Pairing, Way
 from kwhub.bluetooth.profiles import PROFILES
 from kwhub.bluetooth.stack import BondLost, NotPaired, make_device, open_adapter
 from kwhub.domain.errors import ConfigError, LinkDown
@@ -114,6 +114,40 @@ def test_a_wrong_passkey_is_refused():
             assert not slave.keys.is_bonded(READER)
 
     on_air(main)
+
+
+@pytest.mark.parametrize("way", [meter_shows, reader_shows])
+def test_six_zeros_are_a_passkey_like_any_other(way, monkeypatch):
+    monkeypatch.setattr("kwhub.bluetooth.pairing.secrets.choice", min)
+    of_slave, of_master, shown = way()
+
+    async def main(clock, air):
+        async with (
+            station(clock, air, METER, of_slave) as slave,
+            station(clock, air, READER, of_master) as master,
+        ):
+            await paired(slave, master)
+            return slave.keys.is_bonded(READER), master.keys.is_bonded(METER), shown
+
+    assert on_air(main) == (True, True, [0])
+
+
+@pytest.mark.parametrize("number", [1_000_000, 10**40, -1])
+def test_what_is_no_passkey_ends_the_pairing_at_once(number):
+    async def typed():
+        return number
+
+    async def main(clock, air):
+        reader = Pairing(Way.TYPE, Asked(typed=typed), is_open=True)
+        async with (
+            station(clock, air, METER, showing([])) as slave,
+            station(clock, air, READER, reader) as master,
+        ):
+            with pytest.raises(LinkDown, match="no passkey was typed"):
+                await paired(slave, master)
+            return clock.monotonic() < 5
+
+    assert on_air(main)
 
 
 def test_nobody_pairs_while_pairing_is_not_open():

@@ -60,6 +60,7 @@ def test_commands_find_pair_and_read_a_meter_of_another_process(capsys, monkeypa
         assert code == 3
         assert [each["state"] for each in changes] == ["online"]
         assert [each["state"] for each in last["nodes"]] == ["online", "unpaired"]
+        assert [each["connected"] for each in last["nodes"]] == [True, False]
         assert command(capsys, "nodes", str(file), "--seconds", "0.1", "--language", "zh")[1].count(
             "未配对"
         )

@@ -89,11 +89,15 @@ def advertisement(name: str, profile: Profile) -> tuple[bytes, bytes]:
     )
     fields = [(_Type.FLAGS, bytes([FLAGS])), (kind, service)]
     room = ADVERTISING_BYTES_MAX - len(bytes(AdvertisingData(fields))) - 2
+    said, answered = _label(name, room), _label(name, ADVERTISING_BYTES_MAX - 2)
+    return bytes(AdvertisingData([*fields, said])), bytes(AdvertisingData([answered]))
+
+
+def _label(name: str, room: int) -> tuple[AdvertisingData.Type, bytes]:
+    """A name, or as many of its first characters as there is room for in bytes."""
     whole = name.encode()
     short = whole[:room].decode(errors="ignore").encode()
-    label = _Type.COMPLETE_LOCAL_NAME if short == whole else _Type.SHORTENED_LOCAL_NAME
-    response = [(_Type.COMPLETE_LOCAL_NAME, whole[: ADVERTISING_BYTES_MAX - 2])]
-    return bytes(AdvertisingData([*fields, (label, short)])), bytes(AdvertisingData(response))
+    return (_Type.COMPLETE_LOCAL_NAME if short == whole else _Type.SHORTENED_LOCAL_NAME), short
 
 
 def read_advertisement(heard: Advertisement) -> Seen:

@@ -24,6 +24,7 @@ from bumble.hci import HCI_Constant
 
 from kwhub.bluetooth.profiles import MTU_WANTED, Profile, chunks
 from kwhub.bluetooth.stack import StationDevice, as_link_errors, end, peer_text
+from kwhub.bluetooth.words import ENDED, in_words
 from kwhub.domain.errors import LinkDown
 from kwhub.links.base import INBOX_BYTES_MAX, Inbox, LinkFacts
 
@@ -141,7 +142,7 @@ class _GattLink:
     def _on_disconnection(self, reason: int) -> None:
         self.reason = reason
         name = HCI_Constant.error_name(reason)  # type: ignore[no-untyped-call]
-        self._inbox.close(f"{self.facts.address}: the link has ended ({name})")
+        self._inbox.close(f"{self.facts.address}: {ENDED}: {in_words(name)}")
         self._on_room()
         self._down.set()
 

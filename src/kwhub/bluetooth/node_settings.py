@@ -30,6 +30,17 @@ ANSWER_S: Mapping[str, float] = MappingProxyType({"slave": 1.0, "both": 2.0, "ma
 A meter begins to answer within 500 ms.  Source: DL/T 645-2007, clause 5 (Td).
 """
 
+Name = Annotated[
+    str,
+    Meta(min_length=1, max_length=26, description="text in quotes of 1 to 26 characters"),
+]
+Uuid = Annotated[
+    str,
+    Meta(
+        pattern="^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$",
+        description="a UUID in quotes, such as '6e400001-b5a3-f393-e0a9-e50e24dcca9e'",
+    ),
+]
 Patience = Annotated[float, Meta(gt=0, le=60)]
 Count = Annotated[int, Meta(ge=1, le=LINKS_MAX)]
 BluetoothAddress = Annotated[
@@ -83,7 +94,7 @@ class NodeSettings(Settings, frozen=True):
     transmission: Transmission = Transmission.TRANSPARENT  #: of the serial face
     inspection: InspectionMode = InspectionMode.REFUSE  #: what becomes of violations
     profile: str = "nus"  #: offered to masters: nus, ffe0 or fff0
-    name: Annotated[str, Meta(min_length=1, max_length=26)] = "kwhub"  #: in advertisements
+    name: Name = "kwhub"  #: in advertisements
     masters_max: Count = 2  #: above
     slaves_max: Count = 3  #: below
     slaves: tuple[SlaveSettings, ...] = ()
@@ -94,7 +105,7 @@ class NodeSettings(Settings, frozen=True):
     heartbeat_s: Annotated[float, Meta(ge=1, le=86_400)] = 60.0  #: between signs of life
     silent_s: Annotated[float, Meta(ge=1, le=604_800)] = 180.0  #: unheard for so long is silent
     gone_s: Annotated[float, Meta(ge=0.5, le=86_400)] = 10.0  #: and so is no link for so long
-    beacon_uuid: str = "00000000-0000-0000-0000-000000000000"
+    beacon_uuid: Uuid = "00000000-0000-0000-0000-000000000000"
     beacon_major: Annotated[int, Meta(ge=0, le=65_535)] = 0
     beacon_minor: Annotated[int, Meta(ge=0, le=65_535)] = 0
 

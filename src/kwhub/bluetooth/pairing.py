@@ -7,6 +7,7 @@ pairing authenticated; so the policy is enforced here: a bond that is not LE Sec
 Source: Core 5.4, Vol 3, Part H, 2.3.5 (pairing methods).
 """
 
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -20,7 +21,8 @@ from kwhub.bluetooth.keystore import KeyFile
 __all__ = ["Asked", "CheckedSession", "OutOfBand", "Pairing", "Way", "pairing_config"]
 
 IoCapability = PairingDelegate.IoCapability
-PASSKEY_DIGITS = 6
+PASSKEYS = range(1_000_000)
+"""Six digits.  Source: Core 5.4, Vol 3, Part H, 2.3.5.3."""
 
 
 class Way(Enum):
@@ -93,6 +95,13 @@ class Pairing:
     out_of_band: OutOfBand | None = None
 
 
+class _Passkey(int):
+    """The stack takes 000000 for no passkey, and then fails; it is one like any other."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
 class _Delegate(PairingDelegate):
     """Hands the questions of the stack to whoever is asked."""
 
@@ -112,7 +121,11 @@ class _Delegate(PairingDelegate):
         return await self.pairing.asked.same(number)
 
     async def get_number(self) -> int | None:
-        return await self.pairing.asked.typed()
+        typed = await self.pairing.asked.typed()
+        return _Passkey(typed) if typed is not None and typed in PASSKEYS else None
+
+    async def generate_passkey(self) -> int:
+        return _Passkey(secrets.choice(PASSKEYS))
 
     async def display_number(self, number: int, digits: int) -> None:
         del digits

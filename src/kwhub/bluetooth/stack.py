@@ -13,12 +13,14 @@ from typing import Any
 
 from bumble import hci
 from bumble.att import ATT_Error
-from bumble.core import BaseBumbleError
+from bumble.core import BaseBumbleError, CommandTimeoutError
+from bumble.core import TimeoutError as BumbleTimeout
 from bumble.device import Connection, Device, DeviceConfiguration
 from bumble.host import Host
 from bumble.transport import open_transport
 
 from kwhub.bluetooth.air import air_named
+from kwhub.bluetooth.words import ENDED, NO_ANSWER, TROUBLES, in_words
 from kwhub.domain.errors import ConfigError, LinkDown, LinkError
 
 __all__ = [
@@ -88,14 +90,21 @@ def as_link_errors(what: str) -> Iterator[None]:
     except asyncio.CancelledError as error:
         if task is not None and task.cancelling() > before:
             raise
-        raise LinkDown(f"{what}: the link has ended") from error
+        raise LinkDown(f"{what}: {ENDED}") from error
     except (BaseBumbleError, ATT_Error, TimeoutError, AssertionError, OSError) as error:
         if task is not None and task.cancelling() > before:
             raise asyncio.CancelledError from error
-        words = str(error) or type(error).__name__
-        raise LinkDown(f"{what}: {words}") from error
+        raise LinkDown(f"{what}: {_words(error)}") from error
     if task is not None and task.cancelling() > before:
         raise asyncio.CancelledError
+
+
+def _words(error: Exception) -> str:
+    """What is the matter, for people."""
+    if isinstance(error, TimeoutError | BumbleTimeout | CommandTimeoutError):
+        return NO_ANSWER
+    name = str(getattr(error, "error_name", ""))
+    return in_words(name) if name in TROUBLES else str(error) or type(error).__name__
 
 
 class StationDevice(Device):
@@ -160,9 +169,12 @@ async def open_adapter(text: str) -> Adapter:
     try:
         async with asyncio.timeout(OPEN_S):
             transport = await open_transport(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"is incomplete; such are: {EXAMPLES}", key=f"adapter {text!r}"
+        ) from error
     except Exception as error:  # each kind of transport has errors of its own
-        words = str(error) or type(error).__name__
-        raise LinkDown(f"adapter {text}: {words}") from error
+        raise LinkDown(f"adapter {text}: {_words(error)}") from error
     gone = getattr(transport.source, "terminated", None)
     return Adapter(transport.source, transport.sink, transport.close, gone)
 

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import pairwise
 
 from cyclopts import App, CycloptsError
 
 from kwhub import __version__
-from kwhub.cli.output import ZH, Exit, complain, pick_language
+from kwhub.cli.output import EN, ZH, Exit, Language, complain, pick_language
 from kwhub.domain.errors import ConfigError, KwhubError, LocalError, Refusal
 
 __all__ = ["app", "run"]
@@ -176,7 +177,7 @@ def _leaves(error: Exception) -> list[Exception]:
     return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
 
 
-def _report(error: Exception) -> int:
+def _report(error: Exception, arguments: Sequence[str]) -> int:
     leaves = _leaves(error)
     if not all(isinstance(leaf, KwhubError | OSError) for leaf in leaves):
         raise error
@@ -184,19 +185,29 @@ def _report(error: Exception) -> int:
     if isinstance(leaf, OSError) and leaf.filename is not None:
         complain(f"{leaf.filename}: {leaf.strerror}")
     else:
-        complain(_said(str(leaf)))
+        complain(_said(str(leaf), arguments))
     return next(code for kind, code in CODES if isinstance(leaf, kind))
 
 
-def _said(text: str) -> str:
+def _said(text: str, arguments: Sequence[str]) -> str:
     """Trouble in the reader's language, where it has words for it."""
-    if pick_language() != ZH:
+    if pick_language(_language(arguments)) != ZH:
         return text
+    from kwhub.bluetooth import words  # noqa: PLC0415 - only for this
+
+    said = words.in_chinese(text)
     try:
         from kwhub.headend.vending_words import in_chinese  # noqa: PLC0415 - only for this
     except ImportError:
-        return text
-    return in_chinese(text)
+        return said
+    return in_chinese(said)
+
+
+def _language(arguments: Sequence[str]) -> Language | None:
+    """What the command line says of the language."""
+    words = " ".join(arguments).replace("--language=", "--language ").split()
+    said = [after for word, after in pairwise(words) if word == "--language"]
+    return ZH if ZH in said[-1:] else EN if EN in said[-1:] else None
 
 
 EXTRAS = {
@@ -241,4 +252,4 @@ def run(arguments: Sequence[str]) -> int:
     except ImportError as error:
         return _missing(error, arguments[0])
     except (KwhubError, OSError, ExceptionGroup) as error:
-        return _report(error)
+        return _report(error, arguments)

@@ -1,7 +1,7 @@
 """``kwhub ble nodes``: run a node of this machine and watch the devices around it."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -112,8 +112,7 @@ async def ble_nodes(
             standing.face = await _face(stack, settings.serial, spoken, json=json)
         standing.node.registry.told = lambda change: _tell(change, spoken, json=json)
         standing.told = lambda *, is_there: _tell_adapter(spoken, is_there=is_there, json=json)
-        await _run(standing, seconds)
-    views = list(standing.node.registry)
+        views = await _run(standing, seconds)
     _show(views, spoken, json=json)
     return Exit.OK if all(view.state.value == "online" for view in views) else Exit.LINK
 
@@ -162,12 +161,17 @@ async def _face(stack: AsyncExitStack, serial: str, language: Language, *, json:
     return link
 
 
-async def _run(standing: StandingNode, seconds: float | None) -> None:
+async def _run(standing: StandingNode, seconds: float | None) -> list[NodeView]:
+    """Work for so long; how the devices are then, while their links are still there."""
+    working = asyncio.ensure_future(standing.run())
     try:
-        async with asyncio.timeout(seconds):
-            await standing.run()
-    except TimeoutError:
+        await asyncio.wait([working], timeout=seconds)
         standing.node.registry.check()
+        return list(standing.node.registry)
+    finally:
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
 
 
 def _tell_adapter(language: Language, *, is_there: bool, json: bool) -> None:
@@ -216,7 +220,7 @@ def _show(views: list[NodeView], language: Language, *, json: bool) -> None:
         )
         for view in views
     ]
-    print_table(words["headings"], rows, right=(4, 5, 6), whole=(0,))
+    print_table(words["headings"], rows, right=(4, 5, 6), whole=(0, 1))
 
 
 def _as_json(view: NodeView) -> dict[str, Any]:
