@@ -3,7 +3,15 @@
 import datetime as dt
 
 import pytest
-from tests.headend.test_archive_dated import FIRST, FOURTH, SECOND, THIRD, freezes, losses
+from tests.headend.test_archive_dated import (
+    FIRST,
+    FOURTH,
+    SECOND,
+    THIRD,
+    freezes,
+    losses,
+    queries,
+)
 from tests.headend.test_archive_desk import at_desk, keys, rows
 from tests.headend.world import DAYS, NOON, batch, shanghai
 
@@ -68,6 +76,12 @@ def test_a_terminal_that_was_moved_leaves_its_days_to_the_old_area(address):
             {1: 10, 2: 1, 3: 1},
             [(None, 0), (None, 0), (2, 3)],
         )
+        listed = [
+            [each.id for each in queries(store).meters(area, day=day).items]
+            for area in (1, 2)
+            for day in (SECOND, THIRD)
+        ]
+        assert listed == [[1, 2, 3], [], [], [1, 2, 3]]
         divided = owed(store, By.AREA)
         assert divided["Willow Lane"][:2] == whole["Willow Lane"][:2]
         assert divided["Willow Lane"][2] == (0, 0)

@@ -7,7 +7,7 @@ growing pauses. A terminal that keeps silent or does not know the extension cost
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -121,19 +121,28 @@ class Healer:
                 return total
             holes = await self._offload(partial(self._ledger.due, online, HOLES_AT_ONCE))
             by_terminal: dict[int, list[Hole]] = {}
-            for hole in map(self._where, holes):
-                if hole.terminal_id in online:
-                    by_terminal.setdefault(hole.terminal_id, []).append(hole)
+            for hole in (self._where(each, known) for each in holes):
+                by_terminal.setdefault(hole.terminal_id, []).append(hole)
+            away = [each for each in by_terminal if each not in online]
+            if unreached := [hole.key for each in away for hole in by_terminal.pop(each)]:
+                # They must not take the place of others at every look.
+                later = self._clock.now() + timedelta(seconds=PAUSES_S[0])
+                await self._offload(partial(self._ledger.put_off, unreached, later))
             async with asyncio.TaskGroup() as tasks:
                 for number, own in by_terminal.items():
                     tasks.create_task(self._heal_terminal(known[number], own, total))
             return total
 
-    def _where(self, hole: Hole) -> Hole:
-        """The hole with the terminal and the point through which the meter was read on its day."""
+    def _where(self, hole: Hole, known: Container[int]) -> Hole:
+        """The hole with the terminal and the point through which the meter was read on its day.
+
+        Where that terminal is out of service, the present one is asked: meters keep records, too.
+        """
         start_s = self._store.days.start_s(hole.key.day)
         present = (hole.terminal_id, hole.point)
         terminal_id, point = self._store.archive.place(hole.key.meter_id, start_s, present)
+        if terminal_id not in known:
+            return hole
         return replace(hole, terminal_id=terminal_id, point=point)
 
     async def _heal_terminal(

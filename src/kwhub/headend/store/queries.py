@@ -120,7 +120,7 @@ class Queries:
         limit: int = 50,
         offset: int = 0,
     ) -> Page:
-        """A page of the meters of an area. What is not known comes last in either order.
+        """A page of the meters that were in an area on a day. What is not known comes last in either order.
 
         Raises:
             LocalError: there is no such column to sort by.
@@ -129,7 +129,13 @@ class Queries:
             raise LocalError(f"cannot sort by {sort!r}; known are {', '.join(sorted(_SORTS))}")
         with self._database.read() as connection:
             reader = Reader(connection, self._days)
-            found = archive_rows.meters(connection, area_id=area_id, search=search)
+            there = archive_rows.served(connection, self._days.start(day), [area_id])
+            text = search.strip().lower()
+            found = [
+                each
+                for each in self._by_area(reader, there, day).get(area_id, [])
+                if text in each.address or text in each.name.lower()
+            ]
             figures = self._figures(reader, found, (day, day))
             latest = reader.latest([meter.id for meter in found])
         rows = [

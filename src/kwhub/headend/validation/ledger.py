@@ -186,6 +186,16 @@ class Ledger:
                     update(hole).where(_is(key), hole.c.state == State.OPEN.value).values(**values)
                 )
 
+    def put_off(self, keys: Collection[HoleKey], next_at: datetime) -> None:
+        """Ask for holes later that could not be asked for: nothing is counted."""
+        with self._database.write() as connection:
+            for key in keys:
+                connection.execute(
+                    update(hole)
+                    .where(_is(key), hole.c.state == State.OPEN.value)
+                    .values(next_at=next_at)
+                )
+
     def reopen(self, key: HoleKey, *, by: str) -> None:
         """Ask for a lost hole again. Raises LocalError: there is no lost hole of this name."""
         with self._database.write() as connection:
