@@ -20,9 +20,9 @@ WALL = datetime(2026, 3, 2, 0, 10)
 PAUSE = Unit((0,), (49,), b"\2")
 
 
-def order(unit, *, afn=5, password=bytes(16), sent=None, address=ADDRESS):
+def order(unit, *, afn=5, password=bytes(16), sent=None, address=ADDRESS, number=1):
     tag = None if sent is None else TimeTag(1, bytes.fromhex(sent), 5)
-    sequence = Sequence(1, tagged=tag is not None)
+    sequence = Sequence(number, tagged=tag is not None)
     control = Control.from_byte(0x4A)
     frame = Frame1376(control, address, afn, sequence, (unit,), password, time_tag=tag)
     return Asked(frame, frame.to_bytes())
@@ -126,6 +126,29 @@ def test_so_many_orders_are_remembered(tmp_path):
             take(world, each)
         assert archive.state("port 2 paused") == 7
         take(world, orders[0])
+        assert archive.state("port 2 paused") == 1
+        await world.stop()
+
+    play(story, tmp_path / "store.sqlite")
+
+
+def test_the_same_bytes_under_a_number_that_came_round_are_a_new_order(tmp_path):
+    """A status of a meter is asked for with the same bytes each time: an old answer is none to it."""
+
+    async def story(world):
+        world.start()
+        archive, asked = world.concentrator.archive, [order(PAUSE, number=n) for n in range(16)]
+        take(world, asked[0])
+        archive.set_state("port 2 paused", 7)
+        for each in asked[1:4] * 6:  # few other numbers, however often: it is the same order
+            take(world, each)
+        archive.set_state("port 2 paused", 7)
+        take(world, asked[0])
+        assert archive.state("port 2 paused") == 7
+        for each in asked[1:]:
+            take(world, each)
+        archive.set_state("port 2 paused", 7)
+        take(world, asked[0])
         assert archive.state("port 2 paused") == 1
         await world.stop()
 

@@ -75,6 +75,21 @@ def test_a_purchase_goes_through_front_and_concentrator_into_the_meter(tmp_path)
 
 
 @pytest.mark.slow
+def test_sales_of_one_meter_one_after_the_other_get_the_answers_of_their_own_questions(tmp_path):
+    """The question for the status has the same bytes each time, and request numbers come round after sixteen."""
+
+    async def story(shop):
+        headend = await begun(shop)
+        for number in range(1, 7):
+            told = await headend.vending.sell(shop.meter, 100 * number, f"R-{number}", "ann")
+            assert (told.outcome, told.purchase.state) == (Outcome.DONE, State.CONFIRMED)
+            assert told.account.count == number
+        assert headend.vending.compare().findings == []
+
+    play(tmp_path, story)
+
+
+@pytest.mark.slow
 def test_what_has_not_arrived_is_brought_in_the_next_hour_and_is_in_once(tmp_path):
     """The meter is silent at first; a head-end that was killed goes on with the same number."""
 

@@ -25,6 +25,9 @@ __all__ = ["ORDERS_KEPT", "REPEAT_WITHIN_S", "Later", "Reception", "Serve"]
 REPEAT_WITHIN_S = 60.0
 """An order that comes again byte for byte within this time is the same order."""
 
+ROUND = 8
+"""So many other request numbers, of sixteen, between two requests with the same bytes: the second is a new one."""
+
 ORDERS_KEPT = 16
 """Orders that are remembered; of these, what is still being carried out is never forgotten."""
 
@@ -37,6 +40,7 @@ class _Order:
 
     raw: bytes
     at: float  #: monotonic seconds
+    number: int  #: of the requests so far
     reply: Reply | None = None  #: None: it is still being carried out
 
 
@@ -91,6 +95,10 @@ class Reception:
         self._forward = forward
         self.surprises = Surprises(counters)
         self._orders: dict[bytes, _Order] = {}  # the oldest first
+        self._taken = 0
+        self._seen: dict[
+            int, int
+        ] = {}  # when each request number was there last, counted in requests
 
     def take(self, event: Asked, desk: Desk, wall: datetime) -> _Taken:
         """What to send now, or the work that ends with it.
@@ -101,6 +109,8 @@ class Reception:
             wall: the site's naive wall time.
         """
         frame = event.frame
+        self._taken += 1
+        self._seen[frame.sequence.number] = self._taken
         if frame.time_tag is not None and frame.time_tag.is_stale(wall):
             self._counters.requests_stale += 1
             return ()
@@ -116,14 +126,19 @@ class Reception:
         """Carry out an order, unless it is one that came before."""
         now = self._clock.monotonic()
         before = self._orders.get(event.raw)
-        if before is not None and (before.reply is None or now - before.at <= REPEAT_WITHIN_S):
+        if before is not None and (before.reply is None or self._is_repeated(before, now)):
             return self._sent(event.frame, before.reply) if before.reply else ()
         self._orders.pop(event.raw, None)
-        order = self._orders[event.raw] = _Order(event.raw, now)
+        order = self._orders[event.raw] = _Order(event.raw, now, self._taken)
         ended = [each for each in self._orders.values() if each.reply is not None]
         for each in ended[: max(0, len(self._orders) - ORDERS_KEPT)]:
             del self._orders[each.raw]
         return self._done(event.frame, serve, order)
+
+    def _is_repeated(self, before: _Order, now: float) -> bool:
+        """Not a question of the same bytes, such as that for a meter's status, under a number that came round again."""
+        others = sum(at > before.number for at in self._seen.values()) - 1
+        return now - before.at <= REPEAT_WITHIN_S and others < ROUND
 
     def _done(self, frame: Frame1376, serve: Serve, order: _Order | None) -> _Taken:
         try:

@@ -217,10 +217,10 @@ def _once(
 
 
 def _asked_again(master: MasterCrypto, session: Session) -> Conversation[Account]:
-    """The account within the session of the purchase, also when one answer is lost. Raises as ``read_status``."""
+    """The account within the session of the purchase, also when one answer is lost or an old one. Raises as ``read_status``."""
     try:
         return (yield from read_status(master, session))
-    except NoAnswer:
+    except (NoAnswer, ForgedAnswerError):
         return (yield from read_status(master, session))
 
 
