@@ -24,9 +24,28 @@ def test_a_lost_device_stays_lost_whoever_locks_it_later_and_wipes_itself(place)
         with pytest.raises(LocalError, match=r"was reported lost: .* allocate it again"):
             registry.lock("device-000001", "admin", "to be sure")
         assert stage.headend.state().state == "lost"
+        assert not stage.headend.state().has_obeyed
         with pytest.raises(Refusal, match="reported lost"):
             await device.greet()
         assert not device.vault.exists
+        assert stage.headend.state().has_obeyed
+
+    on_stage(place, main)
+
+
+def test_that_a_device_which_was_sent_away_calls_is_noted_once_and_when_it_was_heard_last(place):
+    async def main(stage):
+        device, headend = await stage.working(), stage.headend
+        headend.registry.lock("device-000001", "admin", "a copy?")
+        for _ in range(3):
+            await stage.clock.sleep(60)
+            with pytest.raises(Refusal, match="locked"):
+                await device.greet()
+        noted = [detail for _, action, _, detail in headend.audit if action == "device_refused"]
+        assert noted == ["called while locked"]
+        assert headend.state().seen_at == stage.clock.now()
+        assert not headend.state().has_obeyed  # what is locked is not told to wipe itself
+        assert headend.state().reason == "a copy?"
 
     on_stage(place, main)
 

@@ -28,6 +28,7 @@ __all__ = [
     "UNAPPROVED",
     "devices",
     "exposure",
+    "heard",
     "recall",
     "recall_order",
     "recall_work",
@@ -62,9 +63,16 @@ def devices(connection: Connection) -> list[Device]:
             row.seen_at,
             row.allocated_at,
             row.wrong_secrets,
+            row.changed_at,
         )
         for row in connection.execute(query)
     ]
+
+
+def heard(connection: Connection, row: Row[Any], now: datetime) -> bool:
+    """A device that was sent away has called; whether it is the first time since then."""
+    connection.execute(update(device).where(device.c.id == row.id).values(seen_at=now))
+    return row.seen_at is None or bool(row.seen_at < row.changed_at)
 
 
 def recall(connection: Connection, device_id: int, now: datetime) -> tuple[int, ...]:

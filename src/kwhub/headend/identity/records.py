@@ -74,7 +74,13 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One device, for lists. ``generation`` is 0 before the first use."""
+    """One device, for lists.
+
+    Attributes:
+        generation: 0 before the first use.
+        seen_at: when it called last, let in or not.
+        changed_at: when it came into this state by people, or was locked as copied.
+    """
 
     name: str
     description: Description
@@ -85,6 +91,13 @@ class Device:
     seen_at: datetime | None
     allocated_at: datetime
     wrong_secrets: int
+    changed_at: datetime
+
+    @property
+    def has_obeyed(self) -> bool:
+        """Whether it has called since it was reported lost or retired, and was told to wipe itself."""
+        wiped = self.state in {DeviceState.LOST, DeviceState.RETIRED}
+        return wiped and self.seen_at is not None and self.seen_at >= self.changed_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, se
 from kwhub.domain.errors import DecodeError, LocalError
 from kwhub.exchange.device_messages import Certified, Denial, Denied
 from kwhub.headend.identity.authority import Authority, Issued
-from kwhub.headend.identity.listing import devices, exposure, recall
+from kwhub.headend.identity.listing import devices, exposure, heard, recall
 from kwhub.headend.identity.records import (
     Allocation,
     Audit,
@@ -195,6 +195,9 @@ class Registry:
         row = connection.execute(_locked(device.c.id == owner)).one()
         generation = connection.execute(select(table).where(table.c.serial == serial)).one()
         if row.state in _CLOSED:
+            if heard(connection, row, now):
+                told = f"called while {row.state}"
+                self._audit(connection, row.name, "device_refused", row.name, told, now)
             return Denied(_CLOSED[DeviceState(row.state)])
         if generation.state in {GenerationState.DEAD, GenerationState.VOID}:
             return self._copied(connection, row, generation, opened_at)
