@@ -1,5 +1,7 @@
 """The whole journey with random cuts, and what happens without the records that make it safe."""
 
+import shutil
+
 import pytest
 from tests.headend.vending_soak import SoakCounter, soak
 from tests.sim.test_sim_prepay_exactly_once import NoWriteAheadCore
@@ -24,9 +26,34 @@ class Careless(SoakCounter):
 
 
 @pytest.mark.slow
-def test_without_the_write_ahead_of_the_meter_the_same_journeys_go_wrong(tmp_path):
+@pytest.mark.parametrize("seed", [1, 4, 5, 7])
+def test_without_the_write_ahead_of_the_meter_the_same_journeys_go_wrong(tmp_path, seed):
     with pytest.raises((AssertionError, KwhubError)):
-        soak(tmp_path, 200, 7, Careless)
+        soak(tmp_path, 200, seed, Careless)
+
+
+class BothBack(SoakCounter):
+    """The negative control: the book of signatures is put back with the ledger, so nobody remembers what was sold."""
+
+    @property
+    def old_book(self):
+        return self.folder / "old-book.sqlite"
+
+    def back_up(self):
+        super().back_up()
+        shutil.copy(self.folder / "book.sqlite", self.old_book)
+
+    def put_back(self):
+        super().put_back()
+        self.close()
+        shutil.copy(self.old_book, self.folder / "book.sqlite")
+        self.open()
+
+
+@pytest.mark.slow
+def test_without_a_book_in_other_hands_nothing_shows_that_the_ledger_was_put_back(tmp_path):
+    with pytest.raises(AssertionError, match="ledger-rolled-back"):
+        soak(tmp_path, 60, 7, BothBack)
 
 
 class OneSlot(TwoSlots):
