@@ -230,7 +230,7 @@ def test_the_head_end_has_alarms_of_unpaired_replaced_and_wrong_devices_and_thei
         assert [word for word in words if word not in page] == []
 
 
-_IN_ENGLISH = ("speaks wrong", "not paired", "bond lost", BlueWorld.device(3).replace(":", ""))
+_IN_ENGLISH = ("speaks wrong", "not paired", "bond lost", BlueWorld.device(3))
 _IN_CHINESE = ("报文异常", "未配对", "配对丢失")
 
 

@@ -60,3 +60,8 @@ def test_a_long_value_goes_below_its_label(width):
     (label, *more) = facts([("Address", "tcp:headend.example.org:8001/with/a/long/path")], width)
     joined = "".join([label.removeprefix("Address"), *more]).replace(" ", "")
     assert joined == "tcp:headend.example.org:8001/with/a/long/path"
+
+
+def test_the_last_figure_of_a_long_name_is_not_read_as_the_first_of_its_value():
+    (line,) = facts([("Active energy import, tariff 1", "1057.68 kWh")], 100)
+    assert line.rstrip() == "Active energy import, tariff 1  1057.68 kWh"

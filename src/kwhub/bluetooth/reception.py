@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bumble.device import AdvertisingType, Connection
 from bumble.hci import HCI_ErrorCode
+from bumble.smp import ErrorCode
 
 from kwhub.bluetooth.advertising import Beacon, advertisement
 from kwhub.bluetooth.background import Background
@@ -16,6 +17,7 @@ from kwhub.bluetooth.keystore import KeyFile
 from kwhub.bluetooth.pairing import Pairing
 from kwhub.bluetooth.profiles import PROFILES
 from kwhub.bluetooth.stack import INCOMING, StationDevice, as_link_errors, end, peer_text
+from kwhub.bluetooth.words import in_words
 from kwhub.domain.errors import KwhubError, LinkDown
 from kwhub.links.base import Link
 from kwhub.runtime.clock import Clock
@@ -165,7 +167,7 @@ class Reception:
             self._background.spawn(end(connection, NOT_AUTHENTICATED))
 
     def _on_not_paired(self, connection: Connection, reason: int) -> None:
-        self._tell(What.PAIRING_FAILED, connection, str(reason))
+        self._tell(What.PAIRING_FAILED, connection, in_words(ErrorCode(reason).name))
         if connection.is_encrypted:  # with a key that was not accepted
             self._background.spawn(end(connection, NOT_AUTHENTICATED))
 

@@ -85,8 +85,12 @@ def facts(pairs: Iterable[tuple[str, str]], width: int) -> list[str]:
     lines: list[str] = []
     for label, value in pairs:
         if width >= WIDE:
-            first, *more = wrap(value, width - LABEL_CELLS) or [""]
-            lines.append(fit(label, LABEL_CELLS) + first)
+            is_long = (
+                cell_len(label) >= LABEL_CELLS
+            )  # the last figure of a name is no first of a value
+            name = f"{label}  " if is_long else fit(label, LABEL_CELLS)
+            first, *more = wrap(value, width - cell_len(name)) or [""]
+            lines.append(name + first)
             lines += [" " * LABEL_CELLS + each for each in more]
         elif cell_len(label) + 1 + cell_len(value) <= width:
             lines.append(ends(label, value, width))

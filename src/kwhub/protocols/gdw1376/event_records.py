@@ -58,6 +58,12 @@ def _troubles(code: int) -> tuple[str, str]:
     return DEVICE_TROUBLES.get(code, (str(code), str(code)))
 
 
+def _printed(address: bytes) -> tuple[str, str]:
+    """A Bluetooth address as it stands on the device."""
+    text = address.hex(":").upper()
+    return text, text
+
+
 _AT = Field("time", "发生时间", A15)
 _POINT = Field("point", "测量点号及起止标志", BIN2, tell=_point_words)
 _FLAGS = Field("flags", "标志", bytes_format(1))
@@ -170,7 +176,7 @@ RECORDS: dict[int, Layout] = {
         _AT,
         _POINT,
         Field("trouble", "异常类型", BIN1, tell=_troubles),
-        Field("device", "蓝牙地址", bytes_format(6)),
+        Field("device", "蓝牙地址", bytes_format(6), tell=_printed),
     ),
 }
 """Layout of the record behind Le by event code."""
