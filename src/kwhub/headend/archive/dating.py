@@ -1,10 +1,10 @@
 """Rows of a file that are true from a day on: ends and beginnings of places and areas, written with the rows."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from kwhub.headend.archive.dated import newest_of
 from kwhub.headend.archive.fields import FROM_DAY
@@ -14,7 +14,6 @@ from kwhub.headend.archive.terminals import (
     area_since,
     follow_terminals,
     last_end,
-    take_back_move,
 )
 from kwhub.headend.archive.write import PLACE, Undo, sync_places
 from kwhub.headend.store import schema
@@ -24,7 +23,7 @@ from kwhub.headend.store.schema import local_date
 from kwhub.headend.store.schema_archive import placement, terminal_area
 from kwhub.headend.store.service import begin
 
-__all__ = ["date_rows", "dated_problems", "take_back_dates"]
+__all__ = ["date_rows", "dated_problems", "take_back_dates", "take_back_ends"]
 
 _COLUMNS: Mapping[str, frozenset[str]] = {
     "meter": frozenset(PLACE) | {"active"},
@@ -42,7 +41,11 @@ def dated_problems(
             continue
         at, number = _start(days, each), int(each.stored["id"])
         newest = (newest_of if kind == "meter" else area_since)(connection, number)
-        last = last_end(connection, number) if kind == "terminal" and each.retires else None
+        last = None
+        if kind == "terminal" and each.retires:
+            last = last_end(connection, number)
+        elif kind == "meter" and not each.stored["active"]:
+            last = _last_day(connection, number)
         if at > now:
             yield each.incoming.problem(FROM_DAY, "in_future", days.of(at))
         elif newest is not None and at <= newest:
@@ -76,6 +79,12 @@ def date_rows(connection: Connection, plan: Plan, undo: Undo, days: Days, now: d
         undo[kind].setdefault("dated", {})[str(number)] = at.isoformat()
     for kind, follow in (("meter", sync_places), ("terminal", _follow)):
         own = undo.get(kind, {})
+        for each in plan.drafts.get(kind, ()):
+            if each.stored is None or not each.retires or each.incoming.from_day is not None:
+                continue
+            since = (newest_of if kind == "meter" else area_since)(connection, each.stored["id"])
+            if since != today:  # else there is nothing left of the place that it had
+                own.setdefault("ended", {})[str(each.stored["id"])] = today.isoformat()
         rest = [int(key) for key in own.get("changed", {}) if key not in own.get("dated", {})]
         follow(connection, rest, today, now)
     _begin(connection, plan, undo.get("meter", {}).get("created", {}), days.number(days.of(now)))
@@ -89,25 +98,61 @@ def take_back_dates(connection: Connection, kind: str, dated: Mapping[str, str])
         newest = (newest_of if kind == "meter" else area_since)(connection, own)
         if newest is not None and newest > at:
             found.append(Problem("", "changed_since", f"{kind} {number}"))
-        elif kind == "terminal":
-            take_back_move(connection, own, at)
-        else:
-            mine = placement.c.meter_id == own
-            connection.execute(delete(placement).where(mine, placement.c.valid_from == at))
-            ended = update(placement).where(mine, placement.c.valid_to == at)
-            connection.execute(ended.values(valid_to=None))
+            continue
+        _take_back(connection, kind, own, at)
+        if kind == "meter":
             note_history(connection, own, at)
     return found
+
+
+def _take_back(connection: Connection, kind: str, number: int, at: datetime) -> None:
+    """Forget what began at a moment. What had ended then goes on; who was out of service before is so again."""
+    table = placement if kind == "meter" else terminal_area
+    row = schema.meter if kind == "meter" else schema.terminal
+    mine = (table.c.meter_id if kind == "meter" else table.c.terminal_id) == number
+    connection.execute(delete(table).where(mine, table.c.valid_from == at))
+    query = select(row.c.active).where(row.c.id == number)
+    if connection.execute(query).scalar():
+        again = update(table).where(mine, table.c.valid_to == at)
+        connection.execute(again.values(valid_to=None))
+    else:
+        open_now = update(table).where(mine, table.c.valid_to.is_(None))
+        connection.execute(open_now.values(valid_to=at))
+
+
+def take_back_ends(connection: Connection, kind: str, ended: Iterable[str]) -> None:
+    """Let the last place of rows go on that were retired without a day."""
+    table = placement if kind == "meter" else terminal_area
+    column = table.c.meter_id if kind == "meter" else table.c.terminal_id
+    for number in ended:
+        newest = (
+            select(table.c.id)
+            .where(column == int(number))
+            .order_by(table.c.valid_from.desc().nulls_last(), table.c.id.desc())
+            .limit(1)
+        )
+        row_id = connection.execute(newest).scalar()
+        connection.execute(update(table).where(table.c.id == row_id).values(valid_to=None))
 
 
 def _dated(plan: Plan) -> Iterator[tuple[str, Draft]]:
     """Rows that are true from a day on, and change something that is dated."""
     for kind, columns in _COLUMNS.items():
         for each in plan.drafts.get(kind, ()):
-            if each.incoming.from_day is not None and (
-                each.stored is None or each.changed & columns
+            if each.incoming.from_day is None:
+                continue
+            if each.stored is None or (
+                each.changed & columns and (each.stored["active"] or each.final["active"])
             ):
                 yield kind, each
+
+
+def _last_day(connection: Connection, meter_id: int) -> datetime | None:
+    """When a meter went out of service; it does not come back before that."""
+    ends = placement.c.valid_to
+    query = select(func.max(ends, type_=ends.type)).where(placement.c.meter_id == meter_id)
+    found: datetime | None = connection.execute(query).scalar()
+    return found
 
 
 def _start(days: Days, each: Draft) -> datetime:

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from kwhub.headend.archive.known import portions
 from kwhub.headend.store import schema
 from kwhub.headend.store.schema_archive import placement, terminal_area
 
-__all__ = ["area_since", "follow_terminals", "last_end", "take_back_move"]
+__all__ = ["area_since", "follow_terminals", "last_end"]
 
 
 def area_since(connection: Connection, terminal_id: int) -> datetime | None:
@@ -18,15 +18,6 @@ def area_since(connection: Connection, terminal_id: int) -> datetime | None:
     newest = _newest(connection, terminal_id)
     found: datetime | None = None if newest is None else newest.valid_from
     return found
-
-
-def take_back_move(connection: Connection, terminal_id: int, at: datetime) -> None:
-    """Forget that a terminal was moved at a moment: what was true before goes on; its row is not touched."""
-    own = terminal_area.c.terminal_id == terminal_id
-    connection.execute(delete(terminal_area).where(own, terminal_area.c.valid_from == at))
-    connection.execute(
-        update(terminal_area).where(own, terminal_area.c.valid_to == at).values(valid_to=None)
-    )
 
 
 def follow_terminals(connection: Connection, terminals: Iterable[int], at: datetime) -> None:

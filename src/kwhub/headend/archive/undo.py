@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Table, delete, func, select
 
-from kwhub.headend.archive.dating import take_back_dates
+from kwhub.headend.archive.dating import take_back_dates, take_back_ends
 from kwhub.headend.archive.fields import KINDS, Kind
 from kwhub.headend.archive.known import Known, portions
 from kwhub.headend.archive.problems import ArchiveError, Problem
@@ -57,6 +57,7 @@ def _give_back(
     _restore(connection, kind, changed)
     if problems := take_back_dates(connection, kind.name, undo[kind.name].get("dated", {})):
         raise ArchiveError(problems)
+    take_back_ends(connection, kind.name, undo[kind.name].get("ended", {}))
     numbers = [int(number) for number in changed]
     if kind.name == "meter":
         sync_places(connection, numbers, today, now)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from kwhub.domain.readings import INSTANT
 from kwhub.headend.store import schema
@@ -141,6 +141,9 @@ def _end(connection: Connection, row: Row[Any], place: Row[Any] | None, at: date
         connection.execute(insert(placement).values(meter_id=row.id, valid_to=at, **values))
         return
     until = at if place.valid_from is None else max(at, place.valid_from)
+    if until == place.valid_from:  # it was nowhere there
+        connection.execute(delete(placement).where(placement.c.id == place.id))
+        return
     connection.execute(update(placement).where(placement.c.id == place.id).values(valid_to=until))
 
 
