@@ -1,5 +1,6 @@
 """What the head-end does not take is told, and what is typed or read badly is told without a traceback."""
 
+import asyncio
 import getpass
 
 import pytest
@@ -7,7 +8,11 @@ from sqlalchemy import update
 from tests.handheld.world import outing
 
 from kwhub.cli.app import run
+from kwhub.domain.errors import ConfigError
+from kwhub.handheld.app import Device
 from kwhub.headend.store.schema_devices import device_grant
+from kwhub.runtime.chance import seeded
+from kwhub.runtime.clock import SystemClock
 
 
 def test_readings_that_the_headend_refuses_are_told_and_wait_no_longer(place):
@@ -51,3 +56,14 @@ def test_a_pin_file_that_is_no_text_is_told_by_its_name(tmp_path, capsys):
     said = capsys.readouterr().err
     assert f"{file}" in said
     assert "is no UTF-8 text" in said
+
+
+@pytest.mark.parametrize("name", ["link", "via"])
+def test_what_is_no_link_is_not_kept(tmp_path, name):
+    device = Device(tmp_path / "device", SystemClock(), seeded(1))
+    with pytest.raises(ConfigError, match="unknown scheme 'bogus'"):
+        asyncio.run(device.change(**{name: "bogus:1"}))
+    assert not (tmp_path / "device").exists()
+    for good in ("tcp:{terminal}:4001", ""):
+        asyncio.run(device.change(**{name: good}))
+        assert getattr(device.settings, name) == good

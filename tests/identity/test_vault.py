@@ -29,10 +29,39 @@ def test_what_was_saved_comes_back_only_with_the_pin(tmp_path):
 def test_without_the_key_store_the_pin_opens_nothing(tmp_path):
     vault, opened = made(tmp_path)
     opened.save(b"data")
+    (tmp_path / "other").write_bytes(bytes(32))
     elsewhere = Vault(tmp_path / "vault", FileKeyStore(tmp_path / "other"), write=quick)
     with pytest.raises(Refusal, match="wrong PIN"):
         elsewhere.open(PIN, 0)
     assert vault.open(PIN, 0).load() == b"data"
+
+
+def test_a_key_store_that_is_gone_is_told_and_costs_no_try(tmp_path):
+    vault, opened = made(tmp_path)
+    opened.save(b"data")
+    secret = tmp_path / "store" / "secret"
+    kept = secret.read_bytes()
+    for damage in (secret.unlink, lambda: secret.write_bytes(b"short")):
+        damage()
+        for _ in range(PIN_TRIES_MAX + 1):
+            with pytest.raises((LocalError, ConfigError), match="secret"):
+                vault.open(PIN, 0)
+    secret.write_bytes(kept)
+    assert vault.open(PIN, 0).load() == b"data"
+    with pytest.raises(Refusal, match="9 tries are left"):
+        vault.open("0000", 0)
+
+
+@pytest.mark.parametrize("cost", [2, 3, 1_000, 2**20 - 1])
+def test_a_damaged_cost_is_no_traceback(tmp_path, cost):
+    vault, _ = made(tmp_path)
+    lock = tmp_path / "vault" / "lock.json"
+    lock.write_text(lock.read_text().replace(f'"cost":{CHEAP}', f'"cost":{cost}'))
+    if cost == CHEAP:
+        vault.open(PIN, 0)
+        return
+    with pytest.raises(ConfigError, match="is damaged"):
+        vault.open(PIN, 0)
 
 
 def test_wrong_pins_wait_longer_and_longer_and_a_clock_set_back_does_not_help(tmp_path):

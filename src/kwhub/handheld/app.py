@@ -19,7 +19,7 @@ from kwhub.handheld.line import Ways
 from kwhub.handheld.settings import Settings
 from kwhub.handheld.tasks import Tasks
 from kwhub.handheld.vault import COST, FileKeyStore, OpenVault, Vault
-from kwhub.links.address import open_link
+from kwhub.links.address import open_link, parse
 from kwhub.links.base import Link
 from kwhub.runtime.chance import Random
 from kwhub.runtime.clock import Clock
@@ -68,6 +68,7 @@ class Device:
         self.settings = device_settings.load(folder / SETTINGS)
         self.tasks: Tasks | None = None
         self._chance = chance
+        self._own_links = opener is not None
         self._opener = opener or (lambda address: open_link(address, clock=clock))
         self._cost = cost
         self._vault = Vault(folder / "vault", FileKeyStore(folder / "key" / "secret"))
@@ -187,7 +188,7 @@ class Device:
         """Change settings; a new link is used at once.
 
         Raises:
-            ConfigError: a setting would be wrong; nothing was changed.
+            ConfigError: a setting would be wrong, or is no link address; nothing was changed.
             OSError: the file cannot be written.
         """
         fresh = msgspec.structs.replace(self.settings, **changes)
@@ -195,6 +196,9 @@ class Device:
             fresh = msgspec.convert(msgspec.to_builtins(fresh), Settings)
         except msgspec.ValidationError as error:
             raise ConfigError(str(error)) from error
+        for name in ("link", "via"):
+            if changes.get(name) and not self._own_links:
+                parse(str(changes[name]))
         device_settings.save(self.folder / SETTINGS, fresh)
         self.settings = fresh
         if self.tasks is not None and self.tasks.visiting.ways.link != fresh.link:

@@ -53,6 +53,8 @@ PIN_PAUSE_S: Final = 30
 
 PIN_LEAST: Final = 4
 
+_DAMAGED: Final = "is damaged; enrol the device again"
+
 _LOCK, _SEALED, _KEY_BYTES, _NONCE_BYTES = "lock.json", "identity.sealed", 32, 12
 
 Writer = Callable[[Path, bytes], None]
@@ -78,8 +80,15 @@ def write_whole(path: Path, data: bytes) -> None:
 class KeyStore(Protocol):
     """Where a device has a secret of its own: a chip, the system's key store, or a file."""
 
-    def secret(self) -> bytes:
-        """32 bytes, the same every time; made at the first call."""
+    def secret(self, *, make: bool = False) -> bytes:
+        """32 bytes, the same every time.
+
+        Args:
+            make: for a new vault: where there is none yet, make it.
+
+        Raises:
+            LocalError: there is none, or it cannot be had.
+        """
 
     def wipe(self) -> None:
         """Forget the secret for ever."""
@@ -91,8 +100,12 @@ class FileKeyStore:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def secret(self) -> bytes:
-        """See KeyStore."""
+    def secret(self, *, make: bool = False) -> bytes:
+        """See KeyStore. Raises ConfigError: the file is damaged."""
+        if not self._path.exists() and not make:
+            raise LocalError(
+                f"{self._path} is not there: without this secret of the device no PIN opens it"
+            )
         if not self._path.exists():
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_whole(self._path, secrets.token_bytes(_KEY_BYTES))
@@ -191,6 +204,8 @@ class Vault:
         """
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         (self.path / _SEALED).unlink(missing_ok=True)
+        _check(pin)
+        self._store.secret(make=True)
         key = secrets.token_bytes(_KEY_BYTES)
         self._wrap(key, pin, cost)
         return OpenVault(self.path, key, self._write)
@@ -211,6 +226,7 @@ class Vault:
 
     def _open(self, pin: str, now: int) -> OpenVault:
         lock = self._usable()
+        self._store.secret()  # without it no PIN is right, and none is counted as wrong
         moment = max(now, lock.latest)
         if moment < lock.wait_until:
             raise Refusal((f"too many wrong PINs: wait {lock.wait_until - moment} s",))
@@ -283,9 +299,12 @@ class Vault:
         if not path.exists():
             return None
         try:
-            return msgspec.json.decode(path.read_bytes(), type=_Lock)
+            lock = msgspec.json.decode(path.read_bytes(), type=_Lock)
         except msgspec.MsgspecError as error:
-            raise ConfigError("is damaged; enrol the device again", file=str(path)) from error
+            raise ConfigError(_DAMAGED, file=str(path)) from error
+        if lock.cost.bit_count() != 1:  # scrypt takes powers of two
+            raise ConfigError(_DAMAGED, file=str(path))
+        return lock
 
     def _usable(self) -> _Lock:
         lock = self._lock()

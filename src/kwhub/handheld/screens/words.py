@@ -43,6 +43,7 @@ _PHRASES: Final[Mapping[str, str]] = MappingProxyType(
         "is in use by": "in_use",
         "is not on this device any more": "gone",
         "look at the meter": "look",
+        "no PIN opens it": "no_secret",
     }
 )
 """Parts of messages of this program, in the order in which they are looked for, and the key of the Chinese."""
