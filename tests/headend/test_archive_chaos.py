@@ -6,8 +6,9 @@ import random
 from decimal import Decimal
 
 import pytest
+from tests.headend.test_archive_dated import queries
 from tests.headend.test_archive_desk import at_desk, rows
-from tests.headend.test_archive_moves import imported, queries
+from tests.headend.test_archive_moves import imported
 from tests.headend.world import DAYS, NOON, batch
 
 from kwhub.domain.readings import DAY_INTERVAL_S, Register
@@ -69,7 +70,7 @@ async def change(desk, chance):
 
 
 def by_area(spans, first, last):
-    found = {}
+    found: dict[int, dict[int, Decimal | None]] = {}
     for each in spans.energies(first, last):
         found.setdefault(each.meter.area_id, {})[each.meter.id] = each.kwh
     return found
@@ -79,7 +80,7 @@ def check(store):
     ask = queries(store)
     with store.database.read() as connection:
         month = by_area(Spans(connection, DAYS, EDGES), FEBRUARY[0], FEBRUARY[-1])
-        summed = {}
+        summed: dict[int, dict[int, Decimal]] = {}
         for area in (1, 2, 3):
             own = Spans(connection, DAYS, EDGES, {area})
             assert by_area(own, FEBRUARY[0], FEBRUARY[-1]).get(area) == month.get(area)
@@ -106,7 +107,7 @@ def check(store):
 
 
 def check_no_overlap(found, key):
-    spans = {}
+    spans: dict[int, list[tuple[dt.datetime | None, dt.datetime | None]]] = {}
     for row in found:
         spans.setdefault(row[key], []).append((row["valid_from"], row["valid_to"]))
     beginning = NOON.replace(year=1970)
