@@ -285,3 +285,16 @@ def test_what_stays_open_is_settled_by_a_second_person_and_by_nobody_else(remote
     assert remote.kinds() == set()
     assert "person bob" in remote.store.ledger[-1].content
     assert remote.sell_remote("P3", 100).purchase.count == 3
+
+
+def test_what_the_line_cannot_prove_any_more_is_not_brought_again_every_hour(remote):
+    """Each try would write into the ledger for ever."""
+    remote.sell_remote()
+    remote.sell_remote("P2", 700, fates=[""] * 4 + ["answer"] * 100)
+    (waiting,) = remote.pending
+    assert not remote.store.is_beyond_the_line(waiting, remote.now())  # the meter has not told it
+    remote.at += timedelta(hours=1)
+    remote.sell_remote("P2", 700)
+    assert remote.store.is_beyond_the_line(remote.pending[0], remote.now())
+    remote.store.reserve(METER, 100, "ann", "P3", remote.now())
+    assert not remote.store.is_beyond_the_line(remote.store.purchase("P3"), remote.now())

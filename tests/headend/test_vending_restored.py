@@ -10,6 +10,8 @@ from tests.sim.prepay_site import CUSTOMER, METER
 
 from kwhub.cli.app import run
 from kwhub.domain.errors import Refusal
+from kwhub.headend.vending_tokens import TokenBooks, Wanted
+from kwhub.prepay.sts.keys import DecoderKey
 from kwhub.prepay.vending import State
 
 PAID = {"P1": 1_000, "P2": 500, "P3": 600}
@@ -121,3 +123,21 @@ def test_the_commands_of_the_page_on_an_old_ledger(kwhub, tmp_path):
     code, error = kwhub("settle", "R-1", "--not-arrived", "--operator", "bob")
     assert code == 1
     assert kwhub("settle", "R-1", "--operator", "bob")[0] == 2  # it must be said which
+
+
+def test_a_payment_whose_purchase_was_cancelled_buys_no_token_either(tmp_path):
+    """Its number went to another payment, so no purchase has its name any more; its money went back."""
+    counter = Counter(tmp_path)
+    counter.sell()
+    counter.store.saw_count(METER, 0, counter.now())
+    counter.desk.cancel("P1")
+    counter.sell(1_000, "P2")
+    counter.store.set_price("day", 5_600, counter.now())
+    books = TokenBooks(counter.store, lambda _most: 0)
+    key = DecoderKey(bytes(16))
+    with pytest.raises(Refusal, match="buys nothing any more"):
+        books.sell(Wanted(METER, 1_000, "ann", "P1", "day"), key, 2014, counter.now())
+    with pytest.raises(Refusal, match="has bought something else"):
+        books.sell(Wanted(METER, 1_000, "ann", "P2", "day"), key, 2014, counter.now())
+    assert books.sell(Wanted(METER, 1_000, "ann", "P3", "day"), key, 2014, counter.now()).token
+    counter.close()

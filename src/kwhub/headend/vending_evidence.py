@@ -170,6 +170,12 @@ class Evidence(Ledger):
                 return max(0, told[0])
         return None
 
+    def is_beyond_the_line(self, purchase: Purchase, at: datetime) -> bool:
+        """Whether the meter has the number, and the line can show no more whose purchase that is: nothing is left to bring."""
+        is_in = self.count_of(purchase.meter) >= purchase.count
+        is_open = purchase.state is State.ISSUED
+        return is_open and is_in and self._before_line(purchase, at) is None
+
     def _money_told_before(self, meter: str, number: int) -> tuple[int, int] | None:
         """Money and purchase number, as the line has told them last before an entry of the ledger."""
         rows = self._run(

@@ -233,7 +233,8 @@ class VendingService:
     async def bring_pending(self) -> list[Bought]:
         """Carry what was sold and has not arrived, to meters that can be reached. Raises LocalError: the books fail."""
         with self.books() as store:
-            waiting = store.pending
+            now = self._carrier.clock.now()
+            waiting = [x for x in store.pending if not store.is_beyond_the_line(x, now)]
         reached = {each.address: each for each in self._carrier.store.archive.meters.values()}
         done: list[Bought] = []
         for purchase in waiting:

@@ -126,7 +126,7 @@ class VendingStore(Evidence):
                 return known[0]
             if self._run("SELECT 1 FROM token WHERE payment = ?", payment):
                 raise Refusal((f"payment {payment} has bought something else",))
-            if self._run(_PAID_BEFORE, payment):
+            if self.was_cancelled(payment):
                 raise Refusal((f"payment {payment} was cancelled: it buys nothing any more",))
             customer, keys = self.customer_of(meter), self.keys_of(meter)
             if keys is not None and keys[0] & ALL_FORMAL != ALL_FORMAL:
@@ -195,7 +195,7 @@ class VendingStore(Evidence):
         with self._change():
             if self._select("meter = ? AND count = ?", meter, count):
                 raise Refusal((f"the ledger knows number {count} of meter {meter}",))
-            if self._select("payment = ?", payment) or self._run(_PAID_BEFORE, payment):
+            if self._select("payment = ?", payment) or self.was_cancelled(payment):
                 raise Refusal((f"payment {payment} has bought something else",))
             customer = self.customer_of(meter).number
             row = (meter, count, amount, customer, person, payment, State.ISSUED, at.isoformat())
@@ -273,6 +273,10 @@ class VendingStore(Evidence):
             raise Refusal((f"purchase {count} of meter {meter} is cancelled",))
         if found and found[-1].amount != amount:
             raise Refusal((f"number {count} was sold for another amount",))
+
+    def was_cancelled(self, payment: str) -> bool:
+        """Whether a payment has bought a purchase once whose number went to another one."""
+        return bool(self._run(_PAID_BEFORE, payment)) and not self._select("payment = ?", payment)
 
     def payment_of(self, meter: str, count: int) -> str | None:
         """What has paid for a number last; None when nothing has."""

@@ -109,6 +109,8 @@ class TokenBooks:
                 return known
             if store.rows("SELECT 1 FROM purchase WHERE payment = ?", payment):
                 raise Refusal((f"payment {payment} has bought something else",))
+            if store.was_cancelled(payment):
+                raise Refusal((f"payment {payment} was cancelled: it buys nothing any more",))
             customer = store.customer_of(meter).number
             check_limits(store.limits, store.totals(customer, operator, at), amount)
             units = self._units(amount, wanted.tariff)
