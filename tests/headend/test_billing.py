@@ -598,3 +598,23 @@ def test_a_retired_meter_is_billed_for_the_time_in_which_it_was_in_service(town)
         service.follow(connection, [2], DAYS.start(dt.date(2026, 4, 1)))
     assert town.billing.preview(1, *MARCH) == before
     assert town.billing.issue(1, *MARCH, by="mei").draft.kwh == 100
+
+
+def test_a_statement_belongs_to_the_area_of_its_days(town):
+    """Else the former organisation loses its bills, and the new one reads those of its customers before."""
+    town.tariff(ONE_PRICE)
+    town.freezes([10 * KWH, 20 * KWH, 30 * KWH, 40 * KWH])
+    with town.store.database.write() as connection:
+        row = {"id": 2, "code": "A2", "name": "Elm", "name_zh": "榆"}
+        connection.execute(insert(schema.area).values(**row))
+        moved = DAYS.start(dt.date(2026, 4, 1))
+        history = schema_archive.terminal_area
+        connection.execute(insert(history).values(terminal_id=1, area_id=1, valid_to=moved))
+        connection.execute(insert(history).values(terminal_id=1, area_id=2, valid_from=moved))
+        connection.execute(update(schema.terminal).values(area_id=2))
+    issued = town.billing.issue(1, *MARCH, by="mei")
+    assert issued.draft.account.area_id == 1
+    assert town.billing.account(1).area_id == 2
+    assert [each.id for each in town.billing.statements(areas={1})] == [issued.id]
+    assert town.billing.statements(areas={2}) == []
+    assert town.billing.changed(areas={1}) == []

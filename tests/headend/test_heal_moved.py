@@ -1,8 +1,10 @@
 """Holes of meters that were moved are asked for where the meter was, and keep nobody else waiting."""
 
 import pytest
+from tests.headend.test_archive_dated import FIRST, SECOND, THIRD
 from tests.headend.test_archive_desk import at_desk
-from tests.headend.test_archive_moves import DAYS, FIRST, SECOND, THIRD, look
+from tests.headend.test_archive_moves import look
+from tests.headend.world import DAYS
 
 from kwhub.domain.errors import NoAnswer
 from kwhub.headend import heal

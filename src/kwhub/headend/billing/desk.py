@@ -187,13 +187,18 @@ class Billing:
         """Statements, the newest first."""
         with self._database.read() as connection:
             return statements.find(
-                connection, account_id=account_id, areas=areas, limit=limit, offset=offset
+                connection,
+                self._days,
+                account_id=account_id,
+                areas=areas,
+                limit=limit,
+                offset=offset,
             )
 
     def changed(self, *, areas: Collection[int] | None = None, limit: int = 50) -> list[Issued]:
         """Statements that differ from what their readings say now, the oldest first."""
         with self._database.read() as connection:
-            return statements.changed(connection, areas=areas, limit=limit)
+            return statements.changed(connection, self._days, areas=areas, limit=limit)
 
     def look_again(self) -> int:
         """Look at every statement of which a reading has changed; of how many."""

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, func, insert, or_, select, update
 
 from kwhub.domain.errors import LocalError
 from kwhub.headend.billing import balances
@@ -19,7 +19,9 @@ from kwhub.headend.billing.energies import Trace, Unbillable
 from kwhub.headend.billing.figures import account, figures
 from kwhub.headend.billing.shapes import Account, Draft, Due, Issued
 from kwhub.headend.store import schema, schema_archive
+from kwhub.headend.store.dated import Dated
 from kwhub.headend.store.days import Days
+from kwhub.headend.store.former import Homes
 from kwhub.headend.store.schema import day_number, local_date
 from kwhub.headend.store.schema_billing import statement as table
 
@@ -42,6 +44,10 @@ def draft(connection: Connection, days: Days, account_id: int, first: date, last
     """
     own = account(connection, account_id)
     _check_span(own, first, last)
+    there = Dated.load(connection, [own.meter_id]).area(
+        own.meter_id, days.start_s(last), own.area_id
+    )
+    own = msgspec.structs.replace(own, area_id=own.area_id if there is None else there)
     rows = valid(connection, account_id)
     is_new = _overlap(rows, first, last) is None
     before, after = _neighbours(rows, first, last) if is_new else (None, None)
@@ -161,14 +167,18 @@ def get(connection: Connection, number: int) -> Issued:
 
 def find(
     connection: Connection,
+    days: Days,
     *,
     account_id: int | None = None,
     areas: Collection[int] | None = None,
     limit: int = 50,
     offset: int = 0,
 ) -> list[Issued]:
-    """Statements, the newest first; of one account, or of the areas that may be seen."""
-    query = _seen(areas).order_by(table.c.id.desc()).limit(limit).offset(offset)
+    """Statements, the newest first; of one account, or of the areas that may be seen.
+
+    A statement belongs to the area in which the meter was on its last day.
+    """
+    query = _seen(connection, days, areas).order_by(table.c.id.desc()).limit(limit).offset(offset)
     if account_id is not None:
         query = query.where(table.c.account_id == account_id)
     return [_issued(row) for row in connection.execute(query)]
@@ -186,26 +196,32 @@ def inside(
 
 
 def changed(
-    connection: Connection, *, areas: Collection[int] | None = None, limit: int = 50
+    connection: Connection, days: Days, *, areas: Collection[int] | None = None, limit: int = 50
 ) -> list[Issued]:
     """Statements that differ from what their readings say now, the oldest first; see ``Issued.due``."""
-    query = _seen(areas).where(
+    query = _seen(connection, days, areas).where(
         table.c.cancelled_at.is_(None), or_(table.c.due.is_not(None), table.c.due_why != "")
     )
     return [_issued(row) for row in connection.execute(query.order_by(table.c.id).limit(limit))]
 
 
-def _seen(areas: Collection[int] | None) -> Select[Any]:
+def _seen(connection: Connection, days: Days, areas: Collection[int] | None) -> Select[Any]:
     query = select(table)
     if areas is None:
         return query
     own, meter, terminal = schema_archive.account, schema.meter, schema.terminal
-    return (
+    query = (
         query.join(own, table.c.account_id == own.c.id)
         .join(meter, own.c.meter_id == meter.c.id)
         .join(terminal, meter.c.terminal_id == terminal.c.id)
-        .where(terminal.c.area_id.in_(areas))
     )
+    other = Homes.load(connection, days).elsewhere(connection)
+    if other is None:
+        return query.where(terminal.c.area_id.in_(areas))
+    day = table.c.last_day
+    then = and_(other.c.meter_id == meter.c.id, other.c.first_day <= day, day < other.c.end_day)
+    area_id = func.coalesce(other.c.area_id, terminal.c.area_id)
+    return query.join(other, then, isouter=True).where(area_id.in_(areas))
 
 
 def _check_span(own: Account, first: date, last: date) -> None:

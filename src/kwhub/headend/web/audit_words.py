@@ -84,7 +84,7 @@ DETAILS: tuple[tuple[str, str, str], ...] = (
 )
 """Form of a detail, and what it says in English and Chinese; the first that fits counts."""
 
-_FORMS = tuple((re.compile(form, re.DOTALL), *words) for form, *words in DETAILS)
+_FORMS = tuple((re.compile(form, re.DOTALL), en, zh) for form, en, zh in DETAILS)
 _ROLES = re.compile(r"(?:[^@\s]+ )?\S+@\S+(?:, \S+@\S+)*(?: -> (?:\S+@\S+(?:, \S+@\S+)*)?)?")
 _ROLE = re.compile(r"\b(viewer|operator|engineer|vendor|auditor|admin)@(\w+)")
 
@@ -109,7 +109,9 @@ _SUBJECTS = {
 }
 _SUBJECT = re.compile(rf"\b({'|'.join(map(re.escape, _SUBJECTS))})(?=$|,| (?=\S))")
 
-_FIELDS = {one.column: one.titles for kind in reversed(KINDS.values()) for one in kind.fields} | {
+_FIELDS = {
+    one.column: one.titles for kind in tuple(KINDS.values())[::-1] for one in kind.fields
+} | {
     "ratio": ("Ratio", "综合变比"),
     "origin": ("Kept by", "维护方"),
 }
