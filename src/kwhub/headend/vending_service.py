@@ -45,6 +45,7 @@ from kwhub.prepay.vending import (
     HeadRoom,
     Limits,
     Purchase,
+    check_payment,
     head_room,
 )
 
@@ -204,8 +205,7 @@ class VendingService:
             LocalError: the terminal is not there to carry it, and nothing was sold; or as ``VendingStore.reserve``.
             Refusal: as ``VendingStore.reserve``.
         """
-        if not payment:
-            raise LocalError("a sale needs the reference of its payment")
+        check_payment(payment)
         if not self._carrier.front.is_online(meter.terminal_id):
             raise LocalError("the terminal of this meter is not online: sell by a medium, or later")
         detail = f"{payment}: {amount}"
@@ -216,8 +216,7 @@ class VendingService:
 
     def sell_token(self, wanted: Wanted, by: str) -> TokenSale:
         """Sell a token; the same payment again is the same token. Raises LocalError, Refusal: as ``TokenBooks.sell``, or no key."""
-        if not wanted.payment.strip():
-            raise LocalError("a sale needs the reference of its payment")
+        check_payment(wanted.payment)
         detail = f"{wanted.payment}: {wanted.amount}"
         record = partial(self._record, by, "vending_token", wanted.meter, detail)
         operator = self._record_sale(record, by)

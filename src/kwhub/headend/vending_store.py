@@ -19,6 +19,7 @@ from kwhub.prepay.vending import (
     Purchase,
     State,
     Totals,
+    check_payment,
     check_sale,
     first_bad,
 )
@@ -118,6 +119,7 @@ class VendingStore(Evidence):
         Raises:
             LocalError, Refusal: as ``check_sale``, or the payment has bought something else.
         """
+        check_payment(payment)
         with self._change():
             known = self._select("payment = ?", payment)
             if known:
@@ -189,8 +191,10 @@ class VendingStore(Evidence):
             at: now.
 
         Raises:
+            LocalError: as ``check_payment``.
             Refusal: number or payment are known already, or the meter has no customer.
         """
+        check_payment(payment)
         meter, count, amount = sale
         with self._change():
             if self._select("meter = ? AND count = ?", meter, count):

@@ -15,7 +15,7 @@ from kwhub.domain.errors import LocalError, Refusal
 from kwhub.headend.vending_store import VendingStore
 from kwhub.prepay.sts.keys import DecoderKey
 from kwhub.prepay.sts.tokens import IDENTIFIERS, identifier_at, issue
-from kwhub.prepay.vending import check_limits
+from kwhub.prepay.vending import check_limits, check_payment
 
 __all__ = ["CREDIT", "TokenBooks", "TokenSale", "Wanted"]
 
@@ -100,6 +100,7 @@ class TokenBooks:
         """
         meter, amount, operator = wanted.meter, wanted.amount, wanted.operator
         payment = wanted.payment
+        check_payment(payment)
         store = self._store
         with store.changed():
             known = self.find(payment)

@@ -110,6 +110,10 @@ COUNTER = (
     ),
     (r"(?P<text>.*) is not an amount", "{text} 不是金额"),
     (r"there is no token key of meter (?P<meter>.*)", "没有电表 {meter} 的令牌密钥"),
+    (
+        r"the reference of a payment has blanks around it, or signs that nobody sees",
+        "缴费单号前后有空格，或含有不可见字符",
+    ),
     (r"a sale needs the reference of its payment", "售电须有缴费单号"),
     (
         r"the terminal of this meter is not online: sell by a medium, or later",

@@ -32,6 +32,7 @@ __all__ = [
     "Totals",
     "against_payments",
     "check_limits",
+    "check_payment",
     "check_sale",
     "first_bad",
     "fits",
@@ -213,6 +214,20 @@ def check_sale(
             (f"number {count} was signed for {bound[0].amount} hundredths and for nothing else",)
         )
     return count
+
+
+def check_payment(payment: str) -> None:
+    """Hold the reference of a payment to what makes it one; blanks around it would make the same payment another one.
+
+    Raises:
+        LocalError: it is none.
+    """
+    if not payment.strip():
+        raise LocalError("a sale needs the reference of its payment")
+    if payment != payment.strip() or not payment.isprintable():
+        raise LocalError(
+            "the reference of a payment has blanks around it, or signs that nobody sees"
+        )
 
 
 def check_limits(limits: Limits, totals: Totals, amount: int) -> None:
