@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 
+import msgspec
 import pytest
 from sqlalchemy import update
 from tests.handheld.world import outing
@@ -10,6 +11,7 @@ from tests.handheld.world import outing
 from kwhub.cli.app import run
 from kwhub.domain.errors import ConfigError
 from kwhub.handheld.app import Device
+from kwhub.handheld.screens.words import words
 from kwhub.headend.store.schema_devices import device_grant
 from kwhub.runtime.chance import seeded
 from kwhub.runtime.clock import SystemClock
@@ -32,6 +34,31 @@ def test_readings_that_the_headend_refuses_are_told_and_wait_no_longer(place):
         assert (tasks.delivery.waiting, tasks.contact.refused) == (0, len(refused))
         await tasks.delivery.synchronise()
         assert (tasks.delivery.refused, tasks.contact.refused) == ((), 0)
+        await tasks.aclose()
+
+    outing(place, main)
+
+
+def test_a_meter_that_the_device_cannot_talk_to_stops_no_round(place):
+    async def main(world):
+        first, *others = world.field.work()
+        strange = (
+            msgspec.structs.replace(first, address="202611200091", protocol="cjt188"),
+            msgspec.structs.replace(first, address="202611200092", terminal=""),
+        )
+        tasks = await world.equipped(meters=(*strange, first, *others))
+        async for _ in tasks.collect(tasks.places()):
+            pass
+        seen = tasks.progress(tasks.places())
+        assert (seen.read, seen.failed) == (1 + len(others), 2)
+        told = {each.place.meter: each.failure for each in tasks.failures()}
+        assert "speaks cjt188" in told["202611200091"].detail
+        assert "behind no terminal" in told["202611200092"].detail
+        assert {words("zh").trouble(each.kind, each.detail) for each in told.values()} == {
+            words("zh")("phrase.protocol"),
+            words("zh")("phrase.no_terminal"),
+        }
+        assert tasks.budget.left("202611200091", "read") == 3  # nothing was spent
         await tasks.aclose()
 
     outing(place, main)

@@ -187,6 +187,14 @@ def test_files_keep_the_counts(tmp_path):
     assert found == Counts((8,) * CHANNELS, (2,) * CHANNELS, 0b100, 1_772_000_001_000)
 
 
+def test_two_terminals_never_count_in_one_folder(tmp_path):
+    first = FileMedium(tmp_path / "counts", alone=True)
+    with pytest.raises(LocalError, match="counts is in use by another terminal"):
+        FileMedium(tmp_path / "counts", alone=True)
+    first.close()
+    FileMedium(tmp_path / "counts", alone=True).close()
+
+
 def test_counts_never_go_back():
     log = CountLog(Flash(random.Random(1)))
     log.commit(Counts((5,) * CHANNELS))

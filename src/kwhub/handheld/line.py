@@ -20,7 +20,7 @@ from kwhub.protocols.dlt645.receiver import Received, Receiver
 from kwhub.protocols.dlt645.session import Role, Session
 from kwhub.runtime.clock import Clock
 
-__all__ = ["ANSWER_S", "PIECES_MAX", "Dial", "Line", "Ways"]
+__all__ = ["ANSWER_S", "PIECES_MAX", "Dial", "Line", "NotThisMeter", "Ways"]
 
 T = TypeVar("T")
 
@@ -35,6 +35,10 @@ ANSWER_BYTES: Final = 256
 
 Dial: TypeAlias = Callable[[str], Awaitable[Link]]
 """Opens the link of an address; raises LinkDown or ConfigError."""
+
+
+class NotThisMeter(LocalError):
+    """A meter that this device cannot talk to, whatever it can do with others."""
 
 
 class Line:
@@ -114,12 +118,13 @@ class Ways:
         """The link address of a meter.
 
         Raises:
-            LocalError: there is none, or it names a terminal and the meter is behind none.
+            LocalError: there is none.
+            NotThisMeter: it names a terminal and the meter is behind none.
         """
         if not self.link:
             raise LocalError("no link is set; choose one in the settings")
         if "{terminal}" in self.link and not meter.terminal:
-            raise LocalError(
+            raise NotThisMeter(
                 f"meter {meter.address} is behind no terminal, but the link {self.link} names one"
             )
         return self.link.replace("{terminal}", meter.terminal).replace("{meter}", meter.address)

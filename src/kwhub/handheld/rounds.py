@@ -7,6 +7,7 @@ import msgspec
 from kwhub.domain.errors import Refusal
 from kwhub.exchange.device_messages import WorkMeter
 from kwhub.handheld.identity import Identity
+from kwhub.handheld.line import NotThisMeter
 from kwhub.handheld.records import Place, Visit
 from kwhub.handheld.visiting import Visiting
 
@@ -66,7 +67,8 @@ async def collect(
 
     Raises:
         Refusal: the identity does not hold any more, or the clock was set back.
-        LocalError, ConfigError: the link is none that this device has.
+        LocalError, ConfigError: the link is none that this device has. A meter that this device cannot talk to is
+            a failure of that meter, and the round goes on.
     """
     for _ in range(passes):
         for place in places:
@@ -79,4 +81,6 @@ async def collect(
                 identity.require()
                 if identity.state.frozen:
                     raise
+                yield visiting.refused(place, error)
+            except NotThisMeter as error:
                 yield visiting.refused(place, error)

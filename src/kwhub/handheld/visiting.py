@@ -45,7 +45,7 @@ from kwhub.handheld.book import Book
 from kwhub.handheld.budget import Budget
 from kwhub.handheld.carrying import carry
 from kwhub.handheld.channel import Channel
-from kwhub.handheld.line import Line, Ways
+from kwhub.handheld.line import Line, NotThisMeter, Ways
 from kwhub.handheld.records import Failure, Order, Place, Queued, Value, Visit
 from kwhub.protocols.dlt645.editions import Edition
 from kwhub.runtime.clock import Clock
@@ -132,9 +132,10 @@ class Visiting:
             return self._keep(place, await self._failure(error), ())
         return self._keep(place, None, tuple(values))
 
-    def refused(self, place: Place, error: Refusal) -> Visit:
-        """Write down that this device may not visit a meter; nothing was sent."""
-        failure = Failure(self._identity.now(), type(error).__name__, str(error))
+    def refused(self, place: Place, error: Refusal | NotThisMeter) -> Visit:
+        """Write down that this device may not, or cannot, visit a meter; nothing was sent."""
+        kind = Refusal if isinstance(error, Refusal) else LocalError
+        failure = Failure(self._identity.now(), kind.__name__, str(error))
         return self._keep(place, failure, ())
 
     async def watch(self, place: Place, period_s: float = 2.0) -> AsyncIterator[list[Value]]:
@@ -346,7 +347,7 @@ def _terminal(meter: WorkMeter) -> str:
 
 def _edition(meter: WorkMeter) -> Edition:
     if meter.protocol not in _EDITIONS:
-        raise LocalError(
+        raise NotThisMeter(
             f"meter {meter.address} speaks {meter.protocol}; this device knows {', '.join(_EDITIONS)}"
         )
     return _EDITIONS[meter.protocol]

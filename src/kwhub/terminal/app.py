@@ -96,7 +96,7 @@ class Terminal:
         words = passwords(config)
         self._inputs = open_inputs(config, clock) if inputs is None else inputs
         folder = Path(config.terminal.folder)
-        self._medium = FileMedium(folder)
+        self._medium = FileMedium(folder, alone=True)
         memory = folder / "memory.sqlite"
         memory.touch(mode=0o600)
         self._memory = TerminalMemory(memory)

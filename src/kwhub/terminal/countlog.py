@@ -10,6 +10,7 @@ warning, and nothing else is; a supply that warns long enough for one commit los
 Source: kwhub; the idea of two slots is that of ``kwhub.prepay.memory``, made into logs so that flash is worn evenly.
 """
 
+import fcntl
 import os
 import struct
 import zlib
@@ -50,19 +51,31 @@ class Medium(Protocol):
 
 
 class FileMedium:
-    """Files in a folder. Raises OSError when the folder cannot be made or written."""
+    """Files in a folder.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: made where there is none.
+        alone: keep every other terminal out until ``close`` (flock(2), Linux): two would write over each other's counts.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+        LocalError: another terminal counts there.
+    """
+
+    def __init__(self, folder: Path, *, alone: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._claim = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            if alone:
+                fcntl.flock(self._claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._claim)
+            raise LocalError(f"{folder} is in use by another terminal") from None
         self._files = {
             name: os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
             for name in _NAMES
         }
-        directory = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(directory)  # the names are there to stay, too
-        finally:
-            os.close(directory)
+        os.fsync(self._claim)  # the names are there to stay, too
 
     def read(self, name: str) -> bytes:
         """See Medium."""
@@ -84,7 +97,7 @@ class FileMedium:
 
     def close(self) -> None:
         """Close the files."""
-        for file in self._files.values():
+        for file in (*self._files.values(), self._claim):
             with suppress(OSError):
                 os.close(file)
 

@@ -38,6 +38,7 @@ _PHRASES: Final[Mapping[str, str]] = MappingProxyType(
         "wrong PIN": "pin",
         "no link is set": "no_link",
         "behind no terminal": "no_terminal",
+        "; this device knows": "protocol",
         "the clock is": "clock_far",
         "of midnight": "midnight",
         "is in use by": "in_use",
