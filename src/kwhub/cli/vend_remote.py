@@ -31,6 +31,13 @@ _OUTCOMES: Final[Mapping[str, tuple[str, str, Exit]]] = {
     ),
 }
 
+_IN: Final = ("done", "already")
+_UNPROVEN: Final = (
+    "the meter has this number, but nothing shows that it was this sale: a second person settles it",
+    "电表内已有此次数，但未证明就是本次售电：须由另一人核定",
+    Exit.NO,
+)
+
 
 def sell_remote(
     amount: str,
@@ -48,13 +55,14 @@ def sell_remote(
     """Sell over the line: the head-end signs the purchase and brings it to the meter (070102FF).
 
     After any doubt give the same command again: the payment makes it the same sale. The exit code is 1 when
-    head-end or meter refuse, 3 when one of them is silent. Example:
+    head-end or meter refuse, or nothing shows that the number in the meter is this sale, and 3 when one of them is silent. Example:
 
         kwhub vend remote 50.00 --meter 202611200001 --payment R-1 --key-file sales.key
     """
     body = {"meter": meter, "amount": amount, "payment": payment}
     told = _post(_address(headend), body, _key(key_file))
-    outcome = _OUTCOMES[told["outcome"]]
+    is_proven = told["state"] == "confirmed" or told["outcome"] not in _IN
+    outcome = _OUTCOMES[told["outcome"]] if is_proven else _UNPROVEN
     if json:
         print_json(told)
     elif pick_language(language) == ZH:
