@@ -274,6 +274,25 @@ def test_a_module_with_a_public_address_is_found_and_talked_to():
     on_air(main)
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_link_that_has_written_ends_at_once_and_who_reads_the_slave_is_answered(profile):
+    async def main(clock, air):
+        async with (
+            station(clock, air, METER, free()) as slave,
+            station(clock, air, READER, free()) as master,
+        ):
+            slave.listen(echo, profile=profile, masters_max=1)
+            link = await master.connect(METER)
+            await link.write(b"?")
+            assert await link.read() == b"?"
+            began = clock.monotonic()
+            assert await link.answers(1.0)
+            await link.aclose()
+            return clock.monotonic() - began
+
+    assert on_air(main) < 0.5
+
+
 def test_a_long_name_is_shortened_to_what_an_advertisement_holds():
     for profile in PROFILES.values():
         data, response = advertisement("电表-" * 8, profile)

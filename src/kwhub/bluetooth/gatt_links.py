@@ -43,6 +43,9 @@ ENDED_HERE = 0x16
 NO_ROOM = 0x14
 """Remote device terminated connection due to low resources; what a module that was cut off is told."""
 
+READ_NOT_PERMITTED = 0x02
+"""Source: Core 5.4, Vol 3, Part F, 3.4.1.1."""
+
 DRAIN_BYTES = 4_096
 """So much is handed to the controller before waiting until it has left."""
 
@@ -55,6 +58,11 @@ WRITE_COMMAND, NOTIFICATION = 0x52, 0x1B
 
 NOTIFIED, INDICATED = 0x01, 0x02
 """Bits of the client characteristic configuration.  Source: Core 5.4, Vol 3, Part G, 3.3.3.3."""
+
+
+def _refuse_to_read(_connection: Connection) -> bytes:
+    """There is nothing to be read; without an answer whoever asks would wait until the link ends."""
+    raise ATT_Error(error_code=READ_NOT_PERMITTED)
 
 
 def _packet(code: int, handle: int, value: bytes) -> bytes:
@@ -240,6 +248,16 @@ class MasterLink(_GattLink):
                     self._client.send_gatt_pdu(_packet(WRITE_COMMAND, self._takes.handle, chunk))
         self._check()
 
+    async def answers(self, seconds: float) -> bool:
+        """Whether the slave's own stack answers a question, if only by a refusal, in so many seconds."""
+        try:
+            with as_link_errors(self.facts.address):
+                async with asyncio.timeout(seconds):
+                    await self._takes.read_value()
+        except LinkDown as error:
+            return isinstance(error.__cause__, ATT_Error)
+        return True
+
     def _on_room(self) -> None:
         super()._on_room()
         if self.connection.handle in self.connection.device.connections:
@@ -322,7 +340,7 @@ class SlaveSocket:
         self.links: dict[int, SlaveLink] = {}  #: by connection handle
         self.refused_writes = 0  #: from masters that are not trusted
         takes = Properties.WRITE | Properties.WRITE_WITHOUT_RESPONSE
-        value = CharacteristicValue[bytes](write=self._on_write)
+        value = CharacteristicValue[bytes](read=_refuse_to_read, write=self._on_write)
         permissions = Attribute.Permissions.WRITEABLE | Attribute.Permissions.READABLE
         if profile.is_single:
             both = takes | GIVING

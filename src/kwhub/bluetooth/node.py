@@ -6,12 +6,11 @@ themselves; so is the offer to masters after each link that ends.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import TypeAlias
 
 from kwhub.bluetooth import node_settings
 from kwhub.bluetooth.background import until_enough
@@ -21,7 +20,7 @@ from kwhub.bluetooth.inspection import Inspection, InspectionMode, Violation
 from kwhub.bluetooth.node_settings import NodeSettings, Role, SlaveSettings
 from kwhub.bluetooth.notices import Notices
 from kwhub.bluetooth.plain import PLAIN
-from kwhub.bluetooth.port import Answer, Port
+from kwhub.bluetooth.port import Answer, Give, Port, sign_of_life
 from kwhub.bluetooth.registry import NodeRegistry
 from kwhub.bluetooth.routing import Routes
 from kwhub.bluetooth.stack import BondLost, NotPaired
@@ -35,7 +34,6 @@ from kwhub.wire.passing import Dialect, Passing
 
 __all__ = ["Node"]
 
-Give: TypeAlias = Callable[[Passing, str], Awaitable[None]]
 RECONNECT = Backoff(first_s=1.0, most_s=60.0)
 HEARTBEATS_MISSED_MAX = 3
 """A slave that has not answered so many signs of life in a row is connected to afresh."""
@@ -131,10 +129,14 @@ class Node:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            tasks.create_task(self.watch())
-            await self._take_up(self.settings)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                tasks.create_task(self.watch())
+                await self._take_up(self.settings)
+        finally:
+            for port in self._ports.values():
+                await port.end()
 
     async def apply(self, settings: NodeSettings) -> None:
         """Be otherwise from now on, and after a restart.
@@ -199,7 +201,7 @@ class Node:
     async def _ask_one(self, port: Port, request: Passing, asker: str, give: Give) -> bool:
         """Ask one port; whether the very device has answered that was meant."""
         try:
-            answer = await port.ask(request, asker, self.dialect)
+            answer = await port.ask(request, asker, self.dialect, give)
         except LinkDown:
             return False
         self.forwarded += 1
@@ -275,6 +277,7 @@ class Node:
             self.registry.leave(address)
         for port in self._ports.values():
             port.answer_s = settings.patience_s
+            await port.end()
         for slave in wanted:
             if slave.address in self._keeping:
                 self._know(slave)
@@ -339,9 +342,8 @@ class Node:
         self.registry.connected(slave.address, is_connected=True)
         missed = turn = 0
         while link.is_up and missed < HEARTBEATS_MISSED_MAX:
-            beat = self._beat(slave.address, turn)
-            if beat is not None:
-                answer = await port.ask(beat, "heartbeat", self._dialect)
+            answer = await self._beat(port, link, turn)
+            if answer is not None:
                 self._note(port, answer, is_owed=True)
                 if answer.found is not None:
                     missed = 0
@@ -352,12 +354,12 @@ class Node:
             await self._pause(link, missed)
         raise LinkDown(f"{slave.address}: the link has ended, or the slave is silent")
 
-    def _beat(self, address: str, turn: int) -> Passing | None:
-        """A sign of life that a meter behind a slave is asked for; None: there is none."""
-        meters = self._slave(address).meters
-        raw = self._dialect.heartbeat(meters[turn % len(meters)] if meters else "")
-        found = self._dialect.framer().feed(raw)
-        return next((each for each in found if isinstance(each, Passing)), None)
+    async def _beat(self, port: Port, link: MasterLink, turn: int) -> Answer | None:
+        """Ask a meter for a sign of life, or where nothing is known of meters, the slave; None: neither."""
+        if self.dialect is PLAIN:
+            return Answer(Passing(b"") if await link.answers(self.settings.patience_s) else None)
+        beat = sign_of_life(self._dialect, self._slave(port.name).meters, turn)
+        return None if beat is None else await port.ask(beat, "heartbeat", self._dialect)
 
     async def _pause(self, link: MasterLink, missed: int) -> None:
         """Wait for the next sign of life, by the settings of the moment."""

@@ -1,15 +1,23 @@
 """What lies behind a node, one asker at a time: a bus with meters, or the link to a slave."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
+from kwhub.bluetooth.plain import PLAIN
+from kwhub.domain.errors import LinkError
 from kwhub.links.base import Link
 from kwhub.links.layers.shared import Shared
 from kwhub.runtime.clock import Clock
 from kwhub.wire.events import Discarded
 from kwhub.wire.passing import Dialect, Passing
 
-__all__ = ["ANSWER_S", "Answer", "Port"]
+__all__ = ["ANSWER_S", "Answer", "Give", "Port", "sign_of_life"]
+
+Give: TypeAlias = Callable[[Passing, str], Awaitable[None]]
+"""Takes an answer, with the name of the port that it came from."""
 
 ANSWER_S = 2.0
 """Longest wait for the answer of a device."""
@@ -45,6 +53,7 @@ class Port:
     _line: Shared = field(init=False)
     _running: dict[bytes, asyncio.Future[Answer]] = field(default_factory=dict)
     _unanswered: bytes = b""
+    _following: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
         self._line = Shared(self.link)
@@ -54,7 +63,9 @@ class Port:
         """How many wait for their turn."""
         return self._line.waiting
 
-    async def ask(self, request: Passing, asker: str, dialect: Dialect) -> Answer:
+    async def ask(
+        self, request: Passing, asker: str, dialect: Dialect, give: Give | None = None
+    ) -> Answer:
         """Put a request to the devices behind.
 
         The same shareable request of several askers goes out once.
@@ -63,12 +74,19 @@ class Port:
             request: what to send.
             asker: turns go round fairly between askers.
             dialect: knows where an answer ends.
+            give: takes what follows, where nobody knows: without a protocol all that comes is for who
+                has asked last.
 
         Raises:
             LinkDown: the link behind is down.
         """
+        while self._following is not None:
+            await self.end()
         if not request.is_shareable:
-            return await self._exchange(request, asker, dialect)
+            answer = await self._exchange(request, asker, dialect)
+            if dialect is PLAIN and give is not None and not self.waiting:
+                self._following = asyncio.ensure_future(self._follow(give))
+            return answer
         running = self._running.get(request.raw)
         if running is not None:
             self.shared += 1
@@ -82,6 +100,21 @@ class Port:
             del self._running[request.raw]
             running.set_result(answer)
         return answer
+
+    async def end(self) -> None:
+        """Give nobody what follows any more."""
+        following, self._following = self._following, None
+        if following is not None:
+            following.cancel()
+            await asyncio.wait([following])
+
+    async def _follow(self, give: Give) -> None:
+        """Pass on what comes until somebody asks again, whatever the pauses in it."""
+        with suppress(
+            LinkError
+        ):  # it is told where the link is kept, or somebody has a turn by now
+            while True:
+                await give(Passing(await self._line.read()), self.name)
 
     async def _exchange(self, request: Passing, asker: str, dialect: Dialect) -> Answer:
         async with self._line.claim(asker) as turn:
@@ -116,6 +149,19 @@ class Port:
                 if not _is_late(each, request, dialect):
                     wrong.append(each)
         return Answer(None, tuple(wrong))
+
+
+def sign_of_life(dialect: Dialect, meters: Sequence[str], turn: int) -> Passing | None:
+    """What a meter is asked only to know that it is there; None: the protocol has nothing for it.
+
+    Args:
+        dialect: the protocol.
+        meters: that are known behind the port.
+        turn: which of them is asked, by number.
+    """
+    raw = dialect.heartbeat(meters[turn % len(meters)] if meters else "")
+    found = dialect.framer().feed(raw)
+    return next((each for each in found if isinstance(each, Passing)), None)
 
 
 def _is_late(found: Passing | Discarded, request: Passing, dialect: Dialect) -> bool:
