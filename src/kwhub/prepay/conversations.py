@@ -177,7 +177,7 @@ def _exactly_once(
     for _ in range(ATTEMPTS_MAX):
         try:
             session = yield from log_in(master, target)
-            before = yield from read_status(master, session)
+            before = yield from _asked_again(master, session)
             if lost and _is_in(before, count, customer):
                 return Result(Outcome.DONE, before, lost=True)
             tried, was_lost = True, lost
