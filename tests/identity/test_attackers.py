@@ -19,6 +19,7 @@ from kwhub.handheld.budget import Budget
 from kwhub.handheld.channel import Channel, enrol
 from kwhub.handheld.identity import stranger_context
 from kwhub.headend.identity.authority import Authority
+from kwhub.headend.identity.listener import HANDSHAKE_S, STRANGER_IDLE_S
 from kwhub.headend.store.schema_devices import device_upload
 from kwhub.links.layers.secure import SecureLink
 from kwhub.links.memory import pair
@@ -207,6 +208,21 @@ def test_rubbish_and_plain_requests_are_sent_away(place):
             assert await hung_up(link) <= ALERT_BYTES
         assert stage.headend.actions() == ["device_allocate"]
         assert stage.headend.state().seen_at is None
+
+    on_stage(place, main)
+
+
+def test_a_stranger_that_only_holds_the_line_is_sent_away(place):
+    async def main(stage):
+        link = await stage.headend.dial(enrolment=True)
+        secure = SecureLink(link, stranger_context(), "head-end.kwhub")
+        await secure.shake_hands()
+        await stage.clock.sleep(STRANGER_IDLE_S + 1)
+        with pytest.raises(LinkDown):
+            await secure.write(b"x")
+        silent = await stage.headend.dial(enrolment=True)
+        await stage.clock.sleep(HANDSHAKE_S + 1)
+        assert await hung_up(silent) <= ALERT_BYTES
 
     on_stage(place, main)
 

@@ -33,6 +33,9 @@ HANDSHAKE_S: Final = 15.0
 IDLE_S: Final = 600.0
 """A connection on which nothing comes for so long is closed."""
 
+STRANGER_IDLE_S: Final = 60.0
+"""The same for somebody without an identity: whoever enrols has nothing to wait for."""
+
 STRANGER_BYTES_MAX: Final = 16_384
 """Longest message of somebody without an identity."""
 
@@ -111,7 +114,7 @@ class DeviceListener:
         """Serve one who wants to enrol, in the same way."""
         secure = await self._greeted(link, wants_certificate=False)
         try:
-            while (envelopes := await self._next(secure)) is not None:
+            while (envelopes := await self._next(secure, STRANGER_IDLE_S)) is not None:
                 for envelope in envelopes:
                     work = partial(self._desk.enrol, envelope)
                     if await self._reply(secure, envelope, await self._offload(work)):
@@ -130,10 +133,10 @@ class DeviceListener:
             raise
         return secure
 
-    async def _next(self, secure: "_Secure") -> list[Envelope] | None:
+    async def _next(self, secure: "_Secure", idle_s: float = IDLE_S) -> list[Envelope] | None:
         """What came; None when nothing came for long."""
         try:
-            async with asyncio.timeout(IDLE_S):
+            async with asyncio.timeout(idle_s):
                 return secure.feed(await secure.read())
         except TimeoutError:
             return None
