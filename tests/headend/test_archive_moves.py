@@ -3,6 +3,7 @@
 import datetime as dt
 
 import pytest
+from sqlalchemy import event
 from tests.headend.test_archive_dated import (
     FIRST,
     FOURTH,
@@ -236,6 +237,33 @@ def test_a_new_meter_counts_from_the_day_it_was_put_in(address):
         assert {one.key.day for one in found} == {THIRD}
 
     at_desk(address, script)
+
+
+def test_a_new_fleet_costs_no_question_for_each_meter(tmp_path):
+    async def script(desk, store):
+        await furnished(desk, store)
+        for number in range(40):
+            new = {"address": str(500 + number), "terminal": TERMINAL, "point": str(50 + number)}
+            await desk.save("meter", new, "ann", from_day=SECOND)
+        store.append([batch([each for m in range(4, 44) for each in freezes(m, (3, 5), (4, 7))])])
+        late = [(44 - 1, ENERGY, CURVE_INTERVAL_S, shanghai(2) + 900, 4_000_000)]
+        store.append([batch(late)])
+        store.pack()
+        asked = []
+
+        def note(*arguments):
+            asked.append(arguments[2])
+
+        event.listen(store.database.engine, "before_cursor_execute", note)
+        energy, _ = losses(store, 1, SECOND, THIRD)
+        event.remove(store.database.engine, "before_cursor_execute", note)
+        assert len(asked) < 80
+        assert energy[43] == 3  # from its first reading on
+        assert energy[4] is None  # nobody knows what it showed on the 2nd
+        assert losses(store, 1, FIRST, THIRD)[0][43] == 3
+        assert losses(store, 1, FIRST, FIRST)[0].keys() == {1, 2, 3}
+
+    at_desk(tmp_path / "s.sqlite", script)
 
 
 def test_the_figures_that_are_kept_follow_a_move(address):

@@ -75,7 +75,7 @@ class Spans:
         self._begun = {
             each.id: days.start_s(local_date(each.since_day))
             for each in self.meters
-            if each.since_day is not None and each.since_day > days.number(self._edges[0])
+            if each.since_day is not None and each.since_day >= days.number(self._edges[0])
         }
         self._dated: Dated = self._reader.dated(self._ids).begun(
             {
@@ -84,9 +84,11 @@ class Spans:
                 if each.id in self._begun
             }
         )
+        self._first_values = self._begin_values()
         self._values, self._known = self._frozen()
         for column in range(len(self._edges)):
             self._from_curves(column)
+        self._from_beginnings()
         self._changed = {
             row: self._at_changes(meter)
             for row, meter in enumerate(self.meters)
@@ -183,6 +185,10 @@ class Spans:
         """What a meter showed when its ratio or its place changed, by moment."""
         limits = tuple(self._days.start_s(self._edges[each]) for each in (0, -1))
         moments = np.array(self._dated.changes(meter.id, (limits[0], limits[1])), "<i8")
+        begun = self._begun.get(meter.id)
+        if moments.tolist() == [begun]:
+            first = self._first_values.get(meter.id)
+            return {} if begun is None or first is None else {begun: first}
         if not len(moments):
             return {}
         days = [self._days.of(datetime.fromtimestamp(each, UTC)) for each in moments.tolist()]
@@ -196,19 +202,43 @@ class Spans:
                 for at, value in zip(moments, values, strict=True)
                 if value is not None
             }
-        begun = self._begun.get(meter.id)
-        if begun is not None and begun in moments.tolist() and begun not in found:
-            found |= self._first_reading(meter, begun)
+        if begun is not None and begun not in found and meter.id in self._first_values:
+            found[begun] = self._first_values[meter.id]
         return found
 
-    def _first_reading(self, meter: ArchiveMeter, begun_s: int) -> dict[int, int]:
-        """What a new meter showed first on its first day: it was put in after midnight."""
-        day = self._days.of(datetime.fromtimestamp(begun_s, UTC))
-        series = self._reader.series(
-            [meter.id], [ENERGY], meter.duty.energy_interval_s, (day, day)
-        ).get((meter.id, ENERGY), EMPTY)
-        known = series.value[series.quality != int(Quality.NULL)]
-        return {begun_s: int(known[0])} if len(known) else {}
+    def _begin_values(self) -> dict[int, int]:
+        """What new meters showed when their first day began, or first on it: they were put in after midnight.
+
+        A new fleet has as many of them as meters, and few days.
+        """
+        found: dict[int, int] = {}
+        by_day: dict[int, list[ArchiveMeter]] = {}
+        for meter in self.meters:
+            if meter.id in self._begun:
+                by_day.setdefault(meter.since_day or 0, []).append(meter)
+        for number, own in by_day.items():
+            found |= self._begin_of(number, own)
+        return found
+
+    def _begin_of(self, number: int, own: Sequence[ArchiveMeter]) -> dict[int, int]:
+        """The same of the meters whose first day is ``number``."""
+        day, ids = local_date(number), [each.id for each in own]
+        moments = np.array([self._days.number_start_s(number)], "<i8")
+        span = (day - _DAY, day - _DAY)
+        values, known = self._reader.table(ids, ENERGY, DAY_INTERVAL_S, span, moments)
+        found = {ids[row]: int(values[row, 0]) for row in np.flatnonzero(known[:, 0]).tolist()}
+        lacking: dict[int, list[int]] = {}
+        for each in own:
+            if each.id not in found:
+                lacking.setdefault(each.duty.energy_interval_s, []).append(each.id)
+        for interval_s, rest in lacking.items():
+            read = self._reader.series(rest, [ENERGY], interval_s, (day, day))
+            shown = (
+                (meter_id, series.value[series.quality != int(Quality.NULL)])
+                for (meter_id, _), series in read.items()
+            )
+            found |= {meter_id: int(each[0]) for meter_id, each in shown if len(each)}
+        return found
 
     def _frozen(self) -> tuple[Ints, Flags]:
         """From day freezes; a freeze stands at the end of its day."""
@@ -233,6 +263,15 @@ class Spans:
             ids = [self._ids[row] for row in rows]
             values, known = self._read(ids, interval_s, (edge, edge), part)
             self._values[rows, column], self._known[rows, column] = values[:, 0], known[:, 0]
+
+    def _from_beginnings(self) -> None:
+        """Of a meter that was put in on the day of an edge, what it showed first."""
+        columns = {self._days.start_s(edge): column for column, edge in enumerate(self._edges)}
+        for row, meter_id in enumerate(self._ids):
+            column = columns.get(self._begun.get(meter_id, -1))
+            value = self._first_values.get(meter_id)
+            if column is not None and value is not None and not self._known[row, column]:
+                self._values[row, column], self._known[row, column] = value, True
 
     def _read(
         self, ids: Sequence[int], interval_s: int, span: tuple[date, date], edges: slice
