@@ -4,7 +4,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from kwhub.cli.handheld import _visited
 from kwhub.exchange.device_messages import Row
+from kwhub.handheld.records import Failure, Place, Value, Visit
 from kwhub.handheld.screens.card import CardFace
 from kwhub.handheld.screens.words import words
 from kwhub.headend.identity.makers import OPERATIONS
@@ -58,3 +60,12 @@ def test_what_became_of_an_order_is_in_words():
     assert zh.detail(begun) == "执行中断：请先查看电表，再重新下达命令"
     assert zh.detail("no answer from meter 202611200001") == zh("error.NoAnswer")
     assert en.detail(begun) == begun
+
+
+def test_the_command_tells_failures_in_both_languages():
+    failure = Failure(0, "NoAnswer", "no answer from meter 202611200001 after 3 attempts")
+    visit = Visit(Place(1, "202611200001"), 1, failure=failure)
+    assert _visited(visit, "en") == f"202611200001  {failure.detail}"
+    assert _visited(visit, "zh") == f"202611200001  {words('zh')('error.NoAnswer')}"
+    read = Visit(visit.place, 1, 60, (Value("1-0:1.8.0", "1.00", "kWh"),))
+    assert _visited(read, "zh") == "202611200001  1.00 kWh"

@@ -17,6 +17,7 @@ from kwhub.cli.output import (
     ZH,
     Exit,
     JsonFlag,
+    Language,
     LanguageOption,
     pick_language,
     print_json,
@@ -28,6 +29,7 @@ from kwhub.exchange.device_messages import REFUSED
 from kwhub.handheld.app import Device
 from kwhub.handheld.lending import Lent
 from kwhub.handheld.records import Place, Visit
+from kwhub.handheld.screens.words import words
 from kwhub.handheld.tasks import Tasks
 from kwhub.runtime.chance import seeded
 from kwhub.runtime.clock import SystemClock
@@ -164,7 +166,7 @@ async def collect_round(
         async with _reporting(tasks, device.settings.report and not offline):
             async for visit in tasks.collect(places):
                 if not json:
-                    say(_visited(visit))
+                    say(_visited(visit, pick_language(language)))
         seen, waiting = tasks.progress(places), tasks.delivery.waiting
     if json:
         told = {"total": seen.total, "read": seen.read, "failed": seen.failed, "waiting": waiting}
@@ -225,8 +227,10 @@ def _places(tasks: Tasks, group: str | None) -> list[Place]:
     return list(dict.fromkeys(found))
 
 
-def _visited(visit: Visit) -> str:
+def _visited(visit: Visit, language: Language) -> str:
     failed = visit.failure.detail if visit.failure and not visit.read_at else ""
+    if failed and visit.failure and language == ZH:
+        failed = words(ZH).trouble(visit.failure.kind, failed)
     values = "  ".join(f"{each.value} {each.unit}" for each in visit.values)
     return f"{visit.place.meter}  {failed or values}"
 
