@@ -1,5 +1,6 @@
 """Work without a screen: nothing opens without identity, meters are visited for grants, readings arrive once."""
 
+import asyncio
 import sqlite3
 from decimal import Decimal
 
@@ -14,9 +15,10 @@ from kwhub.exchange.change import Verdict
 from kwhub.exchange.device_messages import Upload, WorkMeter
 from kwhub.exchange.freeze import FreezePattern
 from kwhub.handheld.book import Book
-from kwhub.handheld.records import Batch, Place
+from kwhub.handheld.records import Batch, Place, Visit
 from kwhub.handheld.visiting import Failed
 from kwhub.headend.store.schema_devices import device_upload
+from kwhub.links.layers import FaultRates
 from kwhub.sim.clockwork import MeterClock
 
 
@@ -395,6 +397,25 @@ def test_recalled_work_goes_and_its_readings_are_delivered_all_the_same(place):
         assert [each.id for each in tasks.orders()] == [other]
         assert tasks.visit(first).read_at is None
         assert [each.meter for each in delivered(stage)] == [first.meter]
+
+    outing(place, main)
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_work_that_goes_while_its_meter_is_read_leaves_the_reading_and_nothing_else(place, is_lost):
+    async def main(stage):
+        stage.field.baud = 1_200
+        stage.field.rates = FaultRates(loss=1.0) if is_lost else None
+        tasks = await stage.equipped()
+        first, *_ = tasks.places()
+        reading = asyncio.create_task(tasks.visiting.read(first))
+        await stage.clock.sleep(0.1)
+        stage.headend.work.recall(stage.number, "admin")
+        await tasks.delivery.fetch()
+        visit = await reading
+        assert (visit.read_at is None) is is_lost
+        assert (tasks.failures(), tasks.visit(first)) == ([], Visit(first))
+        assert await tasks.delivery.synchronise() == (0 if is_lost else 1)
 
     outing(place, main)
 

@@ -325,7 +325,10 @@ class Visiting:
                 visit = msgspec.structs.replace(
                     before, attempts=before.attempts + 1, failure=failure
                 )
-            changes.put(visit, number)
+            if self.holds(
+                place
+            ):  # otherwise its order has gone meanwhile; what was read is delivered
+                changes.put(visit, number)
         return visit
 
     def _visit(self, place: Place) -> tuple[int | None, Visit]:
