@@ -1,6 +1,8 @@
 """``kwhub vend sell`` beside a head-end: one of its users, within its limits, in its trail."""
 
 import json
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from tests.cli.test_cli_vend import KEY
@@ -11,6 +13,7 @@ from kwhub.cli.app import run
 from kwhub.headend.app import HeadEnd
 from kwhub.headend.people import trail
 from kwhub.headend.people.user_rows import Grant
+from kwhub.headend.vending_store import VendingStore
 
 
 @pytest.fixture
@@ -87,3 +90,39 @@ def test_the_books_of_a_head_end_are_not_sold_from_without_it(counter, tmp_path)
 def test_a_zone_that_is_none_is_told(counter):
     code, _, error = sell(counter, "ann", "1", "--zone", "Mars/Base")
     assert (code, "is not a zone such as Asia/Shanghai" in error) == (2, True)
+
+
+def test_the_journey_of_the_page_sells_beside_its_head_end():
+    """Its head-end has claimed the books, so every change of them after that names it."""
+    text = (Path(__file__).parents[2] / "docs/howto/sell-energy.md").read_text("utf-8")
+    journey = text.split("## The whole journey on one computer")[1].split("\n## ")[0]
+    after = journey.split("kwhub headend run headend.toml")[1]
+    changing = [row for row in after.splitlines() if row.startswith("$ kwhub vend sell")]
+    assert changing
+    assert all("--headend headend.toml" in row for row in changing)
+    assert "kwhub headend user add headend.toml ann --role vendor" in after
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("cancel", "R-1"),
+        ("settle", "R-1", "--not-arrived"),
+        ("readmit", "R-9", "--meter", METER, "--number", "1"),
+    ],
+)
+def test_the_books_of_a_head_end_are_changed_by_its_users_only(counter, tmp_path, command):
+    assert sell(counter, "ann", "50.00", "--headend", "headend.toml")[0] == 0
+    with closing(VendingStore(tmp_path / "vending.sqlite")) as books:
+        books.claim()
+    code, _, error = counter(*command, "--operator", "ann")
+    assert (code, "work with --headend" in error) == (2, True)
+    code, _, error = counter(*command, "--operator", "eve", "--headend", "headend.toml")
+    assert (code, "eve is no user of this head-end who may sell" in error) == (1, True)
+    code, _, error = counter(*command, "--operator", "ann", "--headend", "headend.toml")
+    assert code == 1  # a refusal of the counter, after it stands in the trail
+    again = HeadEnd(settings(tmp_path / "h.sqlite"), StandingClock())
+    with again.store.database.read() as connection:
+        (row, *_) = trail.entries(connection, limit=1)
+    again.store.close()
+    assert (row.who, row.action) == ("ann", f"vending_{command[0]}")
