@@ -99,11 +99,12 @@ def test_names_from_outside_are_escaped(good):
     assert "&lt;b&gt;,m,1,1" in page
 
 
-def test_html_and_pdf_are_written(good, tmp_path):
+def test_html_and_pdf_are_written_without_a_word(good, tmp_path, caplog):
     result, evidence = good
     page, paper = write_report(device_html(result, evidence, LIMITS, "zh"), tmp_path / "a.b")
     assert (page.name, paper.name) == ("a.b.html", "a.b.pdf")
     assert pages(paper) >= 2
+    assert [each for each in caplog.records if each.name.startswith("weasyprint")] == []
 
 
 def test_a_batch_is_summed_up(tmp_path):

@@ -6,13 +6,11 @@ Source: every limit carries its own; the files are in ``bluetooth_limits``.
 from pathlib import Path
 from typing import Annotated, Final
 
-import msgspec
 from msgspec import Meta
 
-from kwhub.bench.limits import LimitSettings, check_rows
+from kwhub.bench.limits import LimitSettings, check_rows, limit_of, load_from, names_in
 from kwhub.bench.results import Limit
-from kwhub.domain.errors import ConfigError
-from kwhub.runtime.settings import Settings, WrongSetting, load_toml
+from kwhub.runtime.settings import Settings, WrongSetting
 
 __all__ = [
     "BLUETOOTH_DEFAULT",
@@ -45,27 +43,17 @@ class BluetoothLimits(Settings, frozen=True):
 
     def of(self, key: str) -> Limit | None:
         """The limit of a figure."""
-        for one in self.limit:
-            if one.measurement == key:
-                return Limit(one.least, one.most, one.source, one.source_zh, one.verified)
-        return None
+        return limit_of(self.limit, key)
 
 
 def known_bluetooth_limits() -> list[str]:
     """Names of the limits that come with the package."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+    return names_in(FOLDER)
 
 
 def load_bluetooth_limits(name: str = BLUETOOTH_DEFAULT) -> BluetoothLimits:
     """Limits by name, or from a file; raises ``ConfigError`` for what is wrong."""
-    path = FOLDER / f"{name}.toml"
-    if name not in known_bluetooth_limits():
-        path = Path(name)
-        if path.suffix != ".toml":
-            known = ", ".join(known_bluetooth_limits())
-            raise ConfigError(f"there are no limits {name!r}; there are {known}, or a .toml file")
-    found = load_toml(path, BluetoothLimits, check=_check)
-    return msgspec.structs.replace(found, name=found.name or path.stem)
+    return load_from(FOLDER, name, BluetoothLimits, _check)
 
 
 def _check(file: BluetoothLimits) -> None:

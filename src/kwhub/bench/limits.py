@@ -3,9 +3,9 @@
 Source: every limit carries its own; the files are in ``limits``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -22,11 +22,15 @@ __all__ = [
     "Setup",
     "check_rows",
     "known_limits",
+    "limit_of",
+    "load_from",
     "load_limits",
+    "names_in",
 ]
 
 FOLDER: Final = Path(__file__).parent / "limits"
 DEFAULT: Final = "meter-940nm"
+File = TypeVar("File", bound=Settings)
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
 
@@ -75,27 +79,52 @@ class LimitFile(Settings, frozen=True):
 
     def of(self, key: str) -> Limit | None:
         """The limit of a measurement."""
-        for one in self.limit:
-            if one.measurement == key:
-                return Limit(one.least, one.most, one.source, one.source_zh, one.verified)
-        return None
+        return limit_of(self.limit, key)
+
+
+def limit_of(rows: Sequence[LimitSettings], key: str) -> Limit | None:
+    """The limit of a measurement; None where there is none."""
+    for one in rows:
+        if one.measurement == key:
+            return Limit(one.least, one.most, one.source, one.source_zh, one.verified)
+    return None
+
+
+def names_in(folder: Path) -> list[str]:
+    """Names of the limits in a folder of the package."""
+    return sorted(path.stem for path in folder.glob("*.toml"))
+
+
+def load_from(folder: Path, name: str, kind: type[File], check: Callable[[File], None]) -> File:
+    """Limits by name from a folder of the package, or from a file.
+
+    Args:
+        folder: of the package.
+        name: of limits in it, or of a ``.toml`` file anywhere.
+        kind: what stands in the file; has a ``name``.
+        check: what no type can tell; raises WrongSetting.
+
+    Raises:
+        ConfigError: there are no such limits, or something in them is wrong.
+    """
+    path = folder / f"{name}.toml"
+    if name not in names_in(folder):
+        path = Path(name)
+        if path.suffix != ".toml":
+            known = ", ".join(names_in(folder))
+            raise ConfigError(f"there are no limits {name!r}; there are {known}, or a .toml file")
+    found = load_toml(path, kind, check=check)
+    return msgspec.structs.replace(found, name=getattr(found, "name", "") or path.stem)
 
 
 def known_limits() -> list[str]:
     """Names of the limits that come with the package."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+    return names_in(FOLDER)
 
 
 def load_limits(name: str = DEFAULT) -> LimitFile:
     """Limits by name, or from a file; raises ``ConfigError`` for what is wrong."""
-    path = FOLDER / f"{name}.toml"
-    if name not in known_limits():
-        path = Path(name)
-        if path.suffix != ".toml":
-            known = ", ".join(known_limits())
-            raise ConfigError(f"there are no limits {name!r}; there are {known}, or a .toml file")
-    found = load_toml(path, LimitFile, check=_check)
-    return msgspec.structs.replace(found, name=found.name or path.stem)
+    return load_from(FOLDER, name, LimitFile, _check)
 
 
 def check_rows(rows: Sequence[LimitSettings], known: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 """Reports as HTML that needs nothing from outside, and as PDF."""
 
 import base64
+import logging
 import statistics
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -114,6 +115,8 @@ def write_report(html: str, path: Path) -> tuple[Path, Path]:
     from weasyprint import HTML  # noqa: PLC0415 - takes a second to load
     from weasyprint.urls import URLFetcher  # noqa: PLC0415 - as above
 
+    # It tells of every rule that is for screens only; nobody who wants a report can do anything about it.
+    logging.getLogger("weasyprint").setLevel(logging.ERROR)
     page, paper = (path.parent / (path.name + ending) for ending in (".html", ".pdf"))
     page.write_text(html, encoding="utf-8")
     HTML(string=html, url_fetcher=URLFetcher(allowed_protocols={"data"})).write_pdf(paper)
