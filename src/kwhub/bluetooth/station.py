@@ -47,11 +47,15 @@ PAIR_S = 60.0
 """People on both sides answer questions in this time."""
 
 LOST_KEY = frozenset(
-    {HCI_ErrorCode.PIN_OR_KEY_MISSING_ERROR, HCI_ErrorCode.AUTHENTICATION_FAILURE_ERROR}
+    {
+        HCI_ErrorCode.PIN_OR_KEY_MISSING_ERROR,
+        HCI_ErrorCode.AUTHENTICATION_FAILURE_ERROR,
+        HCI_ErrorCode.CONNECTION_TERMINATED_DUE_TO_MIC_FAILURE_ERROR,
+    }
 )
-"""What controllers say when the other side has no key for us; the standard has the first only.
+"""What controllers say when the other side has no key for us, or another one.
 
-Source: Core 5.4, Vol 6, Part B, 5.1.3.1; the second is what RootCanal says.
+Source: Core 5.4, Vol 6, Part B, 5.1.3.1; the second is what RootCanal says in place of the first.
 """
 RSSI_DBM = range(-127, 21)
 """What an RSSI can be; 127 stands for unknown."""
@@ -311,12 +315,17 @@ class Station:
 
     async def _encrypt(self, connection: Connection) -> None:
         address = peer_text(connection)
+        ended: list[int] = []
+        connection.on(connection.EVENT_DISCONNECTION, ended.append)
         try:
             with as_link_errors(f"securing the link with {address}"):
                 await connection.encrypt()
         except LinkDown as error:
             cause = error.__cause__
-            if isinstance(cause, HCI_Error | HCI_StatusError) and cause.error_code in LOST_KEY:
+            codes = set(ended)
+            if isinstance(cause, HCI_Error | HCI_StatusError):
+                codes.add(cause.error_code)
+            if codes & LOST_KEY:
                 self._tell(What.BOND_LOST, connection)
                 raise BondLost(address) from error
             raise
