@@ -225,12 +225,15 @@ def test_templates_and_exports(api):
         content = api.get(f"{BASE}/imports/templates/{kind['plural']}").content
         assert content.startswith(b"\xef\xbb\xbf")
         names = [each["name"] for each in kind["fields"]]
-        assert content.decode("utf-8-sig").splitlines()[0].split(",") == names
+        dated = ["from_day"] if kind["name"] in {"meter", "terminal"} else []
+        assert content.decode("utf-8-sig").splitlines()[0].split(",") == names + dated
     book = load_workbook(io.BytesIO(api.get(f"{BASE}/exports/archive").content))
     assert book.sheetnames == [each["name"] for each in kinds]
     assert book["meter"].max_row > 54
     lines = api.get(f"{BASE}/exports/meters?format=ndjson").content.splitlines()
     assert json.loads(lines[0])["address"] == address(1)
+    areas = api.get(f"{BASE}/exports/terminal_areas").text
+    assert areas.splitlines()[0] == "terminal,valid_from,valid_to,area"
     answer = api.get(f"{BASE}/exports/placements")
     assert answer.headers["content-disposition"] == 'attachment; filename="placements.csv"'
 

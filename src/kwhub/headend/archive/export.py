@@ -6,7 +6,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, select
 
-from kwhub.headend.archive.fields import KINDS, REQUIRED, Kind, terminal_key
+from kwhub.headend.archive.fields import (
+    FROM_DAY_FIELD,
+    KINDS,
+    REQUIRED,
+    Kind,
+    terminal_key,
+)
 from kwhub.headend.archive.formats import Table
 from kwhub.headend.store import schema, schema_archive
 from kwhub.headend.store.schema import from_micro
@@ -18,13 +24,11 @@ _FETCHED = 2_000
 
 def template(kind: Kind) -> Table:
     """An empty table with the header row, and lines of help that an import passes over."""
-    names = [each.name for each in kind.fields]
+    fields = (*kind.fields, *((FROM_DAY_FIELD,) if kind.dated else ()))
+    names = [each.name for each in fields]
     helps = [
-        [f"# {' / '.join(each.titles)}" for each in kind.fields],
-        [
-            f"# {'; '.join(filter(None, (*each.helps, _needed(each.default))))}"
-            for each in kind.fields
-        ],
+        [f"# {' / '.join(each.titles)}" for each in fields],
+        [f"# {'; '.join(filter(None, (*each.helps, _needed(each.default))))}" for each in fields],
     ]
     return Table(kind.name, names, helps)
 

@@ -13,7 +13,16 @@ from sqlalchemy import Table
 from kwhub.headend.store import schema, schema_archive
 from kwhub.headend.store.schema import day_number, local_date
 
-__all__ = ["FROM_DAY", "KINDS", "REQUIRED", "Field", "Kind", "read_day", "terminal_key"]
+__all__ = [
+    "FROM_DAY",
+    "FROM_DAY_FIELD",
+    "KINDS",
+    "REQUIRED",
+    "Field",
+    "Kind",
+    "read_day",
+    "terminal_key",
+]
 
 FROM_DAY = "from_day"
 """A column that files of some kinds may have: the day from which on what is dated in the row is true."""
@@ -227,6 +236,18 @@ def _range(name: str, titles: tuple[str, str], limits: tuple[int, int], default:
     helps = (f"{limits[0]} to {limits[1]}", f"{limits[0]} 至 {limits[1]}")
     return Field(name, _whole(*limits), titles, helps, default=default)
 
+
+FROM_DAY_FIELD = Field(
+    FROM_DAY,
+    read_day,
+    ("True from", "生效日"),
+    (
+        "the day from which on place, ratio, area and service are so; empty for a correction",
+        "位置、变比、台区与停用自此日起生效；留空表示更正",
+    ),
+    default=None,
+)
+"""The column as templates have it."""
 
 _ACTIVE = _flag("active", "Active", "启用")
 _NAME = Field("name", _text(200), ("Name", "名称"), ("at most 200 characters", "最多 200 个字符"))
