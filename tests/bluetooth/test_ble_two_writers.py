@@ -18,10 +18,13 @@ from kwhub.bluetooth.node_settings import Transmission
 from kwhub.bluetooth.plain import PLAIN
 from kwhub.bluetooth.serial_face import WAITING_MAX, SerialFace
 from kwhub.exchange.passing import DLT645
+from kwhub.exchange.passing_others import DIALECTS
 from kwhub.links.base import LinkFacts
 from kwhub.links.pty import PtyLink
 from kwhub.protocols.dlt645.frames import Frame645, parse
 from kwhub.protocols.dlt645.receiver import Received, Receiver
+from kwhub.protocols.mbus.control import REQ_UD2, SND_UD
+from kwhub.protocols.mbus.frames import FrameMbus
 from kwhub.runtime.clock import SystemClock
 from kwhub.wire.passing import Passing
 
@@ -180,6 +183,32 @@ def test_numbers_are_found_whatever_the_packets(wanted, size, wakes):
     ]
     assert all(isinstance(each, Passing) and each.raw == frame for _, each in found)
     assert bursts.dropped == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0, 15, 16, 17, ALL]), st.booleans(), st.integers(1, 3)),
+        min_size=1,
+        max_size=6,
+    ),
+    st.integers(1, 40),
+)
+def test_with_twenty_slaves_of_mbus_no_pause_is_needed_either(wanted, size):
+    short = FrameMbus.short(REQ_UD2, 1).to_bytes()
+    long = FrameMbus.long(SND_UD, 16, 0x51, b"\x10\x10").to_bytes()
+    stream = b"".join(
+        bytes([number]) + (long if is_long else short) * times for number, is_long, times in wanted
+    )
+    bursts, found = Bursts(DIALECTS["mbus"]), []
+    for at in range(0, len(stream), size):
+        found += bursts.feed(stream[at : at + size], 20)
+    found += bursts.flush()
+    assert [(number, each.raw) for number, each in found] == [
+        (number, long if is_long else short)
+        for number, is_long, times in wanted
+        for _ in range(times)
+    ]
 
 
 def test_without_a_protocol_only_a_pause_ends_a_burst():

@@ -2,8 +2,8 @@
 
 Programs that share a port leave no pause between them, and a port that was not read for a while has
 lost those that there were. So where frames can be told apart, the byte behind a whole frame may be the
-next number: nothing is taken for data that is not. With more than 16 slaves of M-Bus the pause is needed
-all the same, for a short frame begins with 10 (hex), which is a number too.
+next number: nothing is taken for data that is not. A byte that could be both a number and the beginning
+of a frame (10 hex, the short frames of M-Bus) is a number when a frame begins behind it.
 
 Source: Ebyte E104-BT5032A manual (there "format" transmission: at most 243 bytes after the number).
 """
@@ -37,6 +37,7 @@ class Bursts:
         self._held = 0  # bytes that the framer has not given back
         self._is_dropping = False
         self._has_frame = False  # the last that came was a whole frame
+        self._unclear: int | None = None  # may be a number, or the beginning of a frame
 
     @property
     def is_inside(self) -> bool:
@@ -57,10 +58,17 @@ class Bursts:
         """
         found: list[Piece] = []
         for byte in data:
-            if self._begins(byte, count):
+            unclear, self._unclear = self._unclear, None
+            if unclear is not None and self._may_begin_a_frame(byte):
+                self._begin(unclear, count)
+            elif unclear is not None:
+                found += self._take(unclear)
+            if not self._begins(byte, count):
+                found += [] if self._is_dropping else self._take(byte)
+            elif self._number is not None and self._may_begin_a_frame(byte):
+                self._unclear = byte
+            else:
                 self._begin(byte, count)
-            elif not self._is_dropping:
-                found += self._take(byte)
         return found
 
     def flush(self) -> list[Piece]:
@@ -68,7 +76,12 @@ class Bursts:
         found = self._named(self._framer.flush())
         self._number, self._is_dropping, self._has_frame = None, False, False
         self._size = self._held = 0
+        self._unclear = None
         return found
+
+    def _may_begin_a_frame(self, byte: int) -> bool:
+        """Whether the protocol waits for more behind such a byte."""
+        return not self.dialect.framer().feed(bytes([byte]))
 
     def _begins(self, byte: int, count: int) -> bool:
         """Whether a byte is a number."""

@@ -322,7 +322,7 @@ class Station:
                 await connection.encrypt()
         except LinkDown as error:
             cause = error.__cause__
-            codes = set(ended)
+            codes: set[int | None] = set(ended)
             if isinstance(cause, HCI_Error | HCI_StatusError):
                 codes.add(cause.error_code)
             if codes & LOST_KEY:
