@@ -10,6 +10,7 @@ from tests.headend.vending_whole import CUSTOMER, settings_in
 from tests.headend.web_world import NOW, StandingClock, address, client, settings
 
 from kwhub.domain.errors import ConfigError
+from kwhub.headend import web as pages
 from kwhub.headend.app import HeadEnd
 from kwhub.headend.people.rights import Role
 from kwhub.headend.people.trail import entries
@@ -188,3 +189,13 @@ def test_who_has_sold_is_told_that_somebody_else_must_settle(shop, chinese):
     assert (refused.status_code, "须由售电者以外的人" in refused.text) == (400, True)
     with shop.vending.books() as books:
         assert books.purchase("R-7").state is State.ISSUED
+
+
+def test_every_state_of_a_sale_has_a_colour():
+    """The classes of the macro ``sale_state`` stand in a style sheet."""
+    web = Path(pages.__file__).parent
+    macro = (web / "templates/vending_parts.html").read_text("utf-8")
+    styles = "".join(each.read_text("utf-8") for each in (web / "static").glob("*.css"))
+    kinds = set(re.findall(r'"(?:confirmed|issued|reserved|cancelled)": "(\w+)"', macro))
+    assert kinds == {"good", "warn", "bad"}
+    assert all(f".state.{each} " in styles for each in kinds)
