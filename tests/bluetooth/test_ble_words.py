@@ -13,6 +13,7 @@ import kwhub.bluetooth
 from kwhub.bluetooth.stack import open_adapter
 from kwhub.bluetooth.words import TROUBLES, WHAT, WHERE, WHOLE, in_chinese, in_words
 from kwhub.cli.app import run
+from kwhub.cli.output import complain, print_table, say
 from kwhub.domain.errors import ConfigError, LinkDown
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
@@ -91,3 +92,17 @@ def test_the_language_of_a_command_is_that_of_its_trouble(capsys, tmp_path, word
     where = ["--adapter", "air:words", "--keys", str(tmp_path / "reader.keys")]
     assert run(["ble", "read", METER, *where, *words]) == 3
     assert told in capsys.readouterr().err
+
+
+def test_an_address_is_printed_as_it_is(capsys):
+    say("F0:AB:12:CD:ID:OK is paired.")
+    complain("F0:AB:12:CD:00:0A is gone")
+    print_table(("address",), [("F0:AB:12:CD:00:0A",)])
+    told = capsys.readouterr()
+    assert told.out.count(":AB:12:CD:") == 2
+    assert ":AB:12:CD:" in told.err
+
+
+def test_no_simulated_meter_has_a_number_beyond_a_byte(capsys):
+    assert run(["ble", "simulate", "--first", "200", "--meters", "57", "--port", "0"]) == 2
+    assert "256" in capsys.readouterr().err

@@ -44,6 +44,8 @@ __all__ = ["ble_simulate"]
 AIR = "simulated"
 PORT = 6402
 METERS_MAX = 100
+NUMBER_MAX = 0xFF
+"""It is the last byte of an address."""
 BondsOption: TypeAlias = Annotated[
     Path | None,
     Parameter(
@@ -59,6 +61,7 @@ WORDS: dict[str, dict[str, Any]] = {
         "passkey": "{address}: passkey {number:06d}",
         "profile": "--profile must be one of {profiles}",
         "one": "{option} is for one meter: --meters 1",
+        "last": "the last meter would be number {number}; 255 is the highest",
     },
     "zh": {
         "headings": ("蓝牙地址", "表号"),
@@ -66,6 +69,7 @@ WORDS: dict[str, dict[str, Any]] = {
         "passkey": "{address}：配对码 {number:06d}",
         "profile": "--profile 须为 {profiles} 之一",
         "one": "{option} 仅用于一只表：--meters 1",
+        "last": "最后一只表的序号为 {number}，最大为 255",
     },
 }
 
@@ -139,6 +143,8 @@ class _Wish:
 def _check(wish: _Wish, language: Language) -> None:
     """What no single option can tell. Raises LocalError."""
     words = WORDS[language]
+    if wish.numbers.stop > NUMBER_MAX + 1:
+        raise LocalError(words["last"].format(number=wish.numbers.stop - 1))
     if wish.profile not in PROFILES:
         raise LocalError(words["profile"].format(profiles=", ".join(PROFILES)))
     if wish.pairing not in ("show", "none") and len(wish.numbers) != 1:

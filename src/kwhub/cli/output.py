@@ -64,8 +64,8 @@ def pick_language(wanted: Language | None = None) -> Language:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console; without colour when it is not a terminal."""
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+    """A console; without colour when it is not a terminal, and without pictures for :AB: in addresses."""
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, emoji=False)
 
 
 def say(text: str) -> None:
