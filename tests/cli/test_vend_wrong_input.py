@@ -32,7 +32,7 @@ def kwhub(tmp_path, monkeypatch, capfd):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("vend", "receipt", "R-1", "--store", "/nonexistent/x.sqlite"), "the books fail"),
+        (("vend", "receipt", "R-1", "--store", "junk.sqlite/x.sqlite"), "the books fail"),
         (("vend", "verify", "--store", "junk.sqlite"), "the books fail"),
         (("vend", "reconcile", "--payments", "binary"), "not text in UTF-8"),
         (("vend", "price", "day", "1e400"), "is not a price"),

@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections import Counter, defaultdict
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -216,7 +216,7 @@ class Country:
                 await link.aclose()
         self.asked.clear()
         before, is_over = set(self.kept), self.is_over()
-        self.input.write(b"go\n")
+        self.input.write(b"until killed\n" if kill else b"go\n")
         word, pid = await self._word()
         assert word == "pid"
         killing = asyncio.create_task(self._kill(pid)) if kill else None
@@ -243,14 +243,20 @@ class Country:
         self.lives.append((before, stands, asked))
 
     async def _kill(self, pid):
-        """At a random moment: after some frames and some milliseconds more, such that all kills find work left."""
+        """At a random moment: after some frames and some milliseconds more, such that nearly all kills find work left."""
         left = (len(self.route) - len(self.kept)) / (KILLS - self.killed)
         frames = self.chance.randint(0, round(1.2 * left))
-        while len(self.asked) < frames and len(self.kept) < len(self.route):
+        await self._frames(frames)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FASTER * self.chance.uniform(0, 0.02 if frames else 0.08)):
+                await self._frames(frames + max(1, round(0.4 * left)))
+        os.kill(pid, signal.SIGKILL)
+
+    async def _frames(self, count):
+        """Wait until the terminals have heard so many in this life, or all is done."""
+        while len(self.asked) < count and len(self.kept) < len(self.route):
             self.heard.clear()
             await self.heard.wait()
-        await asyncio.sleep(FASTER * self.chance.uniform(0, 0.02 if frames else 0.08))
-        os.kill(pid, signal.SIGKILL)
 
     async def _word(self):
         return json.loads(await self.output.readline())
@@ -349,7 +355,7 @@ def played(tmp_path_factory, fresh):
 def test_every_reading_is_at_the_head_end_once_after_a_hundred_kills(played):
     country, readings, booked = played
     assert country.killed == KILLS
-    assert country.idle <= 3
+    assert country.idle <= KILLS / 10
     assert Counter((each.meter, each.register) for each in readings) == {
         (address, "1-0:1.8.0"): 1 for address in country.route
     }
@@ -381,12 +387,16 @@ def test_the_route_goes_on_where_it_stopped_and_asks_nobody_twice(played):
         (before, stands, asked) for before, stands, asked in country.lives if stands is not None
     ]
     assert len(stood) > KILLS / 2
+    passed_over = 0
     for before, stands, asked in stood:
         # What was told is on the disk, and at most one meter whose word was cut off.
         assert before <= set(stands)
         assert len(set(stands) - before) <= 1
         left = [address for address in country.route if address not in set(stands)]
-        assert asked == left[: len(asked)]
+        # One whose every request was lost on the air is passed over, and asked again after the others.
+        assert asked == [address for address in left if address in asked]
+        passed_over += len(left[: left.index(asked[-1]) + 1]) - len(asked) if asked else 0
+    assert passed_over <= 3
     assert sum(bool(asked) for _, _, asked in stood) > KILLS / 2
 
 

@@ -1,13 +1,14 @@
 """A handheld as a process that can be killed: a parent that has everything loaded makes one for each line it is given.
 
 A device begins with what stands on its disk (``stands``), tells each visit when it is kept (``kept``), and delivers
-in between; ``done`` when no work is left.
+in between; ``done`` when no work is left. One that is to be killed waits for that at its end.
 """
 
 import asyncio
 import json
 import os
 import selectors
+import signal
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -114,10 +115,12 @@ def warm_up():
 
 def main(folder, origin_s, pin):
     warm_up()
-    for _ in sys.stdin:
+    for word in sys.stdin:
         child = os.fork()
         if not child:
             run(live(folder, float(origin_s), pin))
+            while word.strip() == "until killed":
+                signal.pause()
             os._exit(0)
         say("pid", child)
         say("gone", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
