@@ -193,8 +193,7 @@ class Conductor:
             return
         self._in_round = self._is_quiet = True
         for each in self._playing:
-            each.owes += 1
-            each.line.send(MESSAGE.pack(POLL, 0.0))
+            each.owes += self._tell(each, POLL, 0.0)
 
     def _go(self):
         self.now = min(each.until for each in self._playing)
@@ -204,7 +203,17 @@ class Conductor:
         for each in self._playing:
             if each.until <= self.now:
                 each.until = WORKING
-            each.line.send(MESSAGE.pack(GO, self.now))
+            self._tell(each, GO, self.now)
+
+    @staticmethod
+    def _tell(player, word, moment):
+        """Send a word; False to one who was woken by a neighbour and has ended meanwhile: that is still to be heard."""
+        try:
+            player.line.send(MESSAGE.pack(word, moment))
+        except (BrokenPipeError, ConnectionResetError):
+            player.until = WORKING
+            return False
+        return True
 
 
 def _play(main, line, now):

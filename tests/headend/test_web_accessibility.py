@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.async_api import TimeoutError as WaitedTooLong
 from playwright.async_api import ViewportSize, expect
 from tests.headend.full_world import PAGES, everything
 from tests.headend.test_web_chromium import CHROMIUM, REQUIRED, visiting
@@ -45,6 +46,17 @@ async def barriers(page: Any, path: str) -> list[dict[str, Any]]:
     return found
 
 
+async def fits(page: Any, width: int) -> bool:
+    """Whether a page is no wider than the screen, once its charts have heard of the new size."""
+    try:
+        await page.wait_for_function(
+            "width => document.documentElement.scrollWidth <= width", arg=width, timeout=3_000
+        )
+    except WaitedTooLong:
+        return False
+    return True
+
+
 @pytest.fixture(scope="module")
 def headend(tmp_path_factory):
     made = everything(tmp_path_factory.mktemp("barriers") / "headend.sqlite")
@@ -64,7 +76,7 @@ async def test_no_page_has_a_barrier(headend, first, locale, scheme, width):
             told += [f"{path} {each}" for each in await barriers(page, path)]
             for narrow in {width, PHONE}:
                 await page.set_viewport_size({"width": narrow, "height": 800})
-                if await page.evaluate("document.documentElement.scrollWidth") > narrow:
+                if not await fits(page, narrow):
                     told.append(f"{path} is wider than a screen of {narrow}")
             await page.set_viewport_size(size)
         assert not told, "\n".join(told)
