@@ -33,6 +33,7 @@ ADVERTISING_MS = 500.0  # each of them moves the time, in all processes
 ROUNDS = int(HOUR_S / PERIOD_S)
 COLLECTOR = address(3, 1)
 KILLED_S, BACK_S, AFTER_S = 100.0, 0.5, 120.0
+GLANCES = 50
 
 
 def meter_of(number):
@@ -271,6 +272,31 @@ def work(_world):
     return Conductor({"works": works, "waits": waits})
 
 
+def glance(_world):
+    """One is spoken to, again and again, in moments that others have come to before."""
+    near, far = socket.socketpair()
+    near.setblocking(False)
+
+    async def speaks(clock):
+        for number in range(GLANCES):
+            await until(clock, 10.0 * (number + 1))
+            far.sendall(b"!")
+        return GLANCES
+
+    async def idles(clock):
+        await until(clock, 10.0 * GLANCES + 1)
+
+    async def looks(clock):
+        seen = []
+        for _ in range(GLANCES):
+            await asyncio.get_running_loop().sock_recv(near, 1)
+            seen.append(clock.monotonic())
+        return seen
+
+    between = {f"idles {number}": idles for number in range(SLAVES)}
+    return Conductor({"speaks": speaks, **between, "looks": looks})
+
+
 def vain(_world):
     """One waits for what never comes."""
 
@@ -300,7 +326,7 @@ async def _mortal(world, own, to, clock, **more):
     return await world.mortal(clock, own, to, **more)
 
 
-WORLDS = {each.__name__: each for each in (mesh, three, middle, death, work, vain)}
+WORLDS = {each.__name__: each for each in (mesh, three, middle, death, work, glance, vain)}
 
 
 def main(name, folder, pairing):

@@ -5,7 +5,8 @@ common is the sockets between them and a line to the conductor. A process that h
 until when; when all have, each is asked whether it still is so. Between the first saying and the second
 there was a moment in which all of them waited, and what had been sent before that moment had arrived,
 since a socket of this machine delivers while it is written to. So nothing is on its way, and time may
-go to the earliest of the moments that were said.
+go to the earliest of the moments that were said. Everybody hears of the new time before anybody may act
+in it: whoever is spoken to by a neighbour looks at a clock that is right.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ from kwhub.runtime.virtual import VirtualLoop, _JumpingSelector
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 MESSAGE = struct.Struct("<cd")
-IDLE, BUSY, POLL, STILL, GO, RESULT = (bytes([each]) for each in b"IBPSGR")
+IDLE, BUSY, POLL, STILL, TIME, GO, RESULT = (bytes([each]) for each in b"IBPSTGR")
 WORKING = -math.inf
 """Until when somebody waits who has something to do."""
 
@@ -57,8 +58,8 @@ class _Selector(_JumpingSelector):
             ready = self._others(None)
             if ready:
                 self._say(BUSY)
-            self._obey()
-            if ready or self.now >= until:
+            may_go = self._obey()
+            if ready or (may_go and self.now >= until):
                 return ready
 
     def _others(self, timeout):
@@ -66,13 +67,18 @@ class _Selector(_JumpingSelector):
         return [each for each in found if each[0].fileobj is not self._line]
 
     def _obey(self):
+        """Whether it is said that time goes on from the moment that was waited for."""
+        may_go = False
         with suppress(BlockingIOError):
             while True:
                 word, moment = MESSAGE.unpack(self._line.recv(MESSAGE.size, socket.MSG_DONTWAIT))
                 if word == POLL:
                     self._say(STILL)
-                else:
+                elif word == TIME:
                     self.now = moment
+                else:
+                    may_go = True
+        return may_go
 
     def _say(self, word, value=0.0):
         self._line.send(MESSAGE.pack(word, value))
@@ -201,9 +207,11 @@ class Conductor:
         if self.now == math.inf:
             raise RuntimeError(f"all wait for ever: {[p.name for p in self._playing]}")
         for each in self._playing:
+            self._tell(each, TIME, self.now)
+        for each in self._playing:
             if each.until <= self.now:
                 each.until = WORKING
-            self._tell(each, GO, self.now)
+                self._tell(each, GO, self.now)
 
     @staticmethod
     def _tell(player, word, moment):

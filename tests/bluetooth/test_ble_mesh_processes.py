@@ -13,6 +13,7 @@ from tests.bluetooth.mesh_processes import (
     AFTER_S,
     BACK_S,
     COLLECTOR,
+    GLANCES,
     KILLED_S,
     MASTERS,
     ROUNDS,
@@ -101,6 +102,12 @@ def test_a_master_is_killed_and_back_before_its_link_has_been_given_up(play, pai
 
 def test_the_time_waits_for_whoever_works_and_for_what_is_on_its_way(play):
     assert play("work", "unpaired")[0] == {"works": 6.0, "waits": ["done", 5.0]}
+
+
+def test_who_is_spoken_to_looks_at_the_right_time(play):
+    """It was told the time after the one who spoke to it, and its patience had begun in the past."""
+    results, _ = play("glance", "unpaired")
+    assert results["looks"] == [10.0 * (number + 1) for number in range(GLANCES)]
 
 
 def test_who_waits_for_ever_is_told(play):
