@@ -55,10 +55,13 @@ class _Selector(_JumpingSelector):
         until = math.inf if timeout is None else self.now + timeout
         self._say(IDLE, until)
         while True:
-            ready = self._others(None)
+            self._others(None)
+            polled, may_go = self._obey()
+            ready = self._others(0)  # what was sent before the poll is seen now, if it was not before
             if ready:
                 self._say(BUSY)
-            may_go = self._obey()
+            if polled:
+                self._say(STILL)
             if ready or (may_go and self.now >= until):
                 return ready
 
@@ -67,18 +70,15 @@ class _Selector(_JumpingSelector):
         return [each for each in found if each[0].fileobj is not self._line]
 
     def _obey(self):
-        """Whether it is said that time goes on from the moment that was waited for."""
-        may_go = False
+        """Whether an answer is owed, and whether time goes on from the moment that was waited for."""
+        polled = may_go = False
         with suppress(BlockingIOError):
             while True:
                 word, moment = MESSAGE.unpack(self._line.recv(MESSAGE.size, socket.MSG_DONTWAIT))
-                if word == POLL:
-                    self._say(STILL)
-                elif word == TIME:
+                if word == TIME:
                     self.now = moment
-                else:
-                    may_go = True
-        return may_go
+                polled, may_go = polled or word == POLL, may_go or word == GO
+        return polled, may_go
 
     def _say(self, word, value=0.0):
         self._line.send(MESSAGE.pack(word, value))
