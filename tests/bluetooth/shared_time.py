@@ -57,7 +57,7 @@ class _Selector(_JumpingSelector):
         while True:
             self._others(None)
             polled, may_go = self._obey()
-            ready = self._others(0)  # what was sent before the poll is seen now, if it was not before
+            ready = self._others(0)  # sees at last what was sent before the poll
             if ready:
                 self._say(BUSY)
             if polled:
