@@ -98,3 +98,31 @@ def test_what_can_be_no_advertisement_is_refused_with_words(tmp_path, key, value
     path.write_text(f'adapter = "usb:0"\n[node]\nrole = "beacon"\n{key} = "{value}"\n')
     with pytest.raises(ConfigError, match=rf"node.toml:4: node.{key}: must be .*{words}"):
         read_node_file(path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "is_right"),
+    [
+        ("silent_s = 30", False),
+        ("silent_s = 68.9", False),  # a node may be made a master, which waits 3 s for an answer
+        ("silent_s = 69", True),
+        ("answer_s = 1.0\nsilent_s = 63", True),
+        ("answer_s = 10.0\nsilent_s = 63", False),
+        ("heartbeat_s = 300", False),
+    ],
+)
+def test_who_is_idle_must_not_count_as_silent(tmp_path, rows, is_right):
+    path = tmp_path / "node.toml"
+    path.write_text(f'adapter = "usb:0"\n[node]\n{rows}\n')
+    if is_right:
+        assert read_node_file(path).node.silent_s
+        return
+    told = r"node\.silent_s: must be at least \d+ with heartbeat_s = \d+ and a wait of \d+ s"
+    with pytest.raises(ConfigError, match=told):
+        read_node_file(path)
+
+
+def test_a_role_that_was_kept_goes_with_the_tightest_silence_that_the_file_may_have(kept):
+    tight = NodeSettings(silent_s=69.0)
+    begun_with(kept, tight, "AT+ROLE=master")
+    assert begun_with(kept, tight).role is Role.MASTER

@@ -21,7 +21,7 @@ def changed(middle, **more):
 def test_the_heartbeat_changes_within_seconds_and_not_after_the_old_one():
     async def main(clock, air):
         (meter,) = meters(clock, 1)
-        settings = collector({BELOW: [meter.address]}, heartbeat_s=3_600.0)
+        settings = collector({BELOW: [meter.address]}, heartbeat_s=3_600.0, silent_s=7_200.0)
         async with (
             node(clock, air, BELOW, slave(), behind=[meter]),
             node(clock, air, METER, settings) as middle,

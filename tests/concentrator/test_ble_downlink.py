@@ -330,6 +330,29 @@ def test_settings_of_bluetooth_meters_are_read_and_mistakes_told():
         loads(SETTINGS.format(more=more, device="F0:00:00:00:00:01"))
 
 
+@pytest.mark.parametrize(
+    ("more", "is_right"),
+    [
+        ("silent_s = 60", False),  # the next sign of life is due then
+        ("silent_s = 68", False),  # and not here yet when one was missed
+        ("silent_s = 69", True),
+        ("heartbeat_s = 180", False),
+        ("heartbeat_s = 20\nsilent_s = 29", True),
+        ("heartbeat_s = 20\nsilent_s = 29\nanswer_timeout_s = 4", False),
+    ],
+)
+def test_who_is_idle_must_not_count_as_silent(more, is_right):
+    text = SETTINGS.format(more=f"unsecured = true\n{more}", device="F0:00:00:00:00:01")
+    if is_right:
+        assert loads(text).bluetooth[0].silent_s
+        return
+    told = (
+        r"silent_s: must be at least \d+ with heartbeat_s = \d+ and answer_timeout_s = \d; raise it"
+    )
+    with pytest.raises(ConfigError, match=told):
+        loads(text)
+
+
 def test_an_adapter_that_cannot_be_opened_is_a_link_that_is_down(tmp_path):
     async def story(world):
         (below,) = world.config.bluetooth

@@ -14,7 +14,7 @@ from kwhub.bluetooth.advertising import Beacon
 from kwhub.bluetooth.inspection import InspectionMode, Rules
 from kwhub.bluetooth.keystore import write_private
 from kwhub.bluetooth.profiles import PROFILES
-from kwhub.bluetooth.registry import Limits
+from kwhub.bluetooth.registry import Limits, silent_least_s
 from kwhub.domain.errors import ConfigError
 from kwhub.runtime.settings import Settings, WrongSetting
 from kwhub.wire.passing import Kind
@@ -42,6 +42,7 @@ Uuid = Annotated[
     ),
 ]
 Patience = Annotated[float, Meta(gt=0, le=60)]
+Silence = Annotated[float, Meta(ge=1, le=604_800)]
 Count = Annotated[int, Meta(ge=1, le=LINKS_MAX)]
 BluetoothAddress = Annotated[
     str,
@@ -103,7 +104,7 @@ class NodeSettings(Settings, frozen=True):
     subscribers: tuple[BluetoothAddress, ...] = ()  #: masters who get a copy of every reading
     answer_s: Patience | None = None  #: wait for an answer: 1 for a slave, 2 both, 3 for a master
     heartbeat_s: Annotated[float, Meta(ge=1, le=86_400)] = 60.0  #: between signs of life
-    silent_s: Annotated[float, Meta(ge=1, le=604_800)] = 180.0  #: unheard for so long is silent
+    silent_s: Silence = 180.0  #: unheard for so long is silent; well above heartbeat_s
     gone_s: Annotated[float, Meta(ge=0.5, le=86_400)] = 10.0  #: and so is no link for so long
     beacon_uuid: Uuid = "00000000-0000-0000-0000-000000000000"
     beacon_major: Annotated[int, Meta(ge=0, le=65_535)] = 0
@@ -117,11 +118,23 @@ class NodeSettings(Settings, frozen=True):
             raise WrongSetting("slaves", f"are more than slaves_max = {self.slaves_max}")
         if len({slave.address for slave in self.slaves}) != len(self.slaves):
             raise WrongSetting("slaves", "have an address twice")
+        least_s = silent_least_s(self.heartbeat_s, self.longest_answer_s)
+        if self.silent_s < least_s:
+            raise WrongSetting(
+                "silent_s",
+                f"must be at least {least_s:g} with heartbeat_s = {self.heartbeat_s:g} and a wait of "
+                f"{self.longest_answer_s:g} s for an answer; raise it, or lower heartbeat_s",
+            )
 
     @property
     def patience_s(self) -> float:
         """Longest wait for an answer, s."""
         return ANSWER_S.get(self.role.value, 0.0) if self.answer_s is None else self.answer_s
+
+    @property
+    def longest_answer_s(self) -> float:
+        """The same in the most patient role, for a node may be given another while it runs."""
+        return max(ANSWER_S.values()) if self.answer_s is None else self.answer_s
 
     @property
     def rules(self) -> Rules:

@@ -13,12 +13,26 @@ from math import inf
 from kwhub.bluetooth.states import FINE, Cause, NodeState, Why
 from kwhub.runtime.clock import Clock
 
-__all__ = ["Limits", "NodeRegistry", "NodeView", "StateChange"]
+__all__ = ["Limits", "NodeRegistry", "NodeView", "StateChange", "silent_least_s"]
 
 MARKS = {NodeState.UNPAIRED: Cause.NO_BOND, NodeState.REPLACED: Cause.BOND_LOST}
 
 ASKED_MAX = 20
 """Of so many last requests the share without answer counts."""
+
+
+PATIENCES = 3
+"""A sign of life that is missed costs its wait and a pause as long; the next takes up to one wait more."""
+
+
+def silent_least_s(heartbeat_s: float, answer_s: float) -> float:
+    """Less than this for `Limits.silent_s`, and who is idle or missed once counts as silent, again and again.
+
+    Args:
+        heartbeat_s: between signs of life.
+        answer_s: longest wait for one, and the pause after one that is missed.
+    """
+    return heartbeat_s + PATIENCES * answer_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, TypeAlias
 from msgspec import Meta
 from msgspec.structs import replace
 
+from kwhub.bluetooth.registry import silent_least_s
 from kwhub.catalog.quirks import deviations_named
 from kwhub.concentrator.config_downlinks import MeterSettings, Name, PortNumber, QuirkNames
 from kwhub.domain.errors import LocalError
@@ -24,6 +25,7 @@ DeviceAddress: TypeAlias = Annotated[
         description="six bytes in quotes, such as 'F0:12:34:56:78:9A', with /P when it is public",
     ),
 ]
+Silence = Annotated[float, Meta(ge=1, le=604_800)]
 
 
 class BluetoothMeterSettings(MeterSettings, frozen=True, kw_only=True):
@@ -46,7 +48,7 @@ class BluetoothSettings(Settings, frozen=True):
     answer_timeout_s: Annotated[float, Meta(ge=0.1, le=60)] = 3.0
     attempts: Annotated[int, Meta(ge=1, le=10)] = 3
     heartbeat_s: Annotated[float, Meta(ge=1, le=86_400)] = 60.0  #: between signs of life
-    silent_s: Annotated[float, Meta(ge=1, le=604_800)] = 180.0  #: unheard for so long is an event
+    silent_s: Silence = 180.0  #: unheard for so long is an event; well above heartbeat_s
     gone_s: Annotated[float, Meta(ge=0.5, le=86_400)] = 60.0  #: and so is no link for so long
     quirk: QuirkNames = ""  #: what all its meters do otherwise
     meter: tuple[BluetoothMeterSettings, ...] = ()
@@ -57,6 +59,13 @@ class BluetoothSettings(Settings, frozen=True):
         if len(self.devices) > DEVICES_MAX:
             raise WrongSetting(
                 "meter", f"stand behind more than {DEVICES_MAX} devices; add an adapter"
+            )
+        least_s = silent_least_s(self.heartbeat_s, self.answer_timeout_s)
+        if self.silent_s < least_s:
+            raise WrongSetting(
+                "silent_s",
+                f"must be at least {least_s:g} with heartbeat_s = {self.heartbeat_s:g} and "
+                f"answer_timeout_s = {self.answer_timeout_s:g}; raise it, or lower heartbeat_s",
             )
         for number, meter in enumerate(self.meter):
             try:
