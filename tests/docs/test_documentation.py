@@ -1,6 +1,7 @@
 """What exists is documented, and what is documented works."""
 
 import re
+import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -66,6 +67,21 @@ def test_every_page_is_documented(tmp_path):
     assert not sorted(
         path for path in paths if path not in text and not path.startswith(("/static", "/openapi/"))
     )
+
+
+def test_the_architecture_page_has_every_folder_and_the_layers_that_are_checked():
+    text = (DOCS / "explain" / "architecture.md").read_text()
+    folders = {path.parent.name for path in (ROOT / "src" / "kwhub").glob("*/__init__.py")}
+    assert not sorted(name for name in folders if f"| `{name}/" not in text)
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    checked = [re.findall(r"\w+", layer) for layer in contracts["contracts"][0]["layers"]]
+    (drawn,) = re.findall(r"```text\n(cli .*?)```", text, re.DOTALL)
+    shown = [
+        re.findall(r"\w+", line.replace("(independent of each other)", ""))
+        for line in drawn.splitlines()
+    ]
+    there = [[name for name in layer if name in {*folders, "client"}] for layer in checked]
+    assert shown == there
 
 
 def test_examples_load_and_fit_the_tutorial():
