@@ -21,7 +21,8 @@ from kwhub.bluetooth.advertising import Beacon, Seen, read_advertisement
 from kwhub.bluetooth.gatt_links import MasterLink, SlaveLink
 from kwhub.bluetooth.happenings import Happened, What
 from kwhub.bluetooth.keystore import KeyFile
-from kwhub.bluetooth.pairing import CheckedSession, Pairing, pairing_config
+from kwhub.bluetooth.pairing import Pairing, pairing_config
+from kwhub.bluetooth.pairing_order import OrderedSession
 from kwhub.bluetooth.profiles import MTU_WANTED, PROFILES
 from kwhub.bluetooth.reception import Reception, ReceptionSettings
 from kwhub.bluetooth.stack import (
@@ -98,7 +99,7 @@ class Station:
         self.address = (settings.address or self.keys.address).upper()
         device = make_device(settings.name, self.address, self.keys.irk, adapter)
         device.keystore = self.keys
-        device.smp_session_proxy = CheckedSession
+        device.smp_session_proxy = OrderedSession
         device.pairing_config_factory = lambda _connection: pairing_config(self.pairing)
         self._device = device
         self._connecting = asyncio.Lock()
