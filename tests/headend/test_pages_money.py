@@ -21,7 +21,7 @@ from kwhub.headend.config import Bills
 from kwhub.headend.people.rights import Role
 from kwhub.headend.store import schema, schema_archive
 from kwhub.headend.web.language import texts
-from kwhub.headend.web.quality_forms import told
+from kwhub.headend.web.refusals import told
 
 DAY = {"first": "2026-03-03", "last": "2026-03-03"}
 ACCOUNT = "/bills/accounts/1"

@@ -18,7 +18,7 @@ from kwhub.headend.store import schema, schema_archive
 from kwhub.headend.store.schema_quality import hole
 from kwhub.headend.validation.completeness import By, Cell, calendar
 from kwhub.headend.web.language import texts
-from kwhub.headend.web.quality_forms import told
+from kwhub.headend.web.refusals import told
 
 SPAN = "first=2026-03-02&last=2026-03-03"
 FINDING = "/completeness/findings/2/2026-03-03/missing?register=1-0%3A1.8.0&interval=900"
@@ -232,7 +232,7 @@ def test_what_is_refused_is_told_in_chinese(headend):
     assert "修改 99 不存在" in refusal(desk.withdraw, 99, **by)
     key = (3, 1, "1-0:1.8.0", 900, "spike")
     assert "说明" in refusal(desk.accept, key, note="", **by)
-    assert "（open）" in refusal(desk.accept, key, note="x", **by)
+    assert "“待处理”" in refusal(desk.accept, key, note="x", **by)
     method = next(
         each
         for each in type(headend.quality).estimate.__globals__["Method"]

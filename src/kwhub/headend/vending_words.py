@@ -81,7 +81,7 @@ COUNTER = (
     (r"this medium is blank: have it issued first", "介质为空：请先开户发放"),
     (r"this medium is issued already: take a blank one", "此介质已发放给他人：请用空白介质"),
     (r"this medium was never loaded: go to the counter", "此介质从未写入购电：请到售电点"),
-    (r"refused: the purchase is (?P<state>\w+)", "此次购电的状态为 {state}"),
+    (r"refused: the purchase is (?P<sale_state>\w+)", "此次购电的状态为 {sale_state}"),
     (
         r"refused: payment (?P<payment>.*) has bought something else",
         "缴费单号 {payment} 已用于另一笔购电",
@@ -129,6 +129,39 @@ COUNTER = (
     (r"sold (?P<sold>\d+), signed (?P<signed>\d+)", "售出 {sold} 分，签名 {signed} 分"),
     (r"the ledger of that moment is not this one", "签名当时的账本不是现在这一本"),
     (r"the crypto has never signed this sale", "加密机从未为此售电签名"),
+    (r"nothing is sold here", "本主站不售电"),
+    (
+        r"the meter does not tell its purchase number: nothing was sold",
+        "电表未上报购电次数：没有售出",
+    ),
+    (r"the books fail: (?P<path>.*?): (?P<error>.*)", "账本 {path} 出错：{error}"),
+    (r"a price is not below zero", "电价不能小于零"),
+    (
+        r"the token holds no root keys: make them with 'kwhub vend make-keys'",
+        "密钥令牌中没有根密钥：请用 kwhub vend make-keys 生成",
+    ),
+    (r"the token fails: (?P<error>.*)", "密钥令牌出错：{error}"),
+    (r"a key version is 1 to (?P<most>\d+)", "密钥版本为 1 至 {most}"),
+    (
+        r"the token has root keys of version (?P<version>\d+) already",
+        "密钥令牌中已有版本 {version} 的根密钥",
+    ),
+    (
+        r"there is no root key of version (?P<version>\d+) in the token",
+        "密钥令牌中没有版本 {version} 的根密钥",
+    ),
+    (
+        r"a root key of version (?P<version>\d+) can be read out of the token",
+        "版本 {version} 的根密钥可从密钥令牌中读出",
+    ),
+    (
+        r"the token gives a wrong AES-CMAC answer: do not go on",
+        "密钥令牌的 AES-CMAC 结果有误：请勿继续使用",
+    ),
+    (
+        r"base date (?P<base>\d+) has ended: the meter needs a key of the next one",
+        "基准日期 {base} 已到期：电表需换用下一基准日期的密钥",
+    ),
     (r"signed up to (?P<highest>\d+) only", "只签名到第 {highest} 次"),
     (r"the meter has it not", "电表内没有"),
     (r"the meter has it", "电表内已有"),

@@ -46,6 +46,11 @@ RELAY_COMMANDS = {
     "close": RelayCommand.CLOSE,
 }
 
+_NOT_DONE = (
+    "sent before the head-end stopped, without an answer; the meter shows that it is not; "
+    "it was not sent again"
+)
+
 
 async def set_clock(carrier: Carrier, work: Work, point: int) -> Outcome:
     """Put the clock of a terminal (point 0) or of a meter right. Raises as Front.ask."""
@@ -148,13 +153,14 @@ def _shown(state: RelayState | None) -> dict[str, Any] | None:
 def _looked_after(command: RelayCommand, state: RelayState) -> Outcome:
     """What a relay shows after an order whose answer nobody has heard."""
     obeyed = state.is_open if command is RelayCommand.TRIP else not state.ordered_open
-    detail = "sent before the head-end stopped, without an answer; the meter shows "
     if obeyed:
         result = {"verdict": Verdict.DONE.value, "after": _shown(state)}
-        return Outcome(OrderState.DONE, f"{detail}that it is done", result=result)
+        detail = (
+            "sent before the head-end stopped, without an answer; the meter shows that it is done"
+        )
+        return Outcome(OrderState.DONE, detail, result=result)
     result = {"verdict": Verdict.NO_ANSWER.value, "after": _shown(state)}
-    detail += "that it is not; it was not sent again"
-    return Outcome(OrderState.FAILED, detail, result=result, again=False)
+    return Outcome(OrderState.FAILED, _NOT_DONE, result=result, again=False)
 
 
 def check_parameter(wanted: WriteParameter, meter: KnownMeter) -> bytes:

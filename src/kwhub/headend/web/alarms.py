@@ -19,6 +19,7 @@ from kwhub.headend.store.alarm_rows import ALARM_SORTS, NOTE_MAX, Alarm, AlarmsW
 from kwhub.headend.web.events import AlarmLine, code_words
 from kwhub.headend.web.fleet import areas_to_choose, row_number
 from kwhub.headend.web.page import Page
+from kwhub.headend.web.problems import declined
 from kwhub.headend.web.sheets import local, table_file
 from kwhub.headend.web.shown import day_bounds
 from kwhub.headend.web.tables import (
@@ -200,8 +201,7 @@ async def acknowledge_alarm(page: NamedDependency[Page], key: FromPath[str]) -> 
     note = str(form.get("note", "")).strip()
     found = await page.site.people.offload(partial(_found, page, key))
     if len(note) > NOTE_MAX:
-        context = {"status": 400, "detail": page.t("alarms.note_long", most=NOTE_MAX)}
-        return page.show("problem.html", context, status_code=400)
+        return declined(page, page.t("alarms.note_long", most=NOTE_MAX), f"/alarms/{key}")
     if found.noted_at is None:
         await page.site.people.offload(partial(_note, page, found, note))
         page.site.live.tell("events")

@@ -19,7 +19,8 @@ from kwhub.headend.archive.problems import ArchiveError
 from kwhub.headend.people.rights import Right, needs
 from kwhub.headend.quality.expect import ENERGY
 from kwhub.headend.web.page import Page, query
-from kwhub.headend.web.quality_forms import day_of, form_of, register_name, told
+from kwhub.headend.web.quality_forms import day_of, form_of, register_name
+from kwhub.headend.web.refusals import told
 from kwhub.headend.web.tables import ROWS_PER_PAGE, Head, Listing, PageNumber, Search
 
 __all__ = [

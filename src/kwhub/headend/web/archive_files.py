@@ -22,7 +22,8 @@ from kwhub.headend.quality.expect import ENERGY
 from kwhub.headend.web.archive import FINAL, FIRST, KindShown, refused, row_view
 from kwhub.headend.web.page import Page
 from kwhub.headend.web.quality_around import decimal_of
-from kwhub.headend.web.quality_forms import day_of, form_of, told
+from kwhub.headend.web.quality_forms import day_of, form_of
+from kwhub.headend.web.refusals import told
 
 __all__ = [
     "ROUTES",

@@ -12,7 +12,7 @@ from datetime import datetime
 from kwhub.headend.archive.fields import KINDS
 from kwhub.headend.web.language import Texts
 
-__all__ = ["DETAILS", "detail_words", "field_words", "subject_words"]
+__all__ = ["DETAILS", "SUBJECTS", "detail_words", "field_words", "subject_words"]
 
 _MOMENT = r"\d{4}-\d\d-\d\dT[\d:.]+(?:\+[\d:]+|Z)?"
 _DAY = r"\d{4}-\d\d-\d\d"
@@ -88,7 +88,7 @@ _FORMS = tuple((re.compile(form, re.DOTALL), en, zh) for form, en, zh in DETAILS
 _ROLES = re.compile(r"(?:[^@\s]+ )?\S+@\S+(?:, \S+@\S+)*(?: -> (?:\S+@\S+(?:, \S+@\S+)*)?)?")
 _ROLE = re.compile(r"\b(viewer|operator|engineer|vendor|auditor|admin)@(\w+)")
 
-_SUBJECTS = {
+SUBJECTS = {
     "meter": "电表",
     "terminal": "终端",
     "area": "台区",
@@ -107,7 +107,9 @@ _SUBJECTS = {
     "log-in": "登录",
     "work": "任务",
 }
-_SUBJECT = re.compile(rf"\b({'|'.join(map(re.escape, _SUBJECTS))})(?=$|,| (?=\S))")
+"""Things that have a number, as they are named in English and in Chinese."""
+
+_SUBJECT = re.compile(rf"\b({'|'.join(map(re.escape, SUBJECTS))})(?=$|,| (?=\S))")
 
 _FIELDS = {
     one.column: one.titles for kind in tuple(KINDS.values())[::-1] for one in kind.fields
@@ -141,7 +143,7 @@ def subject_words(t: Texts, subject: str) -> str:
     """What an action was done to: numbers and keys stay, and so does everything in English."""
     if t.code != "zh":
         return subject
-    return _SUBJECT.sub(lambda one: _SUBJECTS[one[1]], subject)
+    return _SUBJECT.sub(lambda one: SUBJECTS[one[1]], subject)
 
 
 def field_words(t: Texts, name: str) -> str:

@@ -1,5 +1,6 @@
 """Pages of the handhelds: list, allocation with its code shown once, lock, loss, retirement, what one could still do."""
 
+import re
 from functools import partial
 
 from litestar import Response, get, post
@@ -21,7 +22,9 @@ from kwhub.headend.identity.staff import (
 )
 from kwhub.headend.people.rights import Right, needs
 from kwhub.headend.web.devices_work import ORDERABLE, waiting_orders
+from kwhub.headend.web.language import Texts
 from kwhub.headend.web.page import Page
+from kwhub.headend.web.refusals import said, told
 from kwhub.headend.web.sheets import local, table_file
 from kwhub.headend.web.tables import (
     ROWS_PER_PAGE,
@@ -62,6 +65,7 @@ HEADS = (
 DEVICES = needs(Right.DEVICES)
 _DESCRIBED = ("model", "serial", "owner", "area")
 _NEVER_KEPT = "no-store"
+_COPIED = re.compile(r"generation \d+ was used again")
 
 
 @get("/devices", sync_to_thread=True, opt=DEVICES)
@@ -76,7 +80,9 @@ def devices_page(
         return page.show("devices_off.html", {})
     listed = _listed(page, search.strip(), chosen, number)
     if page.swaps == "devices":
-        return page.show("devices_table.html", {"listed": listed})
+        return page.show(
+            "devices_table.html", {"listed": listed, "said_reason": partial(_reason, page.t)}
+        )
     return _list(page, listed)
 
 
@@ -99,7 +105,7 @@ async def allocate_device(page: NamedDependency[Page]) -> Template:
         try:
             handed = _desk(page).allocate(Description(**given), page.caller)
         except LocalError as error:
-            return _list(page, listed, wrong=str(error))
+            return _list(page, listed, wrong=told(page.t, error))
         return _unkept(_list(page, _listed(page, "", "", 1), handed=handed))
 
     return await page.site.people.offload(made)
@@ -118,7 +124,7 @@ def allocate_device_again(page: NamedDependency[Page], name: FromPath[str]) -> T
     try:
         handed = _desk(page).allocate_again(name, page.caller)
     except LocalError as error:
-        return _sheet(page, name, wrong=str(error))
+        return _sheet(page, name, wrong=told(page.t, error))
     return _unkept(_sheet(page, name, handed=handed))
 
 
@@ -133,7 +139,7 @@ async def close_device(page: NamedDependency[Page], name: FromPath[str]) -> Temp
         try:
             _desk(page).close(name, step, reason, page.caller)
         except LocalError as error:
-            return _sheet(page, name, wrong=str(error))
+            return _sheet(page, name, wrong=told(page.t, error))
         return Redirect(f"/devices/{name}", status_code=303)
 
     return await page.site.people.offload(closed)
@@ -175,6 +181,7 @@ def _list(
 ) -> Template:
     context: dict[str, object] = {
         "listed": listed,
+        "said_reason": partial(_reason, page.t),
         "states": [each.value for each in DeviceState],
         "areas": _desk(page).areas(page.caller),
         "everywhere": page.caller.scope(Right.DEVICES) is None,
@@ -197,6 +204,7 @@ def _sheet_of(page: Page, name: str) -> DeviceSheet:
 def _sheet(page: Page, name: str, *, wrong: str = "", handed: HandedOut | None = None) -> Template:
     context: dict[str, object] = {
         "sheet": _sheet_of(page, name),
+        "said_reason": partial(_reason, page.t),
         "steps": STEPS,
         "reason_max": REASON_MAX,
         "wrong": wrong,
@@ -205,6 +213,11 @@ def _sheet(page: Page, name: str, *, wrong: str = "", handed: HandedOut | None =
         **ORDERABLE,
     }
     return page.show("device.html", context, status_code=400 if wrong else 200)
+
+
+def _reason(t: Texts, reason: str) -> str:
+    """Why a device is kept out: what the head-end wrote in the reader's words, what a person wrote as it is."""
+    return said(t, reason) if _COPIED.fullmatch(reason) else reason
 
 
 def _deciding(page: Page, name: str = "") -> dict[str, object]:

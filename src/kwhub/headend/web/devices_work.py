@@ -29,6 +29,8 @@ from kwhub.headend.identity.orders import ORDER_MINUTES
 from kwhub.headend.identity.terminal_orders import TERMINAL_OPERATIONS
 from kwhub.headend.people.rights import Right, needs
 from kwhub.headend.web.page import Page
+from kwhub.headend.web.problems import declined
+from kwhub.headend.web.refusals import told
 from kwhub.headend.web.tables import Search
 
 __all__ = [
@@ -86,7 +88,7 @@ async def give_round(page: NamedDependency[Page], name: FromPath[str]) -> Templa
         try:
             number = giving_of(page.site).give(name, round_of(_fields(form)), page.caller)
         except LocalError as error:
-            return _form(page, name, asked, wrong=str(error))
+            return _form(page, name, asked, wrong=told(page.t, error))
         return Redirect(f"/device-work/{number}", status_code=303)
 
     return await page.site.people.offload(given)
@@ -124,7 +126,7 @@ async def order_carried(page: NamedDependency[Page], name: FromPath[str]) -> Tem
             lasts = int(minutes) if minutes.isdecimal() else 0
             desk.order(name, (wanted[0], wanted[1], wanted[2]), page.caller, lasts)
         except LocalError as error:
-            return _problem(page, error)
+            return declined(page, str(error), f"/devices/{name}")
         return Redirect(f"/devices/{name}", status_code=303)
 
     return await page.site.people.offload(ordered)
@@ -141,7 +143,7 @@ def approve_carried(page: NamedDependency[Page], number: FromPath[int]) -> Templ
     try:
         work = giving_of(page.site).approve(number, page.caller)
     except LocalError as error:
-        return _problem(page, error)
+        return declined(page, str(error), "/devices")
     return Redirect(f"/device-work/{work}", status_code=303)
 
 
@@ -156,7 +158,7 @@ def recall_carried(page: NamedDependency[Page], number: FromPath[int]) -> Templa
     try:
         giving_of(page.site).recall_order(number, page.caller)
     except LocalError as error:
-        return _problem(page, error)
+        return declined(page, str(error), "/devices")
     return Redirect("/devices", status_code=303)
 
 
@@ -185,10 +187,6 @@ def _fields(form: Any) -> dict[str, Collection[str]]:
     """What a form says, each field as often as it is there."""
     names = ("meter", "addresses", "allow", "uses", "hours", "note", "register")
     return {name: [str(each) for each in form.getall(name, [])] for name in names}
-
-
-def _problem(page: Page, error: LocalError) -> Template:
-    return page.show("problem.html", {"status": 400, "detail": str(error)}, status_code=400)
 
 
 def _known(work: Callable[[], T]) -> T:

@@ -22,13 +22,8 @@ from kwhub.headend.people.rights import Right, needs
 from kwhub.headend.web.fleet import areas_to_choose, row_number
 from kwhub.headend.web.page import Page
 from kwhub.headend.web.quality_around import decimal_of
-from kwhub.headend.web.quality_forms import (
-    day_of,
-    form_of,
-    known_day,
-    register_name,
-    told,
-)
+from kwhub.headend.web.quality_forms import day_of, form_of, known_day, register_name
+from kwhub.headend.web.refusals import told
 from kwhub.headend.web.sheets import table_file
 from kwhub.headend.web.tables import ROWS_PER_FILE, ROWS_PER_PAGE, Head, Listing, PageNumber
 

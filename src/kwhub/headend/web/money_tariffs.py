@@ -12,7 +12,8 @@ from kwhub.domain.errors import KwhubError
 from kwhub.headend.billing.tariffs import Period, Tariff, tariff_from
 from kwhub.headend.people.rights import Right, needs
 from kwhub.headend.web.page import Page
-from kwhub.headend.web.quality_forms import form_of, told
+from kwhub.headend.web.quality_forms import form_of
+from kwhub.headend.web.refusals import told
 from kwhub.headend.web.sheets import table_file
 
 __all__ = ["COLUMNS", "ROUTES", "TIERS", "put_tariff", "tariffs_file", "tariffs_page"]

@@ -14,6 +14,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
 from kwhub.catalog.registers import describe
+from kwhub.domain.errors import LocalError
 from kwhub.domain.readings import Register
 from kwhub.headend.api.routes import asked_registers
 from kwhub.headend.api.site import readable
@@ -22,6 +23,8 @@ from kwhub.headend.store.views import Order, OrderItem, OrderState
 from kwhub.headend.web.frames import FramePart, frame_parts
 from kwhub.headend.web.language import Texts
 from kwhub.headend.web.page import Page
+from kwhub.headend.web.problems import declined
+from kwhub.headend.web.refusals import said, told
 from kwhub.protocols.gdw1376.frames import Profile
 
 __all__ = [
@@ -75,7 +78,7 @@ class ItemLine:
         elif not item.answer_raw:
             why = t("item_why.silent") if item.request_raw else t("item_why.not_asked")
         else:
-            why = t("item_why.unusable", error=item.error)
+            why = t("item_why.unusable", error=said(t, item.error))
         return cls(item, _name(t, item.register), why)
 
 
@@ -111,8 +114,11 @@ async def place_order(
     try:
         registers = asked_registers(meter, names)
     except ValidationException as error:
-        return _notice(page, error.detail)
-    order_id = await page.site.orders.read_now(meter_id, registers, by=page.who)
+        return _notice(page, said(page.t, error.detail))
+    try:
+        order_id = await page.site.orders.read_now(meter_id, registers, by=page.who)
+    except LocalError as error:
+        return _notice(page, told(page.t, error))
     if page.swaps:
         return page.show("order_card.html", _card(page, page.site.order(order_id)))
     return Redirect(f"/orders/{order_id}", status_code=303)
@@ -202,4 +208,4 @@ def _notice(page: Page, message: str) -> Template:
     """Say what is wrong with the form: in its place on the page, or on a page of its own."""
     if page.swaps:
         return page.show("notice.html", {"message": message}, status_code=400)
-    return page.show("problem.html", {"status": 400, "detail": message}, status_code=400)
+    return declined(page, message)

@@ -21,6 +21,7 @@ from kwhub.headend.people.rights import Right
 from kwhub.headend.web.entrance import caller_of
 from kwhub.headend.web.events import end_words
 from kwhub.headend.web.language import COOKIE, LANGUAGES, Texts, choose, texts
+from kwhub.headend.web.refusals import said
 from kwhub.headend.web.shell import THEME_COOKIE, THEMES, shell_of
 from kwhub.headend.web.shown import moment, number, percent
 from kwhub.headend.web.table_files import AS, AS_NAME, TABLE_NAME, TableFile
@@ -204,6 +205,7 @@ class Page:
         site = self.site
         return {
             "t": self.t,
+            "said": partial(said, self.t),
             "reader": self.caller,
             "shell": partial(
                 shell_of,

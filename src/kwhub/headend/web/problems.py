@@ -1,29 +1,61 @@
 """Errors as pages in the reader's language, or as problem documents for programs."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
 import structlog
 from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import ClientException, HTTPException
 from litestar.response import Redirect, Template
 
+from kwhub.domain.errors import KwhubError
 from kwhub.headend.api.problems import detail_of, problem
 from kwhub.headend.api.site import Site
 from kwhub.headend.store.database import StoreError
 from kwhub.headend.web.entrance import SAFE_METHODS
 from kwhub.headend.web.page import Page
+from kwhub.headend.web.refusals import said
 
-__all__ = ["explained"]
+__all__ = ["Declined", "declined", "done", "explained"]
 
 API_PREFIX = "/api/"
 SIGN_IN = "/sign-in"
 
+T = TypeVar("T")
+
 Handler: TypeAlias = Callable[[Request[Any, Any, Any], Exception], Response[Any]]
 
 _log = structlog.get_logger("kwhub.headend.web")
+
+
+class Declined(ClientException):
+    """What a page was asked to do is refused; the request itself was understood.
+
+    Attributes:
+        back: the page to go on from.
+    """
+
+    def __init__(self, error: KwhubError, back: str = "/") -> None:
+        super().__init__(str(error))
+        self.back = back
+
+
+async def done(work: Awaitable[T], back: str = "/") -> T:
+    """What some work brings. Raises Declined when it is refused, and StoreError."""
+    try:
+        return await work
+    except StoreError:
+        raise
+    except KwhubError as error:
+        raise Declined(error, back) from error
+
+
+def declined(page: Page, detail: str, back: str = "/") -> Template:
+    """The page that says what was refused and why."""
+    context = {"status": "declined", "detail": said(page.t, detail), "back": back}
+    return page.show("problem.html", context, status_code=400)
 
 
 def explained(site: Site) -> dict[int | type[Exception], Handler]:
@@ -33,6 +65,8 @@ def explained(site: Site) -> dict[int | type[Exception], Handler]:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
         if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return our_fault(request, error)
+        if isinstance(error, Declined):
+            return declined(Page.of(request, site), error.detail, error.back)
         answer = _to_sign_in(request) if error.status_code == HTTPStatus.UNAUTHORIZED else None
         answer = answer or _answer(site, request, error.status_code, detail_of(error))
         for name, value in (error.headers or {}).items():
@@ -73,5 +107,7 @@ def _answer(
     known = f"problem.{status}" in page.t.table
     shown = status if known else HTTPStatus.BAD_REQUEST.value
     return page.show(
-        "problem.html", {"status": int(shown), "detail": detail}, status_code=int(status)
+        "problem.html",
+        {"status": int(shown), "detail": said(page.t, detail), "back": "/"},
+        status_code=int(status),
     )

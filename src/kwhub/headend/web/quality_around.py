@@ -23,7 +23,8 @@ from kwhub.headend.validation.filling import fill
 from kwhub.headend.validation.findings import Finding
 from kwhub.headend.web.charts import Chart, Scale, Series, points_alone
 from kwhub.headend.web.page import Page, query
-from kwhub.headend.web.quality_forms import register_name, told
+from kwhub.headend.web.quality_forms import register_name
+from kwhub.headend.web.refusals import told
 
 __all__ = ["ROUTES", "Around", "Value", "decimal_of", "finding_curve", "moment_of", "values_around"]
 

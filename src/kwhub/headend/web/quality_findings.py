@@ -22,13 +22,9 @@ from kwhub.headend.validation.findings import Filter, Finding, State
 from kwhub.headend.web.fleet import areas_to_choose, row_number
 from kwhub.headend.web.page import Page
 from kwhub.headend.web.quality_around import Around, decimal_of, moment_of, values_around
-from kwhub.headend.web.quality_forms import (
-    form_of,
-    known_day,
-    told,
-    whole_number,
-)
+from kwhub.headend.web.quality_forms import form_of, known_day, whole_number
 from kwhub.headend.web.quality_lines import FindingLine, finding_href
+from kwhub.headend.web.refusals import told
 from kwhub.headend.web.sheets import local, table_file
 from kwhub.headend.web.tables import (
     ROWS_PER_PAGE,

@@ -1,6 +1,5 @@
-"""What the pages of quality, money and archive share: fields of forms, and refusals in the words of the reader."""
+"""What the pages of quality, money and archive share: fields of forms, and names of series."""
 
-import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from litestar.exceptions import HTTPException
 
 from kwhub.catalog.registers import describe
-from kwhub.domain.errors import KwhubError, LocalError
+from kwhub.domain.errors import LocalError
 from kwhub.domain.readings import (
     CURVE_INTERVAL_S,
     DAY_INTERVAL_S,
@@ -18,9 +17,8 @@ from kwhub.domain.readings import (
 )
 from kwhub.headend.web.language import Texts
 from kwhub.headend.web.page import Page
-from kwhub.headend.web.quality_words import REFUSALS
 
-__all__ = ["day_of", "form_of", "known_day", "register_name", "series_name", "told", "whole_number"]
+__all__ = ["day_of", "form_of", "known_day", "register_name", "series_name", "whole_number"]
 
 FIELD_MAX = 400
 """Longest text of one field, in characters."""
@@ -31,7 +29,6 @@ _SERIES = {
     HOUR_INTERVAL_S: "hour",
     DAY_INTERVAL_S: "day",
 }
-_PATTERNS = tuple((re.compile(pattern, re.DOTALL), chinese) for pattern, chinese in REFUSALS)
 
 
 async def form_of(page: Page) -> dict[str, str]:
@@ -65,18 +62,6 @@ def whole_number(form: Mapping[str, str], name: str) -> int:
     """A field as the number of a row; 0 for anything else."""
     text = form.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
-
-
-def told(t: Texts, error: KwhubError) -> str:
-    """Why something was refused, in the language of the reader where it has words for it."""
-    text = str(error)
-    if t.code == "en":
-        return text
-    for pattern, chinese in _PATTERNS:
-        found = pattern.fullmatch(text)
-        if found:
-            return chinese.format(**found.groupdict())
-    return text
 
 
 def register_name(t: Texts, register: str) -> str:

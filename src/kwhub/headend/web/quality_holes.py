@@ -20,13 +20,13 @@ from kwhub.headend.validation.ledger import Cause, Hole, State
 from kwhub.headend.validation.meter_days import HoleKey
 from kwhub.headend.web.fleet import areas_to_choose, row_number
 from kwhub.headend.web.page import Page
+from kwhub.headend.web.problems import declined
 from kwhub.headend.web.quality import SPANS
 from kwhub.headend.web.quality_forms import (
     form_of,
     known_day,
     register_name,
     series_name,
-    told,
     whole_number,
 )
 from kwhub.headend.web.sheets import local, table_file
@@ -132,7 +132,7 @@ class HoleLine:
 
     @classmethod
     def of(cls, page: Page, hole: Hole) -> "HoleLine":
-        """With its words; a cause that a concentrator named stays as it named it."""
+        """With its words; a cause that nobody knows stays as the concentrator named it."""
         t, key = page.t, hole.key
         known = f"completeness.cause_{hole.cause}"
         cause = t(known) if known in t.table else hole.cause
@@ -209,8 +209,7 @@ async def reopen_hole(page: NamedDependency[Page]) -> Redirect | Template:
         try:
             page.site.ledger.reopen(key, by=page.who)
         except LocalError as error:
-            context = {"status": 400, "detail": told(page.t, error)}
-            return page.show("problem.html", context, status_code=400)
+            return declined(page, str(error), "/completeness/holes")
         path = back if back.startswith("/completeness/holes?") else "/completeness/holes"
         return Redirect(path, status_code=303)
 

@@ -17,7 +17,8 @@ from kwhub.headend.validation.rule_rows import ChangedRule, Scope
 from kwhub.headend.web.fleet import areas_to_choose
 from kwhub.headend.web.page import Page
 from kwhub.headend.web.quality_around import decimal_of
-from kwhub.headend.web.quality_forms import form_of, told, whole_number
+from kwhub.headend.web.quality_forms import form_of, whole_number
+from kwhub.headend.web.refusals import told
 from kwhub.headend.web.sheets import table_file
 
 __all__ = [

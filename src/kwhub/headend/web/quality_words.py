@@ -1,14 +1,12 @@
 """Chinese words for what validation, ledger and billing refuse; a test holds every one to its English origin."""
 
-from kwhub.headend.vending_words import COUNTER
+__all__ = ["QUALITY"]
 
-__all__ = ["REFUSALS"]
-
-REFUSALS = (
+QUALITY = (
     (r"say why the value is right: .*", "请说明该值为何正确：说明将与此发现一并保存"),
     (
-        r"there is no finding of this name that is (?P<state>\w+)",
-        "没有处于此状态（{state}）的发现，可能已有人处理",
+        r"there is no finding of this name that is (?P<finding_state>\w+)",
+        "没有“{finding_state}”的发现，可能已有人处理",
     ),
     (r"a register does not go below nought", "示值不能小于零"),
     (r"an edit needs a reason, .*", "修改须注明理由，并让审计人员能看懂"),
@@ -170,6 +168,5 @@ REFUSALS = (
         "凭证号 {reference} 已用于 {amount}",
     ),
     (r"this is no tariff: (?P<why>.*)", "电价有误：{why}"),
-    *COUNTER,
 )
 """Pattern of the English words and the Chinese ones, with the names of the pattern filled in."""

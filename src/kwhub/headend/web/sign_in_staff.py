@@ -104,7 +104,7 @@ def _activity(page: Page, user_id: int, *, active: bool) -> Template | Redirect:
 
 def _failed(page: Page, error: NotTaken) -> Template:
     if error.key == "no_user":
-        raise NotFoundException(str(error))
+        raise NotFoundException(told(page, error))
     return _users(page, wrong=told(page, error))
 
 

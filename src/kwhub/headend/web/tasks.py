@@ -15,7 +15,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 
 from kwhub.headend.api.site import readable
-from kwhub.headend.api.tasks import changeable_task, placed, right_for, visible_task
+from kwhub.headend.api.tasks import changeable_task, right_for, visible_task
 from kwhub.headend.orders.wanted import (
     CompareArchive,
     PushArchive,
@@ -34,6 +34,7 @@ from kwhub.headend.tasks.desk import Plan
 from kwhub.headend.tasks.scope import Scope
 from kwhub.headend.web.fleet import areas_to_choose, row_number
 from kwhub.headend.web.page import Page
+from kwhub.headend.web.problems import done
 from kwhub.headend.web.sheets import local, table_file
 from kwhub.headend.web.tables import ROWS_PER_FILE, ROWS_PER_PAGE, Head, Listing, PageNumber
 
@@ -153,11 +154,11 @@ async def make_task(page: NamedDependency[Page]) -> Redirect:
     area, addresses = row_number(str(form.get("area", ""))), str(form.get("addresses", ""))
     reach = page.caller.scope(right)
     named = partial(page.site.tasks.meters_of, addresses, reach)
-    meters = await placed(page.site.people.offload(named))
+    meters = await done(page.site.people.offload(named), "/tasks")
     scope = Scope(areas=(area,) if area else (), meters=meters)
     plan = Plan(wanted, scope, str(form.get("name", "")).strip())
     made = page.site.tasks.make(plan, page.who, allowed=reach)
-    return Redirect(f"/tasks/{await placed(made)}", status_code=303)
+    return Redirect(f"/tasks/{await done(made, '/tasks')}", status_code=303)
 
 
 @get("/tasks/{task_id:int}", sync_to_thread=True, opt=needs(Right.SEE))
@@ -228,12 +229,13 @@ async def move_task(
 ) -> Redirect:
     """Pause, resume or cancel a task, or repeat what failed."""
     known, tasks = changeable_task(page.site, page.caller, task_id), page.site.tasks
+    here = f"/tasks/{task_id}"
     steps = {"pause": tasks.pause, "resume": tasks.resume, "cancel": tasks.cancel}
     if step == "retry":
         allowed = page.caller.scope(right_for(page.caller, known.kind))
-        task_id = await placed(tasks.retry(task_id, page.who, allowed=allowed))
+        task_id = await done(tasks.retry(task_id, page.who, allowed=allowed), here)
     elif step in steps:
-        await placed(steps[step](task_id, page.who))
+        await done(steps[step](task_id, page.who), here)
     else:
         raise NotFoundException(step)
     return Redirect(f"/tasks/{task_id}", status_code=303)
@@ -245,7 +247,8 @@ async def command_meter(page: NamedDependency[Page], meter_id: FromPath[int]) ->
     kind = str((await page.request.form()).get("command", ""))
     page.site.meter(meter_id)
     order = page.site.orders.to_meter(meter_id, _wanted(page, OF_METER, kind), page.who)
-    return Redirect(f"/orders/{await placed(order)}", status_code=303)
+    number = await done(order, f"/meters/{meter_id}")
+    return Redirect(f"/orders/{number}", status_code=303)
 
 
 @post("/terminals/{terminal_id:int}/commands", status_code=200, opt=needs(Right.CONTROL))
@@ -253,23 +256,26 @@ async def command_terminal(page: NamedDependency[Page], terminal_id: FromPath[in
     """Order something of a terminal."""
     kind = str((await page.request.form()).get("command", ""))
     order = page.site.orders.to_terminal(terminal_id, _wanted(page, OF_TERMINAL, kind), page.who)
-    return Redirect(f"/orders/{await placed(order)}", status_code=303)
+    number = await done(order, f"/terminals/{terminal_id}")
+    return Redirect(f"/orders/{number}", status_code=303)
 
 
 @post("/orders/{order_id:int}/approve", status_code=200, opt=needs(Right.APPROVE))
 async def approve(page: NamedDependency[Page], order_id: FromPath[int]) -> Redirect:
     """Agree to another person's order."""
     page.site.order(order_id)
-    await placed(page.site.orders.approve(order_id, page.who))
-    return Redirect(f"/orders/{order_id}", status_code=303)
+    here = f"/orders/{order_id}"
+    await done(page.site.orders.approve(order_id, page.who), here)
+    return Redirect(here, status_code=303)
 
 
 @post("/orders/{order_id:int}/cancel", status_code=200, opt=needs(Right.ORDER))
 async def cancel(page: NamedDependency[Page], order_id: FromPath[int]) -> Redirect:
     """Take back an order that was not sent."""
     page.site.order(order_id)
-    await placed(page.site.orders.cancel(order_id, page.who))
-    return Redirect(f"/orders/{order_id}", status_code=303)
+    here = f"/orders/{order_id}"
+    await done(page.site.orders.cancel(order_id, page.who), here)
+    return Redirect(here, status_code=303)
 
 
 def _wanted(page: Page, kinds: Mapping[str, Callable[[], Wanted]], kind: str) -> Wanted:

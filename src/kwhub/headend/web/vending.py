@@ -21,9 +21,9 @@ from kwhub.headend.vending_remote import Bought
 from kwhub.headend.vending_service import hundredths
 from kwhub.headend.vending_store import Customer
 from kwhub.headend.vending_views import sales, sold_today
-from kwhub.headend.vending_words import in_chinese
 from kwhub.headend.web.page import Page, query
-from kwhub.headend.web.quality_forms import form_of, told
+from kwhub.headend.web.quality_forms import form_of
+from kwhub.headend.web.refusals import told
 from kwhub.headend.web.sheets import table_file
 from kwhub.headend.web.tables import ROWS_PER_FILE, ROWS_PER_PAGE, Head, Listing, PageNumber
 from kwhub.prepay.vending import State
@@ -244,7 +244,6 @@ def _counter(page: Page, form: Mapping[str, str], *, number: int = 1, wrong: str
         "compared": service.compared if meters is None else None,
         "may_compare": meters is None,
         "tab": "sales",
-        "said": in_chinese if page.t.code == "zh" else str,
     }
     return page.show("vending.html", context | _words(), status_code=400 if wrong else 200)
 

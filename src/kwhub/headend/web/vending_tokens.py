@@ -16,7 +16,8 @@ from kwhub.headend.vending_service import hundredths
 from kwhub.headend.vending_tokens import Wanted
 from kwhub.headend.vending_views import token_sale, token_sales
 from kwhub.headend.web.page import Page, query
-from kwhub.headend.web.quality_forms import form_of, told
+from kwhub.headend.web.quality_forms import form_of
+from kwhub.headend.web.refusals import told
 from kwhub.headend.web.sheets import table_file
 from kwhub.headend.web.tables import ROWS_PER_FILE, ROWS_PER_PAGE, Head, Listing, PageNumber
 from kwhub.headend.web.vending import money
