@@ -3,22 +3,16 @@
 import json
 
 import pytest
+from tests.cli.counter import counter_in
 from tests.cli.live_meters import live_meters
 from tests.sim.prepay_site import CUSTOMER, METER, Site, pair_key
 
 from kwhub.cli.app import run
 
-KEY = f"1 {bytes(range(16)).hex()}\n2 {bytes(range(16, 32)).hex()}\n"  # those of the site's meters
-
 
 @pytest.fixture
 def kwhub(tmp_path, monkeypatch, capfd):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LANG", "C")
-    key = tmp_path / "root.key"
-    key.write_text(KEY)
-    key.chmod(0o600)
-    monkeypatch.setenv("KWHUB_ROOT_KEY", str(key))
+    counter_in(tmp_path, monkeypatch)
 
     def call(*arguments):
         return (run(arguments), *capfd.readouterr())

@@ -4,6 +4,7 @@ import json
 import sqlite3
 
 import pytest
+from tests.cli.counter import counter_in
 from tests.sim.prepay_site import CUSTOMER, METER, Site, draw
 
 from kwhub.cli.app import run
@@ -11,17 +12,10 @@ from kwhub.prepay.medium import Arrival, visit
 from kwhub.prepay.medium_element import MEDIUM_BYTES, MediumElement
 from kwhub.sim.prepay_file import FileMemory
 
-KEY = f"1 {bytes(range(16)).hex()}\n2 {bytes(range(16, 32)).hex()}\n"  # those of the site's meters
-
 
 @pytest.fixture
 def vend(tmp_path, monkeypatch, capfd):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LANG", "C")
-    key = tmp_path / "root.key"
-    key.write_text(KEY)
-    key.chmod(0o600)
-    monkeypatch.setenv("KWHUB_ROOT_KEY", str(key))
+    counter_in(tmp_path, monkeypatch)
 
     def call(*arguments):
         code = run(["vend", *arguments])

@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.cli.test_cli_vend import KEY
+from tests.cli.counter import counter_in
 from tests.headend.web_world import StandingClock, settings
 from tests.sim.prepay_site import CUSTOMER, METER
 
@@ -18,12 +18,7 @@ from kwhub.headend.vending_store import VendingStore
 
 @pytest.fixture
 def counter(tmp_path, monkeypatch, capfd):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LANG", "C")
-    key = tmp_path / "root.key"
-    key.write_text(KEY)
-    key.chmod(0o600)
-    monkeypatch.setenv("KWHUB_ROOT_KEY", str(key))
+    key = counter_in(tmp_path, monkeypatch)
     (tmp_path / "headend.toml").write_text(
         f'[headend]\nstore = "{tmp_path}/h.sqlite"\nuplink = ""\n'
         f'[vending]\nroot_key = "{key}"\nledger = "vending.sqlite"\nlimit_sale = 60\n'

@@ -55,31 +55,33 @@ async def enrolled(headend, clock, folder, ways, at=""):
     return allocation.device
 
 
-async def lent_through(headend, clock, place, pin, server):
-    """What the borrower was told each time, alone and through the lender, and what the lender has told."""
-    async with AsyncExitStack() as ways:
-        await enrolled(headend, clock, place / "lender", ways, host(server))
-        name = await enrolled(headend, clock, place / "borrower", ways, NOWHERE)
-    words = ("sync", place / "borrower", "--pin-file", pin, "--json")
-    alone = await command(*words)
-    await alone.communicate()
+async def lending(place, pin):
+    """A process that lends the way of the device ``lender``, and the address at which it does."""
     at = ("--listen", "tcp-listen:127.0.0.1:0", "--pin-file", pin, "--json")
     lender = await command("lend", place / "lender", *at)
-    assert lender.stdout
-    told = [json.loads(await lender.stdout.readline())]
-    first = await command(*words, "--via", told[0]["address"])
-    await first.communicate()
-    headend.work.give(name, NewWork("read", (WorkMeter("202611200001", "t1"),)), "admin")
-    second = await command(*words)  # the way is kept in the settings
-    out, _ = await second.communicate()
+    first = json.loads(await lender.stdout.readline())
+    assert (first["borrowers"], first["served"]) == (0, 0)
+    return lender, first["address"]
+
+
+async def ended(lender):
+    """What a lender has told last, when it is over."""
     lender.terminate()
     rest, _ = await lender.communicate()
-    told += [json.loads(line) for line in rest.splitlines()]
-    return (alone.returncode, first.returncode), json.loads(out), told
+    return json.loads(rest.splitlines()[-1])
 
 
-@pytest.mark.slow
-def test_a_second_process_works_through_the_first_in_its_own_name(place):
+def two_processes(place, story):
+    """Play a story of a lender and a borrower with a head-end on this computer, all on real time.
+
+    Args:
+        place: a folder.
+        story: takes the head-end, the clock, the folder, the file with the PIN and the head-end's server; brings the exit
+            codes of the commands, what the last one has printed, and what the lender has told last.
+
+    Returns:
+        What the story has brought, and the generation of each device by its name.
+    """
     pin = place / "pin"
     pin.write_text(PIN)
     pin.chmod(0o600)
@@ -89,18 +91,42 @@ def test_a_second_process_works_through_the_first_in_its_own_name(place):
         headend = Headend(place, clock, None)
         server = await serve("tcp-listen:127.0.0.1:0", headend.attend, clock)
         async with asyncio.timeout(100):
-            codes, out, told = await lent_through(headend, clock, place, pin, server)
+            told = await story(headend, clock, place, pin, server)
         await server.aclose()
-        assert codes == (3, 0)
-        assert out == {"delivered": 0, "orders": 1, "refused": []}
-        assert (told[0]["borrowers"], told[0]["served"]) == (0, 0)
-        assert told[-1]["borrowers"] == 0
-        assert told[-1]["served"] >= 2
-        seen = {each.name: each.generation for each in headend.registry.devices()}
-        assert seen == {"device-000001": 0, "device-000002": 2}  # the lender asked nothing itself
+        generations = {each.name: each.generation for each in headend.registry.devices()}
         headend.database.close()
+        return *told, generations
 
-    asyncio.run(main())
+    return asyncio.run(main())
+
+
+async def lent_through(headend, clock, place, pin, server):
+    """What the borrower was told each time, alone and through the lender, and what the lender has told."""
+    async with AsyncExitStack() as ways:
+        await enrolled(headend, clock, place / "lender", ways, host(server))
+        name = await enrolled(headend, clock, place / "borrower", ways, NOWHERE)
+    words = ("sync", place / "borrower", "--pin-file", pin, "--json")
+    alone = await command(*words)
+    await alone.communicate()
+    lender, address = await lending(place, pin)
+    first = await command(*words, "--via", address)
+    await first.communicate()
+    headend.work.give(name, NewWork("read", (WorkMeter("202611200001", "t1"),)), "admin")
+    second = await command(*words)  # the way is kept in the settings
+    out, _ = await second.communicate()
+    return (alone.returncode, first.returncode), json.loads(out), await ended(lender)
+
+
+@pytest.mark.slow
+def test_a_second_process_works_through_the_first_in_its_own_name(place):
+    codes, out, told, generations = two_processes(place, lent_through)
+    assert codes == (3, 0)
+    assert out == {"delivered": 0, "orders": 1, "refused": []}
+    assert (told["borrowers"], told["served"] >= 2) == (0, True)
+    assert generations == {
+        "device-000001": 0,
+        "device-000002": 2,
+    }  # the lender asked nothing itself
 
 
 def test_a_device_whose_identity_does_not_hold_lends_nothing(place):
@@ -162,40 +188,23 @@ async def lent_to_enrol(headend, clock, place, pin, server):
         await device.sign_out()
         allocation = headend.registry.allocate(Description(), "admin")
         code = replace(headend.code(allocation), at=NOWHERE, enrol=NOWHERE)
-        at = ("--listen", "tcp-listen:127.0.0.1:0", "--pin-file", pin, "--json")
-        lender = await command("lend", place / "lender", *at)
-        told = [json.loads(await lender.stdout.readline())]
+        lender, address = await lending(place, pin)
         words = ("enrol", place / "new", "--code", code.text, "--pin-file", pin, "--json")
-        new = await command(*words, "--via", told[0]["address"])
+        new = await command(*words, "--via", address)
         out, _ = await new.communicate()
         synced = await command("sync", place / "new", "--pin-file", pin, "--json")
         await synced.communicate()
-        lender.terminate()
-        rest, _ = await lender.communicate()
-    told += [json.loads(line) for line in rest.splitlines()]
+        told = await ended(lender)
     return (new.returncode, synced.returncode), json.loads(out), told
 
 
 @pytest.mark.slow
 def test_a_second_process_is_enrolled_through_the_first(place):
-    pin = place / "pin"
-    pin.write_text(PIN)
-    pin.chmod(0o600)
-
-    async def main():
-        clock = SystemClock()
-        headend = Headend(place, clock, None)
-        server = await serve("tcp-listen:127.0.0.1:0", headend.attend, clock)
-        async with asyncio.timeout(100):
-            codes, out, told = await lent_to_enrol(headend, clock, place, pin, server)
-        await server.aclose()
-        assert codes == (0, 0)
-        assert out == {"device": "device-000002"}
-        assert (told[-1]["borrowers"], told[-1]["served"] >= 4) == (0, True)
-        assert headend.state("device-000002").generation == 2  # the first was replaced at once
-        headend.database.close()
-
-    asyncio.run(main())
+    codes, out, told, generations = two_processes(place, lent_to_enrol)
+    assert codes == (0, 0)
+    assert out == {"device": "device-000002"}
+    assert (told["borrowers"], told["served"] >= 4) == (0, True)
+    assert generations["device-000002"] == 2  # the first was replaced at once
 
 
 class Watched:

@@ -1,4 +1,4 @@
-"""Where the stores of the tests lie: a file of SQLite, and a throw-away database of PostgreSQL.
+"""Readers of the pages, and where the stores of the tests lie: a file of SQLite, and a throw-away database of PostgreSQL.
 
 Bringing the tables up to date takes longer than most tests, so it is done once for each process and copied. With
 PostgreSQL the copy takes long as well: one serves all tests of a process, and is emptied after each.
@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, MetaData, Table, create_engine, exists, make_url, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+from tests.headend.web_world import client
 
 from kwhub.headend.store.database import Database
 
@@ -186,3 +187,17 @@ def bare_address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     postgresql_or_skip()
     with database() as name:
         yield address_of(name)
+
+
+@pytest.fixture(scope="module")
+def english(headend: Any) -> Iterator[Any]:
+    """A browser that wants English, at the head-end of the module."""
+    with client(headend, **{"Accept-Language": "en"}) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def chinese(headend: Any) -> Iterator[Any]:
+    """The same in Chinese."""
+    with client(headend, **{"Accept-Language": "zh-CN"}) as made:
+        yield made

@@ -33,12 +33,6 @@ def headend(tmp_path_factory):
     made.store.close()
 
 
-@pytest.fixture(scope="module")
-def english(headend):
-    with client(headend, **{"Accept-Language": "en"}) as made:
-        yield made
-
-
 def test_phases_are_as_even_as_their_currents():
     found = phase_balance([[10.0, 4.0, None], [5.0, 4.0, 9.0], [10.0, 3.0, 9.0]])
     assert found is not None

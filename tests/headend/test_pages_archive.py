@@ -26,12 +26,6 @@ def headend(tmp_path_factory):
     made.store.close()
 
 
-@pytest.fixture(scope="module")
-def english(headend):
-    with client(headend, **{"Accept-Language": "en"}) as made:
-        yield made
-
-
 def sent(reader: Any, path: str, **form: str) -> str:
     """The page that a form leads to, after it was taken."""
     answer = reader.post(path, data=form, follow_redirects=False)

@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 import pytest
 from openpyxl import load_workbook
 from tests.headend.full_world import PAGES, everything
-from tests.headend.web_world import client
 
 from kwhub.headend.web.sheets import sheet
 from kwhub.headend.web.table_files import rows_of
@@ -19,12 +18,6 @@ def headend(tmp_path_factory):
     made = everything(tmp_path_factory.mktemp("exports") / "headend.sqlite")
     yield made
     made.store.close()
-
-
-@pytest.fixture(scope="module")
-def english(headend):
-    with client(headend, **{"Accept-Language": "en"}) as made:
-        yield made
 
 
 ZONE = ZoneInfo("Asia/Shanghai")

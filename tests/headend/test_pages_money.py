@@ -34,18 +34,6 @@ def headend(tmp_path_factory):
     made.store.close()
 
 
-@pytest.fixture(scope="module")
-def english(headend):
-    with client(headend, **{"Accept-Language": "en"}) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def chinese(headend):
-    with client(headend, **{"Accept-Language": "zh-CN"}) as made:
-        yield made
-
-
 def test_a_preview_names_the_readings_behind_every_figure(english, chinese):
     page = english.get(ACCOUNT, params=DAY).text
     assert "Energy, all day 2026-03-03 – 2026-03-03 4.80 0.5 2.40" in words(page)

@@ -33,18 +33,6 @@ def headend(tmp_path_factory):
     made.store.close()
 
 
-@pytest.fixture(scope="module")
-def english(headend):
-    with client(headend, **{"Accept-Language": "en"}) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def chinese(headend):
-    with client(headend, **{"Accept-Language": "zh-CN"}) as made:
-        yield made
-
-
 def test_the_calendar_counts_what_is_owed_and_what_came(headend):
     span = (dt.date(2026, 3, 2), dt.date(2026, 3, 4))
     with headend.queries.reading() as connection:

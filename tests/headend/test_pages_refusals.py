@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from contextlib import contextmanager
 
 import pytest
 from msgspec.structs import replace
@@ -18,9 +19,9 @@ ENGLISH = re.compile(r"[a-z]{3,} [a-z]{2,}")
 DEVICE = "device-000001"
 
 
-@pytest.fixture(scope="module")
-def headend(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("refusals")
+@contextmanager
+def begun(folder):
+    """A head-end with handhelds, which may trip."""
     keys = folder / "roots"
     keys.write_text("11" * 16)
     keys.chmod(0o600)
@@ -37,19 +38,13 @@ def headend(tmp_path_factory):
     made.store.close()
 
 
-@pytest.fixture
-def chinese(headend):
-    with client(headend, **{"Accept-Language": "zh-CN"}) as found:
-        yield found
+@pytest.fixture(scope="module")
+def headend(tmp_path_factory):
+    with begun(tmp_path_factory.mktemp("refusals")) as made:
+        yield made
 
 
-@pytest.fixture
-def english(headend):
-    with client(headend, **{"Accept-Language": "en"}) as found:
-        yield found
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def engineer(headend):
     with client(headend, role=Role.ENGINEER, **{"Accept-Language": "en"}) as found:
         yield found
@@ -68,7 +63,7 @@ def ordered(reader, command, meter=2):
     return number_of(pressed(reader, place, f"{place}/commands", command=command))
 
 
-def test_who_may_not_approve_and_what_waits_no_more(headend, chinese, english, engineer):
+def test_who_may_not_approve_and_what_waits_no_more(chinese, english):
     number = ordered(chinese, "close")
     path = f"/orders/{number}/approve"
     assert refused(chinese, path) == "须由下令人以外的人审批"
@@ -81,14 +76,16 @@ def test_who_may_not_approve_and_what_waits_no_more(headend, chinese, english, e
     chinese.post(f"/orders/{number}/cancel")
     assert refused(chinese, path) == f"命令 {number} 不在等待审批（已撤销）"
     assert refused(chinese, f"/orders/{number}/cancel") == f"命令 {number} 不能撤销（已撤销）"
-    late = ordered(engineer, "close")
-    headend.clock.moment = NOW + dt.timedelta(days=2)
-    try:
-        with client(headend, **{"Accept-Language": "zh-CN"}) as somebody:
-            said = refused(somebody, f"/orders/{late}/approve")
+
+
+def test_whose_time_is_over(tmp_path):
+    with begun(tmp_path) as headend:
+        with client(headend, role=Role.ENGINEER) as engineer:
+            late = ordered(engineer, "close")
+        headend.clock.moment = NOW + dt.timedelta(days=2)
+        with client(headend, **{"Accept-Language": "zh-CN"}) as chinese:
+            said = refused(chinese, f"/orders/{late}/approve")
         assert said == f"命令 {late} 已过期：请重新下令"
-    finally:
-        headend.clock.moment = NOW
 
 
 def test_a_second_trip_of_a_meter_is_refused(chinese):

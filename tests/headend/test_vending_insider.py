@@ -91,6 +91,14 @@ async def sold(shop):
     return headend, early, kept(shop.folder)
 
 
+async def recharged(shop, crypto):
+    """A third purchase that somebody brings to the meter past the counter."""
+    line = shop.headend.orders.carrier.relay_to(shop.meter)
+    target = Target(shop.number, shop.number, "00000001", (2, 1))
+    customer = bytes.fromhex("000000012345")
+    return await line.run(recharge(crypto, target, 9_900, 3, customer))
+
+
 def with_payments(shop):
     service = shop.headend.vending
     service.settings = replace(service.settings, payments=str(shop.folder / "paid.csv"))
@@ -126,11 +134,8 @@ def test_t09_who_calls_the_master_crypto_past_the_counter_is_found_and_sells_not
     async def story(shop):
         headend, _, good = await sold(shop)
         assert await found(shop) == set()
-        line = headend.orders.carrier.relay_to(shop.meter)
-        target = Target(shop.number, shop.number, "00000001", (2, 1))
-        customer = bytes.fromhex("000000012345")
         with headend.vending._desk() as desk:
-            told = await line.run(recharge(desk.crypto, target, 9_900, 3, customer))
+            told = await recharged(shop, desk.crypto)
         assert told.outcome is Outcome.DONE
         assert "signed-not-sold" in await found(shop)
         with pytest.raises(Refusal, match="does not know sale 3"):
@@ -149,16 +154,13 @@ def test_t09_who_calls_the_master_crypto_past_the_counter_is_found_and_sells_not
 def test_t09_a_voucher_of_other_root_keys_moves_nothing_and_keys_that_leaked_are_found(tmp_path):
     async def story(shop):
         headend, _, _ = await sold(shop)
-        line = headend.orders.carrier.relay_to(shop.meter)
-        target = Target(shop.number, shop.number, "00000001", (2, 1))
-        customer = bytes.fromhex("000000012345")
         before = shop.element.wallet
         stranger = SoftwareMaster(MasterKeys({1: b"\x55" * 16, 2: b"\x66" * 16}), bytes)
-        told = await line.run(recharge(stranger, target, 9_900, 3, customer))
+        told = await recharged(shop, stranger)
         assert (told.outcome, shop.element.wallet) == (Outcome.REFUSED, before)
         with headend.vending._desk() as desk:
             leaked = SoftwareMaster(desk.crypto._keys, desk.crypto._draw)
-            told = await line.run(recharge(leaked, target, 9_900, 3, customer))
+            told = await recharged(shop, leaked)
         assert told.outcome is Outcome.DONE
         assert await found(shop) == set()  # until the meter is read, which every sale does first
         bought = await headend.vending.sell(shop.meter, 100, "R-3", "ann")

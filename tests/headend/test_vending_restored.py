@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from tests.cli.test_cli_vend import KEY
+from tests.cli.counter import counter_in
 from tests.headend.test_vending import Counter
 from tests.sim.prepay_site import CUSTOMER, METER
 
@@ -84,12 +84,7 @@ def test_the_last_sale_alone_is_simply_repeated(tmp_path):
 
 @pytest.fixture
 def kwhub(tmp_path, monkeypatch, capfd):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LANG", "C")
-    key = tmp_path / "root.key"
-    key.write_text(KEY)
-    key.chmod(0o600)
-    monkeypatch.setenv("KWHUB_ROOT_KEY", str(key))
+    counter_in(tmp_path, monkeypatch)
 
     def call(*arguments):
         code = run(["vend", *arguments, "--json"])

@@ -44,12 +44,6 @@ def headend(tmp_path_factory):
     made.store.close()
 
 
-@pytest.fixture(scope="module")
-def english(headend):
-    with client(headend, **{"Accept-Language": "en"}) as made:
-        yield made
-
-
 @pytest.mark.slow
 def test_the_dashboard_tells_how_the_fleet_does(english):
     text = words(english.get("/").text)

@@ -19,18 +19,6 @@ def headend(tmp_path_factory):
     made.store.close()
 
 
-@pytest.fixture(scope="module")
-def english(headend):
-    with client(headend, **{"Accept-Language": "en"}) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def chinese(headend):
-    with client(headend, **{"Accept-Language": "zh-CN"}) as made:
-        yield made
-
-
 def words(html: str) -> str:
     """The text of a page as a reader sees it, in one line."""
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html)).strip()
