@@ -15,9 +15,11 @@ from tests.concentrator.world import START, World
 from tests.headend.web_world import StandingClock, client
 from tests.headend.world import config as headend_config
 
+from kwhub.bluetooth.air import Air, AirServer, name_air
 from kwhub.bluetooth.inspection import InspectionMode
 from kwhub.bluetooth.replacement import replace_device
 from kwhub.concentrator.config import BluetoothMeterSettings, BluetoothSettings, loads
+from kwhub.concentrator.devices import Trouble
 from kwhub.concentrator.display.preferences import Preferences
 from kwhub.concentrator.display.screen import PanelScreen
 from kwhub.concentrator.panel import Panel
@@ -28,6 +30,7 @@ from kwhub.headend.store.alarm_rows import AlarmsWanted
 from kwhub.links.memory import pair
 from kwhub.protocols.gdw1376.afn_04 import MeterArchive
 from kwhub.protocols.gdw1376.event_records import EventRecord
+from kwhub.runtime.clock import SystemClock
 from kwhub.runtime.virtual import run_virtual
 from kwhub.sim.device import serve_meters
 
@@ -367,3 +370,58 @@ def test_an_adapter_that_cannot_be_opened_is_a_link_that_is_down(tmp_path):
         await world.stop()
 
     play_blue(story, tmp_path / "store.sqlite", meters=3)
+
+
+class Yard:
+    """A concentrator on an air behind a port, in true time; what it tells of its devices, changes only."""
+
+    def __init__(self, folder):
+        air = Air()
+        name_air("yard", air)
+        self.server = AirServer(air)
+        self.folder = folder
+        self.troubles: list[Trouble] = []
+        self._latest: dict[str, Trouble] = {}
+
+    async def begin(self):
+        await self.server.open(0)
+        more = {"gone_s": 1.0}
+        store = self.folder / "store.sqlite"
+        world = self.world = BlueWorld(SystemClock(), store, meters=3, bluetooth=more)
+        world.air = "air:yard"
+        (below,) = world.config.bluetooth
+        below = msgspec.structs.replace(below, adapter=self.server.adapter)
+        world.config = msgspec.structs.replace(world.config, bluetooth=(below,))
+        world.start()
+        (self.bus,) = world.concentrator.buses
+        self._tell, self.bus.on_device = self.bus.on_device, self._look
+
+    def _look(self, device):
+        if device.trouble is not self._latest.get(device.address):
+            self.troubles.append(device.trouble)
+        self._latest[device.address] = device.trouble
+        self._tell(device)
+
+    async def until(self, is_so):
+        async with asyncio.timeout(30):
+            while not is_so():
+                await SystemClock().sleep(0.02)
+
+
+@pytest.mark.slow
+def test_an_adapter_that_goes_while_nothing_is_due_is_told_and_opened_again_at_once(tmp_path):
+    async def main():
+        yard = Yard(tmp_path)
+        await yard.begin()
+        async with yard.world.at(1), yard.world.at(2), yard.world.at(3):
+            fine, silent = [Trouble.NONE] * 3, [Trouble.SILENT] * 3
+            await yard.until(lambda: yard.bus.counters.rounds and yard.troubles == fine)
+            await yard.server.aclose()
+            await yard.until(lambda: yard.bus.is_down and yard.troubles == fine + silent)
+            await yard.server.open(int(yard.server.adapter.rpartition(":")[2]))
+            await yard.until(lambda: not yard.bus.is_down)
+            await yard.until(lambda: yard.troubles == fine + silent + fine)
+            await yard.world.stop()
+        await yard.server.aclose()
+
+    asyncio.run(main())

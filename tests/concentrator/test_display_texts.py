@@ -1,5 +1,7 @@
 """The two tables of the screen's texts, and text in cells."""
 
+import inspect
+import re
 import string
 
 import pytest
@@ -7,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from kwhub.concentrator import events_records
 from kwhub.concentrator.display.layout import ends, facts, fit, table, wrap
 from kwhub.concentrator.display.texts import LANGUAGES, texts
 from kwhub.domain.errors import KwhubError, LinkDown, NoAnswer
@@ -31,6 +34,14 @@ def test_trouble_has_words():
     assert english.error(NoAnswer()) == "The meter does not answer."
     assert english.error(LinkDown("x")) == "The line is down."
     assert english.error(KwhubError("x")) == english.error(OSError()) == "This did not work."
+
+
+def test_every_event_that_a_concentrator_makes_has_a_name():
+    source = inspect.getsource(events_records)
+    made = {int(code) for code in re.findall(r"EventRecord\((\d+)", source)}
+    assert 60 in made
+    for told in map(texts, LANGUAGES):
+        assert not made & {code for code in range(256) if f"erc.{code}" not in told.table}
 
 
 def test_names_that_the_tables_do_not_have_stay_as_they_are():

@@ -350,5 +350,14 @@ def _is_done(meter: PlannedMeter, hour: int, progress: Mapping[tuple[int, str], 
 def _event(
     code: int, number: int, at: int, important: int, reported_at: int | None, body: bytes
 ) -> EventView:
-    english, chinese = EventRecord(code, body).words()
-    return EventView(code, number, at, bool(important), reported_at is not None, english, chinese)
+    record = EventRecord(code, body)
+    places = (cell.told for cell in record.cells() if cell.name == "point" and cell.told)
+    return EventView(
+        code,
+        number,
+        at,
+        bool(important),
+        reported_at is not None,
+        *record.words(),
+        *next(places, ("", "")),
+    )

@@ -239,6 +239,8 @@ class EventView(Struct, frozen=True):
     is_reported: bool
     text_en: str
     text_zh: str
+    place_en: str = ""  #: point, and whether it begins or ends there; empty where a record has none
+    place_zh: str = ""
 
 
 class Events(Struct, frozen=True):

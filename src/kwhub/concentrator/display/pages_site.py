@@ -224,7 +224,7 @@ class AbnormalPage(ListPage):
 
     def line(self, item: AbnormalView, look: Look) -> str:
         """See ListPage."""
-        name = f"{item.point:>4}  {item.address:<14}" if look.width >= WIDE else f"{item.point:>4} "
+        name = f"{item.point:>4} {item.address:<13}" if look.width >= WIDE else f"{item.point:>4} "
         words = look.texts.either(item.text_en, item.text_zh)
         return ends(f"{name}{words}", f" {look.moment(item.since)}", look.width)
 
@@ -245,7 +245,8 @@ class EventsPage(ListPage):
     def line(self, item: EventView, look: Look) -> str:
         """See ListPage."""
         mark = "!" if item.is_important else " "
-        return f"{mark}{look.moment(item.at)} {look.texts.event(item.code)}"
+        place = look.texts.either(item.place_en, item.place_zh)
+        return f"{mark}{look.moment(item.at)} {look.texts.event(item.code)} {place}".rstrip()
 
     def opened(self, item: EventView) -> Page:
         """See ListPage."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from kwhub.bluetooth.node import Node
 from kwhub.bluetooth.node_settings import NodeSettings, Role, SlaveSettings
 from kwhub.bluetooth.pairing import Pairing
-from kwhub.bluetooth.registry import NodeView
+from kwhub.bluetooth.registry import Limits, NodeRegistry, NodeView
 from kwhub.bluetooth.states import NodeState
 from kwhub.bluetooth.station import Station, StationSettings
 from kwhub.concentrator.bus import Parts
@@ -36,6 +36,7 @@ from kwhub.links.memory import pair
 from kwhub.protocols.dlt645.session import Role as Side
 from kwhub.protocols.dlt645.session import Session
 from kwhub.runtime.chance import seeded
+from kwhub.runtime.clock import Clock
 
 __all__ = ["BluetoothBus"]
 
@@ -64,7 +65,9 @@ class BluetoothBus(WiredBus):
 
     def __init__(self, settings: BluetoothSettings, plan: Plan, parts: Parts) -> None:
         self.node: Node | None = None
-        self._began_s = 0.0
+        self._began_s = parts.clock.monotonic()
+        self._is_unplugged = False
+        self._registry = _registry(settings, parts.clock)
         super().__init__(settings, plan, parts)
 
     async def serve(self) -> None:
@@ -78,6 +81,7 @@ class BluetoothBus(WiredBus):
                 await station.aclose()
         except LinkDown:
             self.counters.link_failures += 1
+            self._look_without_adapter()
             raise
 
     async def read_now(self, meter: PlannedMeter) -> list[Shown]:
@@ -95,16 +99,18 @@ class BluetoothBus(WiredBus):
         node = self.node = Node(
             station, _node_settings(self.settings), DLT645, self._clock, seeded(1, station.address)
         )
-        node.registry.told = lambda _change: self._look(node)
+        node.registry.told = lambda _change: self._look()
+        self._registry = node.registry
         self._began_s = self._clock.monotonic()
+        self._is_unplugged = False
         near, far = pair()
         failed: KwhubError | OSError | None = None
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(node.run()),
-                tasks.create_task(self._watch(node)),
+                tasks.create_task(self._watch()),
                 tasks.create_task(_attend(node, far)),
-                tasks.create_task(_until_gone(station, far)),
+                tasks.create_task(self._until_gone(station, far)),
             ]
             try:
                 await self._serve(near)
@@ -129,15 +135,37 @@ class BluetoothBus(WiredBus):
 
         return Habits(session, self.settings.baud, self.settings.attempts)
 
-    async def _watch(self, node: Node) -> None:
+    async def _watch(self) -> None:
         while True:
             await self._clock.sleep(CHECK_S)
-            self._look(node)
+            self._look()
 
-    def _look(self, node: Node) -> None:
+    async def _until_gone(self, station: Station, link: Link) -> None:
+        """Cut the link when the adapter is gone, also while the bus rests, so that it is opened afresh."""
+        await station.gone()
+        self._is_unplugged = True
+        await link.aclose()
+        self._wake.set()
+
+    async def _round(self) -> int:
+        """See Bus; with nobody to ask, it would not notice that the adapter is gone."""
+        if self._is_unplugged:
+            raise LinkDown(f"{self.settings.name}: the adapter is gone")
+        return await super()._round()
+
+    def _look_without_adapter(self) -> None:
+        """Tell who is silent meanwhile; looked at whenever the adapter is looked for."""
+        registry = self._registry
+        for view in list(registry):
+            if view.is_connected:
+                registry.connected(view.address, is_connected=False)
+        registry.check()
+        self._look()
+
+    def _look(self) -> None:
         """Tell how each device is; whoever hears it knows what he has heard before."""
         told = self.on_device
-        for view in node.registry:
+        for view in self._registry:
             if told is not None and not self._is_too_early(view):
                 trouble = TROUBLES.get(view.state, Trouble.NONE)
                 with suppress(StoreError):  # the store tells it by itself; the next look comes soon
@@ -164,10 +192,12 @@ async def _attend(node: Node, concentrator: Link) -> None:
         await node.attend(concentrator, ASKER)
 
 
-async def _until_gone(station: Station, link: Link) -> None:
-    """Cut the link when the adapter is gone, so that the bus is opened afresh."""
-    await station.gone()
-    await link.aclose()
+def _registry(settings: BluetoothSettings, clock: Clock) -> NodeRegistry:
+    """Who is watched while there was no adapter yet."""
+    registry = NodeRegistry(clock, Limits(silent_s=settings.silent_s, gone_s=settings.gone_s))
+    for address in settings.devices:
+        registry.enter(address)
+    return registry
 
 
 def _node_settings(settings: BluetoothSettings) -> NodeSettings:

@@ -218,7 +218,7 @@ def words_of(found: Sequence[Cell]) -> tuple[str, str]:
     for cell in found:
         told = cell.told or (_plain(cell.value), _plain(cell.value))
         english.append(f"{cell.name} {told[0]} {cell.unit}".rstrip())
-        chinese.append(f"{cell.name_zh}{told[1]}{cell.unit}")
+        chinese.append(f"{cell.name_zh}：{told[1]}{cell.unit}")
     return ", ".join(english), "，".join(chinese)
 
 
