@@ -20,6 +20,7 @@ from bumble.host import Host
 from bumble.transport import open_transport
 
 from kwhub.bluetooth.air import air_named
+from kwhub.bluetooth.hci_socket import SCHEME, open_hci_socket
 from kwhub.bluetooth.words import ENDED, NO_ANSWER, TROUBLES, in_words
 from kwhub.domain.errors import ConfigError, LinkDown, LinkError
 
@@ -143,6 +144,11 @@ class Adapter:
     _close: Callable[[], Any]
     gone: asyncio.Future[Any] | None = None
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether it went away; it would answer nothing any more."""
+        return self.gone is not None and self.gone.done()
+
     async def aclose(self) -> None:
         """Give the controller back."""
         closing = self._close()
@@ -166,6 +172,9 @@ async def open_adapter(text: str) -> Adapter:
         return Adapter(controller, controller, controller.unplug)
     if not text.startswith(ADAPTERS):
         raise ConfigError(f"is no Bluetooth adapter; such are: {EXAMPLES}", key=f"adapter {text!r}")
+    if text.startswith(SCHEME):
+        door = open_hci_socket(text)
+        return Adapter(door, door, door.aclose, door.terminated)
     try:
         async with asyncio.timeout(OPEN_S):
             transport = await open_transport(text)

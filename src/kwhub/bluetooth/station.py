@@ -6,6 +6,7 @@ carry no byte; a master that does not secure its link in time is sent away.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -141,15 +142,16 @@ class Station:
     async def aclose(self) -> None:
         """End all links and give the adapter back."""
         await self.reception.aclose()
+        if not self._adapter.is_gone:
+            await self._switch_off()
+        await self._adapter.aclose()
+
+    async def _switch_off(self) -> None:
         for connection in tuple(self._device.connections.values()):
             await end(connection)
-        try:
-            with as_link_errors("switching off"):
-                await self._device.stop_advertising()
-                await self._device.power_off()
-        except LinkDown:
-            pass  # the adapter is gone already
-        await self._adapter.aclose()
+        with suppress(LinkDown), as_link_errors("switching off"):  # it may go in this moment
+            await self._device.stop_advertising()
+            await self._device.power_off()
 
     async def gone(self) -> None:
         """Wait until the adapter is gone; for ever with a virtual one inside this process."""

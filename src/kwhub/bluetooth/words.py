@@ -65,6 +65,16 @@ WHAT = (
     (r"cannot be asked to notify", "无法订阅通知"),
     (r"offers none of the profiles (.+)", "不提供透传服务 {0}"),
     (r"the bond is not authenticated", "配对未经认证"),
+    (r"there is no such adapter", "没有该适配器"),
+    (
+        r"it is in use; take it down \((.+)\) and end bluetoothd",
+        "正被占用；请先停用（{0}）并结束 bluetoothd",
+    ),
+    (r"it is in use by another process", "正被其他进程占用"),
+    (r"it needs the right CAP_NET_ADMIN", "需要 CAP_NET_ADMIN 权限"),
+    (r"this system has no Bluetooth \((.+)\)", "本系统未启用蓝牙（{0}）"),
+    (r"it is blocked \((.+)\)", "已被禁用（{0}）"),
+    (r"only Linux has such adapters", "仅 Linux 支持此类适配器"),
 )
 """What happened."""
 
