@@ -63,3 +63,20 @@ def test_a_passkey_that_came_too_late_is_not_that_of_the_next_pairing(keyboard, 
 
     asyncio.run(main())
     assert "已取消" in capfd.readouterr().err
+
+
+def test_an_answer_is_for_the_first_of_two_questions_at_once(keyboard, capfd):
+    """Two pair in the same moment: the second is put when the first is answered, and what was typed before is dropped."""
+
+    async def main():
+        asked = (await asking("compare", "en")).asked
+        first, second = await _put(asked.same(123456)), await _put(asked.same(654321))
+        assert "654321" not in capfd.readouterr().err
+        keyboard("y\n")
+        assert await first is True
+        await asyncio.sleep(0)
+        assert "654321" in capfd.readouterr().err
+        keyboard("n\n")
+        assert await second is False
+
+    asyncio.run(asyncio.wait_for(main(), 5))

@@ -100,6 +100,11 @@ def _label(name: str, room: int) -> tuple[AdvertisingData.Type, bytes]:
     return (_Type.COMPLETE_LOCAL_NAME if short == whole else _Type.SHORTENED_LOCAL_NAME), short
 
 
+def _printable(name: str) -> str:
+    """A name as it may be shown: whoever sends it could else write into a terminal or a command's answer."""
+    return "".join(each if each.isprintable() else "\ufffd" for each in name)
+
+
 def read_advertisement(heard: Advertisement) -> Seen:
     """What an advertisement says."""
     names: list[str] = []
@@ -107,7 +112,7 @@ def read_advertisement(heard: Advertisement) -> Seen:
     beacon = None
     for kind, value in heard.data.ad_structures:
         if kind in (_Type.COMPLETE_LOCAL_NAME, _Type.SHORTENED_LOCAL_NAME):
-            names.append(value.decode(errors="replace"))
+            names.append(_printable(value.decode(errors="replace")))
         elif kind in (
             _Type.COMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS,
             _Type.INCOMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS,

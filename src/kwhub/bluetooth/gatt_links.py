@@ -6,7 +6,7 @@ place of notified, and the answer comes when there is room.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -22,7 +22,7 @@ from bumble.gatt import (
 from bumble.gatt_client import CharacteristicProxy, Client
 from bumble.hci import HCI_Constant
 
-from kwhub.bluetooth.profiles import MTU_WANTED, Profile, chunks
+from kwhub.bluetooth.profiles import MTU_LEAST, MTU_WANTED, Profile, chunks
 from kwhub.bluetooth.stack import StationDevice, as_link_errors, end, peer_text
 from kwhub.bluetooth.words import ENDED, in_words
 from kwhub.domain.errors import LinkDown
@@ -216,7 +216,8 @@ class MasterLink(_GattLink):
         with as_link_errors(f"ble:{peer_text(connection)}"):
             client = connection.gatt_client = _PatientClient(connection)
             peer = Peer(connection)
-            await peer.request_mtu(MTU_WANTED)
+            if await peer.request_mtu(MTU_WANTED) < MTU_LEAST:  # nobody may say so
+                connection.on_att_mtu_update(MTU_LEAST)
             services = await peer.discover_services()
             profile = pick_profile({bytes(service.uuid) for service in services}, profiles)
             if profile is None:
@@ -278,10 +279,10 @@ class SlaveLink(_GattLink):
         unheard_bytes: given while the master had not asked to be notified.
     """
 
-    def __init__(self, connection: Connection, gives: Characteristic[bytes]) -> None:
+    def __init__(self, connection: Connection, gives: Sequence[Characteristic[bytes]]) -> None:
         super().__init__(connection)
         self.unheard_bytes = 0
-        self._gives = gives
+        self._offered = gives  # one for each profile; a master listens to one of them
         self._undrained = 0
         self._given = 0
 
@@ -293,7 +294,7 @@ class SlaveLink(_GattLink):
     async def _write(self, data: bytes) -> None:
         self._check()
         device = self.connection.device
-        wishes = device.gatt_server.read_cccd(self.connection, self._gives)[0]
+        gives, wishes = self._wished()
         if not wishes:
             self.unheard_bytes += len(data)
             return
@@ -301,17 +302,23 @@ class SlaveLink(_GattLink):
             for chunk in chunks(data, self.connection.att_mtu):
                 self._given = (self._given + 1) % ANSWERED_EVERY
                 if wishes & INDICATED and (self._given == 0 or not wishes & NOTIFIED):
-                    given = device.indicate_subscriber(self.connection, self._gives, chunk)
+                    given = device.indicate_subscriber(self.connection, gives, chunk)
                     await self._while_up(given)
                     continue
                 device.gatt_server.send_gatt_pdu(
-                    self.connection, _packet(NOTIFICATION, self._gives.handle, chunk)
+                    self.connection, _packet(NOTIFICATION, gives.handle, chunk)
                 )
                 self._undrained += len(chunk)
                 if self._undrained >= DRAIN_BYTES:
                     self._undrained = 0
                     await self.connection.drain()
         self._check()
+
+    def _wished(self) -> tuple[Characteristic[bytes], int]:
+        """To what the master listens, and how it wants to be told."""
+        read = self.connection.device.gatt_server.read_cccd
+        wishes = [(gives, read(self.connection, gives)[0]) for gives in self._offered]
+        return next((each for each in wishes if each[1]), wishes[0])
 
     async def _while_up(self, given: Coroutine[Any, Any, None]) -> None:
         """Wait for the confirmation; the stack would wait for it beyond the end of the link."""
@@ -353,14 +360,20 @@ class SlaveSocket:
             offered = [Characteristic(profile.takes, takes, permissions, value), self._gives]
         device.add_service(Service(profile.service, offered))
 
-    def attach(self, connection: Connection) -> SlaveLink:
-        """Let a master in."""
-        link = SlaveLink(connection, self._gives)
-        self.links[connection.handle] = link
-        connection.on(
-            connection.EVENT_DISCONNECTION, lambda _reason: self.links.pop(connection.handle, None)
-        )
+    def attach(self, connection: Connection, others: Iterable["SlaveSocket"] = ()) -> SlaveLink:
+        """Let a master in, also by the services that were offered before: it may know them, or find them first."""
+        sockets = [self, *(each for each in others if each is not self)]
+        link = SlaveLink(connection, [each._gives for each in sockets])
+        for each in sockets:
+            each._take(link)
         return link
+
+    def _take(self, link: SlaveLink) -> None:
+        handle = link.connection.handle
+        self.links[handle] = link
+        link.connection.on(
+            link.connection.EVENT_DISCONNECTION, lambda _reason: self.links.pop(handle, None)
+        )
 
     async def _on_write(self, connection: Connection, data: bytes) -> None:
         link = self.links.get(connection.handle)

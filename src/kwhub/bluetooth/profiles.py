@@ -17,6 +17,9 @@ VALUE_BYTES_MAX = 512
 ATT_HEADER_BYTES = 3
 """Of a write command, a write request and a notification: operation code and handle."""
 
+MTU_LEAST = 23
+"""Without a word every device takes so much; one that says less is wrong.  Source: Core 5.4, Vol 3, Part G, 5.2.1."""
+
 MTU_WANTED = 247
 """One link-layer packet of 251 bytes less the L2CAP header."""
 
@@ -60,6 +63,6 @@ def chunks(data: bytes, mtu: int) -> Iterator[bytes]:
     >>> [len(part) for part in chunks(bytes(600), 517)]
     [512, 88]
     """
-    size = min(mtu - ATT_HEADER_BYTES, VALUE_BYTES_MAX)
+    size = min(max(mtu, MTU_LEAST) - ATT_HEADER_BYTES, VALUE_BYTES_MAX)
     for at in range(0, len(data), size):
         yield data[at : at + size]

@@ -28,7 +28,10 @@ NOT_AUTHENTICATED = HCI_ErrorCode.AUTHENTICATION_FAILURE_ERROR
 NO_ROOM = HCI_ErrorCode.REMOTE_DEVICE_TERMINATED_CONNECTION_DUE_TO_LOW_RESOURCES_ERROR
 
 STRANGER_S = 5.0
-"""A master without a bond keeps its place for so long while nobody may pair."""
+"""A master that has not secured its link may stay for so long while nobody may pair."""
+
+STRANGERS_MAX = 2
+"""Who has not secured its link takes no master's place; so many may be there at once beside them."""
 
 AGAIN_S = 5.0
 """Advertising that the adapter refused is tried again after so long."""
@@ -79,6 +82,7 @@ class Reception:
         self._changed = asyncio.Event()
         self._background = Background()
         self._advertises = False
+        self._is_pressed = False  # somebody has just come for whom there was no room
         device.on(INCOMING, self._on_incoming)
 
     @property
@@ -137,13 +141,36 @@ class Reception:
             connection.EVENT_DISCONNECTION, lambda reason: self._on_gone(connection, reason)
         )
         self._changed.set()
-        if offer is None or len(self._incoming) > offer.masters_max:
-            self._tell(What.TURNED_AWAY, connection, "no room")
-            self._background.spawn(end(connection, NO_ROOM))
+        if offer is None or not self._has_room(connection, offer):
+            self._turn_away(connection)
         elif self.pairing.enforced:
             self._watch(connection, offer)
         else:
             self._admit(connection, offer)
+
+    def _turn_away(self, connection: Connection) -> None:
+        self._is_pressed = True
+        self._tell(What.TURNED_AWAY, connection, "no room")
+        self._background.spawn(end(connection, NO_ROOM))
+
+    def _has_room(self, connection: Connection, offer: _Offer) -> bool:
+        """Whether a new master may stay and secure its link; one with a bond is kept out by no stranger."""
+        if self._admitted >= offer.masters_max:
+            return False
+        if not self.pairing.enforced or self._keys.is_bonded(peer_text(connection)):
+            return True
+        strangers = [each for each in self._incoming.values() if self._is_stranger(each)]
+        return len(strangers) <= STRANGERS_MAX  # itself included
+
+    def _is_stranger(self, connection: Connection) -> bool:
+        is_in = any(connection.handle in socket.links for socket in self._sockets.values())
+        return not is_in and not self._keys.is_bonded(peer_text(connection))
+
+    @property
+    def _admitted(self) -> int:
+        """How many masters are attended to."""
+        handles = set[int]().union(*(socket.links for socket in self._sockets.values()))
+        return len(handles & set(self._incoming))
 
     def _watch(self, connection: Connection, offer: _Offer) -> None:
         """Admit it when the link is encrypted with the key of a bond that is kept."""
@@ -180,7 +207,11 @@ class Reception:
             self._admit(connection, offer)
 
     def _admit(self, connection: Connection, offer: _Offer) -> None:
-        link = offer.socket.attach(connection)
+        if self._admitted >= offer.masters_max:  # others were faster
+            self._turn_away(connection)
+            return
+        link = offer.socket.attach(connection, self._sockets.values())
+        self._changed.set()
         self._tell(What.CONNECTED, connection)
         self._background.spawn(self._attend(link, offer))
 
@@ -196,9 +227,8 @@ class Reception:
 
     async def _send_away_late(self, connection: Connection, offer: _Offer) -> None:
         """A stranger may stay for a while only if he may pair."""
-        may_pair = self.pairing.is_open or self._keys.is_bonded(peer_text(connection))
         patience_s = self._settings.admit_s
-        await self._clock.sleep(patience_s if may_pair else min(STRANGER_S, patience_s))
+        await self._clock.sleep(patience_s if self.pairing.is_open else min(STRANGER_S, patience_s))
         is_here = self._incoming.get(connection.handle) is connection
         if is_here and connection.handle not in offer.socket.links:
             self._tell(What.TURNED_AWAY, connection, "not secured in time")
@@ -218,6 +248,9 @@ class Reception:
             is_refused = False
             while self._offer is not None or self._beacon is not None:
                 self._changed.clear()
+                if self._is_pressed:  # whoever comes again at once does not keep us busy
+                    self._is_pressed = False
+                    await self._clock.sleep(self._settings.advertising_ms / 1_000)
                 try:
                     await self._advertise()
                 except LinkDown as error:  # controllers refuse a command now and then
@@ -240,7 +273,7 @@ class Reception:
         kind, data, response = AdvertisingType.UNDIRECTED_CONNECTABLE_SCANNABLE, b"", b""
         if beacon is not None:
             kind, data = AdvertisingType.UNDIRECTED, beacon.payload()
-        elif offer is not None and len(self._incoming) < offer.masters_max:
+        elif offer is not None and self._admitted < offer.masters_max:
             data, response = advertisement(offer.name, offer.socket.profile)
         with as_link_errors("advertising"):
             await self._device.stop_advertising()

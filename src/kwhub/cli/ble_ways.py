@@ -48,17 +48,19 @@ async def asking(way: WayOption, language: Language) -> Pairing:
     """
     words = WORDS[language]
     withdrawn = False
+    asked = asyncio.Lock()  # one question at a time: an answer is for the one that stands there
 
     async def ask(question: str, *, typed_ahead: bool) -> str:
         nonlocal withdrawn
-        if withdrawn or not typed_ahead:
-            _drop_typed_ahead()
-        try:
-            return await _asked(question)
-        except asyncio.CancelledError:
-            withdrawn = True
-            _tell(words["over"])
-            raise
+        async with asked:
+            if withdrawn or not typed_ahead:
+                _drop_typed_ahead()
+            try:
+                return await _asked(question)
+            except asyncio.CancelledError:
+                withdrawn = True
+                _tell(words["over"])
+                raise
 
     async def same(number: int) -> bool:
         answer = await ask(words["same"].format(number=number), typed_ahead=False)

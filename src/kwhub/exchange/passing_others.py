@@ -45,6 +45,9 @@ _VERSION: Final = (0x03, 1, b"")
 
 _CARRIED_645: Final = frozenset({1, 2})
 
+_WEIGHTS: Final = (Kind.READ, Kind.CLOCK, Kind.WRITE, Kind.CONTROL, Kind.OTHER)
+"""Of several frames in one the last of these is what counts."""
+
 _CI_KINDS: Final = {
     **dict.fromkeys((mbus.CI_SEND, 0x55, *mbus.BAUD_BY_CI), Kind.WRITE),
     **dict.fromkeys((mbus.CI_SELECT, 0x56), Kind.READ),
@@ -121,10 +124,22 @@ def _kind_13762(frame: Frame13762) -> tuple[Kind, str]:
     if protocol not in _CARRIED_645:
         return Kind.OTHER, ""
     framer = DLT645.framer()
-    for each in (*framer.feed(carried), *framer.flush()):
-        if isinstance(each, Passing):
-            return each.kind, each.trouble
-    return Kind.OTHER, "carries_no_frame"
+    found = (*framer.feed(carried), *framer.flush())
+    frames = [each for each in found if isinstance(each, Passing)]
+    if not frames:
+        return Kind.OTHER, "carries_no_frame"
+    # The module sends all of it: what does most decides, and nobody hides behind a question.
+    worst = max(frames, key=lambda each: _WEIGHTS.index(each.kind))
+    troubles = (each.trouble or _wrong_address(each, frame) for each in frames)
+    return worst.kind, next(filter(None, troubles), "")
+
+
+def _wrong_address(carried: Passing, frame: Frame13762) -> str:
+    """Whether a frame is carried to one meter and means another."""
+    if frame.addresses is None:
+        return ""
+    to = frame.addresses.source if frame.up else frame.addresses.target
+    return "" if DLT645.matches(carried.address, to) else "carried_to_another"
 
 
 class _FramerMbus:
