@@ -1,6 +1,7 @@
 """Finds the sentences that the code can say to a person: literal texts of errors, with a mark for each part that changes."""
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import kwhub
 
-__all__ = ["HEADEND", "HOLE", "Sentence", "constants", "sentences"]
+__all__ = ["HEADEND", "HOLE", "Sentence", "actions", "constants", "sentences"]
 
 HOLE = "\0"
 SOURCES = Path(kwhub.__file__).parent
@@ -61,6 +62,12 @@ ELSEWHERE = ("api/once.py", "store/backup.py", "store/backup_files.py", "web/ser
 """Files whose errors are answers to programs, or end a command."""
 
 
+RECORDS = frozenset({"record", "_record", "_audit", "audit", "_move"})
+"""Functions that write into the trail."""
+
+ACTION = re.compile(rf"[a-z]+(_([a-z]+|{HOLE}))+|setting|retention|acknowledge|issue|cancel")
+
+
 @dataclass(frozen=True)
 class Sentence:
     """What the code can say at a place; ``HOLE`` stands for what changes."""
@@ -91,6 +98,28 @@ def constants() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
+
+
+def actions() -> set[str]:
+    """What the head-end writes into its trail as an action; ``HOLE`` stands for what changes."""
+    found: set[str] = set()
+    for path in HEADEND.rglob("*.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        for function in ast.walk(tree):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                for node in ast.walk(function):
+                    for each in _given(node):
+                        found.update(_texts(each, _Scope(tree, function)))
+    return {each for each in found if ACTION.fullmatch(each)}
+
+
+def _given(node: ast.AST) -> list[ast.expr]:
+    """What a call that writes into the trail is given, and one that will be made later."""
+    if not isinstance(node, ast.Call):
+        return []
+    name = ast.unparse(node.func).rpartition(".")[2]
+    later = name == "partial" and "record" in ast.unparse(node.args[0])
+    return node.args if later or name in RECORDS else []
 
 
 def _used_by_pages(module: str, tree: ast.Module) -> list[ast.stmt]:

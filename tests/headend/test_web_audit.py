@@ -5,12 +5,15 @@ import datetime as dt
 
 import pytest
 from tests.headend.full_world import everything
+from tests.headend.sentences import HOLE, actions
 from tests.headend.test_web_pages import words
 from tests.headend.web_world import client, signed_in
 from tests.headend.world import DAYS
 
+from kwhub.headend.orders.wanted import KINDS
 from kwhub.headend.people.rights import Role
-from kwhub.headend.web.audit import Change, told
+from kwhub.headend.quality.estimate import Method
+from kwhub.headend.web.audit import Change, action_words, told
 from kwhub.headend.web.audit_words import detail_words
 from kwhub.headend.web.language import texts
 
@@ -82,6 +85,18 @@ def test_in_chinese(headend):
         page = words(browser.get("/audit").text)
     assert "换表" in page
     assert "登录" in page
+
+
+def test_every_action_of_the_trail_has_its_words():
+    parts = {
+        f"device_{HOLE}": [f"device_{each}" for each in ("locked", "lost", "retired")],
+        f"edit_{HOLE}": [f"edit_{each.value}" for each in Method],
+        f"task_{HOLE}": [f"task_{each}" for each in KINDS],
+    }
+    found = {one for each in actions() for one in parts.get(each, [each])}
+    assert {"device_allocate", "device_lost", "vending_sale", "edit_manual", "pause_task"} <= found
+    for t in (texts("en"), texts("zh")):
+        assert sorted(each for each in found if action_words(t, each) == each) == []
 
 
 def test_whose_role_holds_in_one_organisation_reads_nothing(headend):

@@ -333,7 +333,7 @@ _ALL = (
             _ACTIVE,
         ),
     ),
-    Kind("meter", schema.meter, ("Meters", "电能表"), "address", _METER),
+    Kind("meter", schema.meter, ("Meters", "电表"), "address", _METER),
     Kind(
         "customer",
         schema_archive.customer,
@@ -357,7 +357,7 @@ _ALL = (
         (
             _code("number", ("Account number", "账号"), 32),
             _refer("customer", "customer", "Customer", "用户", required=True),
-            _refer("meter", "meter", "Meter", "电能表", required=True),
+            _refer("meter", "meter", "Meter", "电表", required=True),
             Field("from_day", read_day, ("First day", "起始日"), ("2026-03-01", "2026-03-01")),
             Field(
                 "to_day",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,7 +17,12 @@ from kwhub.headend.people import trail
 from kwhub.headend.people.rights import Right, needs
 from kwhub.headend.people.trail import Entry, Sought
 from kwhub.headend.web.alarms import day_asked
-from kwhub.headend.web.audit_words import detail_words, field_words, subject_words
+from kwhub.headend.web.audit_words import (
+    detail_words,
+    field_words,
+    subject_words,
+    who_words,
+)
 from kwhub.headend.web.fleet import row_number
 from kwhub.headend.web.language import Texts
 from kwhub.headend.web.page import Page, query
@@ -30,6 +36,7 @@ __all__ = [
     "ROUTES",
     "AuditAsked",
     "Change",
+    "action_words",
     "audit_asked",
     "audit_file",
     "audit_page",
@@ -114,6 +121,7 @@ def audit_page(page: NamedDependency[Page], asked: NamedDependency[AuditAsked]) 
     lines = [_line(page, each) for each in found]
     context = {
         "asked": asked,
+        "who_words": partial(who_words, page.t),
         "lines": lines[:ENTRIES_SHOWN],
         "older": f"/audit{query(**asked.parameters, before=more)}" if more else "",
         "files": {
@@ -122,7 +130,7 @@ def audit_page(page: NamedDependency[Page], asked: NamedDependency[AuditAsked]) 
     }
     if page.swaps == "audit":
         return page.show("audit_table.html", context)
-    named = sorted((_action(page.t, each), each) for each in actions)
+    named = sorted((action_words(page.t, each), each) for each in actions)
     return page.show("audit.html", {**context, "actions": named})
 
 
@@ -166,7 +174,13 @@ def _line(page: Page, each: Entry) -> tuple[Entry, str, str, str, list[Change]]:
     lead, changes = told(each.detail)
     named = [replace(one, name=field_words(page.t, one.name)) for one in changes]
     words = detail_words(page.t, lead, page.moment)
-    return each, _action(page.t, each.action), subject_words(page.t, each.subject), words, named
+    return (
+        each,
+        action_words(page.t, each.action),
+        subject_words(page.t, each.subject),
+        words,
+        named,
+    )
 
 
 def _value(value: Any) -> str:
@@ -175,7 +189,7 @@ def _value(value: Any) -> str:
     return "" if value is None else msgspec.json.encode(value).decode()
 
 
-def _action(t: Texts, action: str) -> str:
+def action_words(t: Texts, action: str) -> str:
     """An action in words; its own name where there are none."""
     for key in (f"trail.{action}", f"tasks.kind_{action}"):
         if key in t.table:

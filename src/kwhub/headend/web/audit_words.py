@@ -12,7 +12,7 @@ from datetime import datetime
 from kwhub.headend.archive.fields import KINDS
 from kwhub.headend.web.language import Texts
 
-__all__ = ["DETAILS", "SUBJECTS", "detail_words", "field_words", "subject_words"]
+__all__ = ["DETAILS", "SUBJECTS", "detail_words", "field_words", "subject_words", "who_words"]
 
 _MOMENT = r"\d{4}-\d\d-\d\dT[\d:.]+(?:\+[\d:]+|Z)?"
 _DAY = r"\d{4}-\d\d-\d\d"
@@ -100,6 +100,7 @@ SUBJECTS = {
     "order": "命令",
     "task": "任务",
     "statement": "账单",
+    "tariff": "电价",
     "edits": "修正",
     "exchange": "换表",
     "import": "导入",
@@ -111,6 +112,8 @@ SUBJECTS = {
 
 _SUBJECT = re.compile(rf"\b({'|'.join(map(re.escape, SUBJECTS))})(?=$|,| (?=\S))")
 
+_SINCE = re.compile(rf" from ({_DAY})$")
+
 _FIELDS = {
     one.column: one.titles for kind in tuple(KINDS.values())[::-1] for one in kind.fields
 } | {
@@ -118,6 +121,9 @@ _FIELDS = {
     "origin": ("Kept by", "维护方"),
 }
 """Columns of the archive by their headings."""
+
+
+_WHO = {"command line": "命令行"}
 
 
 def detail_words(t: Texts, detail: str, moment: Callable[[datetime], str]) -> str:
@@ -143,7 +149,13 @@ def subject_words(t: Texts, subject: str) -> str:
     """What an action was done to: numbers and keys stay, and so does everything in English."""
     if t.code != "zh":
         return subject
-    return _SUBJECT.sub(lambda one: SUBJECTS[one[1]], subject)
+    named = _SUBJECT.sub(lambda one: SUBJECTS[one[1]], subject)
+    return _SINCE.sub(r" 自 \1 起", named)
+
+
+def who_words(t: Texts, who: str) -> str:
+    """Who did it: names stay, and so does everything in English."""
+    return _WHO.get(who, who) if t.code == "zh" else who
 
 
 def field_words(t: Texts, name: str) -> str:
