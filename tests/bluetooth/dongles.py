@@ -6,8 +6,13 @@ hci_vhci, USB its modules dummy_hcd and usb_f_fs, and both need root.
 
 import asyncio
 import os
+import queue
+import struct
+import subprocess
+import threading
 import tty
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from bumble.transport.common import StreamPacketSink, StreamPacketSource
@@ -99,3 +104,103 @@ class KernelDongle:
         asyncio.get_running_loop().remove_reader(self._wire)
         self._controller.unplug()
         os.close(self._wire)
+
+
+GADGETS = Path("/sys/kernel/config/usb_gadget")
+UDC = "dummy_udc.0"
+FLAGS = 0x01 | 0x02 | 0x40
+"""Full and high speed, and requests to the device too: commands are such.  Source: linux/usb/functionfs.h."""
+
+SETUP, COMMAND_TYPE = 4, 0x20
+"""An event of FunctionFS; a class request to the device.  Source: Core 5.4, Vol 4, Part B, 2.2.1."""
+
+
+def _endpoint(address, attributes, bytes_max, interval):
+    return struct.pack("<BBBBHB", 7, 5, address, attributes, bytes_max, interval)
+
+
+def _descriptors():
+    """One interface of a primary controller: events, ACL in and out.  Source: Core 5.4, Vol 4, Part B, 2.1."""
+    told = b""
+    for bulk_bytes, interval in ((64, 1), (512, 4)):
+        told += struct.pack("<9B", 9, 4, 0, 0, 3, 0xE0, 1, 1, 0)
+        told += _endpoint(0x81, 3, 16, interval)
+        told += _endpoint(0x82, 2, bulk_bytes, 0) + _endpoint(0x03, 2, bulk_bytes, 0)
+    return struct.pack("<5I", 3, 20 + len(told), FLAGS, 4, 4) + told
+
+
+class UsbDongle:
+    """A dongle at the emulated port of the kernel; libusb finds it as any other."""
+
+    adapter = "usb:0"
+
+    def __init__(self, air, folder):
+        self._air, self._mount = air, folder / "functions"
+        self._gadget = GADGETS / "dongle"
+        self._going: dict[int, queue.SimpleQueue[bytes]] = {}
+
+    @staticmethod
+    def is_possible():
+        return os.access(GADGETS, os.W_OK) and Path("/sys/class/udc", UDC).exists()
+
+    def _make(self):
+        function = self._gadget / "functions" / "ffs.dongle"
+        for each in (
+            function,
+            self._gadget / "configs" / "c.1",
+            self._gadget / "strings" / "0x409",
+        ):
+            each.mkdir(parents=True)
+        values = {"idVendor": 0x1D6B, "idProduct": 0x0246, "bDeviceClass": 0xE0}
+        values |= {"bDeviceSubClass": 1, "bDeviceProtocol": 1}
+        for name, value in values.items():
+            (self._gadget / name).write_text(hex(value))
+        (self._gadget / "configs" / "c.1" / "ffs.dongle").symlink_to(function)
+        self._mount.mkdir()
+        subprocess.run(["mount", "-t", "functionfs", "dongle", self._mount], check=True)
+
+    async def plug(self):
+        if not self._gadget.exists():
+            self._make()
+        loop = asyncio.get_running_loop()
+        self._wires = [os.open(self._mount / "ep0", os.O_RDWR)]
+        os.write(self._wires[0], _descriptors())
+        os.write(self._wires[0], struct.pack("<4I", 2, 16, 0, 0))  # no strings
+        self._wires += [os.open(self._mount / f"ep{number}", os.O_RDWR) for number in (1, 2, 3)]
+        self._controller = self._air.controller()
+        self._controller.host = self
+        self._going = {4: queue.SimpleQueue(), 2: queue.SimpleQueue()}
+        works = [partial(self._commands, loop), partial(self._data, loop)]
+        works += [partial(self._give, 4, 1), partial(self._give, 2, 2)]
+        for work in works:
+            threading.Thread(target=work, daemon=True).start()
+        (self._gadget / "UDC").write_text(UDC)
+
+    def on_packet(self, packet):
+        self._going[packet[0]].put(packet[1:])
+
+    def _commands(self, loop):
+        with suppress(OSError):
+            while event := os.read(self._wires[0], 12):
+                kind, length = event[0], int.from_bytes(event[6:8], "little")
+                if event[8] == SETUP and kind == COMMAND_TYPE:
+                    command = os.read(self._wires[0], length)
+                    loop.call_soon_threadsafe(self._controller.on_packet, b"\x01" + command)
+
+    def _data(self, loop):
+        with suppress(OSError):
+            while data := os.read(self._wires[3], PACKET_BYTES_MAX):
+                loop.call_soon_threadsafe(self._controller.on_packet, b"\x02" + data)
+
+    def _give(self, kind, number):
+        with suppress(OSError):
+            while packet := self._going[kind].get():
+                os.write(self._wires[number], packet)
+
+    async def pull(self):
+        (self._gadget / "UDC").write_text("\n")
+        self._controller.unplug()
+        for going in self._going.values():
+            going.put(b"")
+        for wire in self._wires:
+            os.close(wire)

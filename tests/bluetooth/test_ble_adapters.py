@@ -3,11 +3,14 @@
 import asyncio
 import re
 import socket
+from contextlib import suppress
 
 import pytest
+from bumble.transport.common import TransportLostError
+from tests.bluetooth.stations import METER, on_air
 
 from kwhub.bluetooth.hci_socket import TROUBLES, HciSocket
-from kwhub.bluetooth.stack import open_adapter
+from kwhub.bluetooth.stack import Adapter, make_device, open_adapter
 from kwhub.bluetooth.words import in_chinese
 from kwhub.domain.errors import ConfigError, LinkDown
 
@@ -93,6 +96,55 @@ def test_who_writes_is_told_that_it_was_pulled_out():
         return made.terminated.done(), host.lost
 
     assert on_door(main) == (True, 1)
+
+
+class PulledOut:
+    """What is left of a USB dongle: the stack stops at the first part that is not there."""
+
+    def __init__(self):
+        self.closed = []
+        self.device = self.context = self
+
+    async def give_back(self):
+        raise OSError("no device")
+
+    def close(self):
+        self.closed.append("closed")
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_dongle_that_was_pulled_out_is_given_back_without_its_help(is_gone):
+    async def main():
+        left = PulledOut()
+        gone = asyncio.get_running_loop().create_future()
+        if is_gone:
+            gone.set_result(None)
+        made = Adapter(None, None, left.give_back, gone, left)
+        with suppress(OSError):
+            await made.aclose()
+            return left.closed
+        return "it is there, and that is trouble"
+
+    expected = ["closed", "closed"] if is_gone else "it is there, and that is trouble"
+    assert asyncio.run(main()) == expected
+
+
+def test_a_host_hears_only_once_that_its_adapter_is_gone():
+    """Each transfer of a USB dongle says so, and one is enough for the command that waits."""
+
+    async def main(_clock, air):
+        device = make_device("host", METER, bytes(16), await open_adapter(air))
+        flushed = []
+        device.on(device.EVENT_FLUSH, lambda: flushed.append("all links"))
+        asking = asyncio.ensure_future(device.host.reset())
+        await asyncio.sleep(0)
+        for _ in range(3):
+            device.host.on_transport_lost()
+        with pytest.raises(TransportLostError):
+            await asking
+        return flushed
+
+    assert on_air(main) == ["all links"]
 
 
 @pytest.mark.parametrize("text", ["hci-socket:x", "hci-socket:-1", "hci-socket:65535"])

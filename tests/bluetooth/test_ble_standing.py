@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, suppress
 
 import msgspec
 import pytest
-from tests.bluetooth.dongles import KernelDongle, SerialDongle, TcpDongle
+from tests.bluetooth.dongles import KernelDongle, SerialDongle, TcpDongle, UsbDongle
 from tests.bluetooth.nodes import address, collector, meters, node, read, slave
 from tests.bluetooth.stations import METER, free
 
@@ -31,6 +31,12 @@ KINDS = [
             not KernelDongle.is_possible(), reason="the kernel's hci_vhci is not loaded"
         ),
     ),
+    pytest.param(
+        UsbDongle,
+        marks=pytest.mark.skipif(
+            not UsbDongle.is_possible(), reason="the kernel's dummy_hcd is not loaded"
+        ),
+    ),
 ]
 
 
@@ -42,7 +48,7 @@ class World:
         name_air(AIR, air)
         self.dongle = kind(air, folder)
         self.meter = meter
-        self.settings = collector({BELOW: [meter.address]}, gone_s=0.5, answer_s=0.5)
+        self.settings = collector({BELOW: [meter.address]}, gone_s=0.5, answer_s=2.0)
         self.told = []
         self.states = []
 

@@ -108,6 +108,21 @@ def _words(error: Exception) -> str:
     return in_words(name) if name in TROUBLES else str(error) or type(error).__name__
 
 
+class _StationHost(Host):
+    """Hears once that its adapter is gone; each of the transfers of a USB dongle says so."""
+
+    _is_lost = False
+
+    def on_transport_lost(self) -> None:
+        """End all links."""
+        if self._is_lost:
+            return
+        self._is_lost = True
+        if self.pending_response is not None and self.pending_response.done():
+            self.pending_response = None  # it was called off, and takes no answer
+        super().on_transport_lost()  # type: ignore[no-untyped-call]
+
+
 class StationDevice(Device):
     """A device of the stack whose incoming links are never taken for outgoing ones."""
 
@@ -137,12 +152,14 @@ class Adapter:
 
     Attributes:
         gone: resolves when the controller went away.
+        transport: of the stack, where it has made one.
     """
 
     source: Any
     sink: Any
     _close: Callable[[], Any]
     gone: asyncio.Future[Any] | None = None
+    transport: Any = None
 
     @property
     def is_gone(self) -> bool:
@@ -151,9 +168,21 @@ class Adapter:
 
     async def aclose(self) -> None:
         """Give the controller back."""
-        closing = self._close()
-        if closing is not None:
-            await closing
+        try:
+            closing = self._close()
+            if closing is not None:
+                await closing
+        except Exception:  # each kind of transport has errors of its own
+            if not self.is_gone:
+                raise
+            self._release()
+
+    def _release(self) -> None:
+        """What a dongle held that was pulled out: the stack stops at the first part that is not there."""
+        for name in ("device", "context"):
+            part = getattr(self.transport, name, None)
+            if part is not None:
+                part.close()
 
 
 async def open_adapter(text: str) -> Adapter:
@@ -185,7 +214,7 @@ async def open_adapter(text: str) -> Adapter:
     except Exception as error:  # each kind of transport has errors of its own
         raise LinkDown(f"adapter {text}: {_words(error)}") from error
     gone = getattr(transport.source, "terminated", None)
-    return Adapter(transport.source, transport.sink, transport.close, gone)
+    return Adapter(transport.source, transport.sink, transport.close, gone, transport)
 
 
 def to_address(text: str) -> hci.Address:
@@ -224,7 +253,7 @@ def canonical(text: str) -> str:
 def make_device(name: str, address: str, irk: bytes, adapter: Adapter) -> StationDevice:
     """A host for a controller; not switched on yet."""
     config = DeviceConfiguration(name=name, address=to_address(address), irk=irk)
-    return StationDevice(config=config, host=Host(adapter.source, adapter.sink))
+    return StationDevice(config=config, host=_StationHost(adapter.source, adapter.sink))
 
 
 def peer_text(connection: Connection) -> str:
