@@ -9,7 +9,7 @@ import pytest
 from bumble.att import ATT_Exchange_MTU_Response
 from bumble.core import BaseBumbleError
 from bumble.hci import Address
-from tests.bluetooth.nodes import ENERGY, meters, node, read, slave
+from tests.bluetooth.nodes import ENERGY, address, collector, meters, node, read, slave
 from tests.bluetooth.stations import (
     METER,
     OTHER,
@@ -214,3 +214,25 @@ def test_a_frame_that_is_carried_to_one_meter_and_means_another_is_told():
 
 def bytes_of(frame):
     return frame.to_bytes()
+
+
+@pytest.mark.slow
+def test_many_slaves_that_are_away_do_not_hold_up_one_that_is_back():
+    """Only one link is made at a time."""
+
+    async def main(clock, air):
+        away = {address(3, number): [] for number in range(15)}
+        settings = collector(away | {METER: []})
+        waits_s = []
+        async with node(clock, air, READER, settings) as made:
+            for _ in range(3):
+                async with node(clock, air, METER, slave(), behind=meters(clock, 1)):
+                    began_s = clock.monotonic()
+                    while not made.registry[METER].is_connected:
+                        await clock.sleep(0.5)
+                    waits_s.append(clock.monotonic() - began_s)
+                    await clock.sleep(100)
+                await clock.sleep(5)
+        return max(waits_s)
+
+    assert on_air(main) < 60  # it was 150

@@ -5,8 +5,8 @@ carry no byte; a master that does not secure its link in time is sent away.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -45,6 +45,9 @@ from kwhub.runtime.clock import Clock
 __all__ = ["Station", "StationSettings"]
 
 CONNECT_S = 10.0
+CONNECT_BUSY_S = 3.0
+"""Who is not heard in this time makes room for the next that is to be connected to."""
+
 PAIR_S = 60.0
 """People on both sides answer questions in this time."""
 
@@ -104,6 +107,7 @@ class Station:
         device.pairing_config_factory = lambda _connection: pairing_config(self.pairing)
         self._device = device
         self._connecting = asyncio.Lock()
+        self._wanted = 0  # links that are being made or wait for their turn
         manner = ReceptionSettings(settings.advertising_ms, settings.pair_s)
         self.reception = Reception(device, manner, self.keys, pairing, clock, self._pass_on)
 
@@ -287,14 +291,12 @@ class Station:
 
     async def _connect(self, address: str) -> Connection:
         peer = to_address(address)
-        async with self._connecting:
+        async with self._turn() as patience_s:
             if str(peer) in self.slaves + self.reception.masters:
                 raise LinkBusy(f"{address} is connected already")
             try:
                 with as_link_errors(f"connecting to {address}"):
-                    connection = await self._device.connect_le(
-                        peer, timeout=self.settings.connect_s
-                    )
+                    connection = await self._device.connect_le(peer, timeout=patience_s)
             except BaseException:
                 await asyncio.shield(self._call_off(str(peer)))
                 raise
@@ -303,6 +305,17 @@ class Station:
             lambda reason: self._tell(What.ENDED, connection, f"0x{reason:02X}"),
         )
         return connection
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[float]:
+        """A turn to connect, one at a time, with the seconds that it may take: few while others wait."""
+        self._wanted += 1
+        try:
+            async with self._connecting:
+                patience_s = self.settings.connect_s
+                yield patience_s if self._wanted == 1 else min(CONNECT_BUSY_S, patience_s)
+        finally:
+            self._wanted -= 1
 
     async def _call_off(self, address: str) -> None:
         """Leave no half-made connection behind."""
