@@ -1,6 +1,8 @@
 """``kwhub ble pair`` and ``kwhub ble simulate`` as two processes, with a person at each."""
 
 import json
+import os
+import signal
 
 import pytest
 from tests.bluetooth.processes import forking, open_air
@@ -162,3 +164,16 @@ def _address(file):
     while not file.exists() and time.monotonic() < until:
         time.sleep(0.05)
     return json.loads(file.read_text())["address"]
+
+
+def test_who_stops_a_pairing_with_ctrl_c_is_told_that_nothing_was_paired(persons):
+    begin, pair, _ = persons
+    meter = begin("show")
+    meter.line()
+    reader = pair("type")
+    reader.asks("shows: ")
+    os.kill(reader.number, signal.SIGINT)
+    assert reader.rest()[1] == 1
+    told = reader.complaint()
+    assert "stopped: F0:00:00:00:00:01 was not paired" in told
+    assert "the other side is gone" not in told

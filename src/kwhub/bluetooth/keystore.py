@@ -7,6 +7,7 @@ another device's. Several processes may share a file: each change is made to wha
 import fcntl
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from kwhub.domain.errors import ConfigError
 __all__ = ["KeyFile", "Peer", "StoredKeys", "is_trusted", "new_address", "write_private"]
 
 Hex = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})*$")]
+Own = Annotated[str, msgspec.Meta(pattern="^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}(/P)?$")]
 FORBIDDEN_MODE = 0o077
 IRK_BYTES = 16
 
@@ -37,7 +39,7 @@ class StoredKeys(msgspec.Struct, frozen=True):
     """What stands in the file."""
 
     irk: Hex
-    address: str  #: of this node; bonds are between addresses, so it is kept with them
+    address: Own  #: of this node; bonds are between addresses, so it is kept with them
     peers: dict[str, Peer] = msgspec.field(default_factory=dict)
     version: int = 1
 
@@ -141,6 +143,14 @@ class KeyFile(KeyStore):
 
         self._change(replaced)
 
+    def check(self) -> None:
+        """Write the file once more as it is, so that nobody is asked anything for a bond that cannot be kept.
+
+        Raises:
+            ConfigError: it cannot be written.
+        """
+        self._change(lambda peers: peers)
+
     async def put_back(self, address: str, peer: Peer | None) -> None:
         """Have a device as it was known before; None: not at all."""
         if peer is None:
@@ -194,8 +204,11 @@ class KeyFile(KeyStore):
         if self.path is None:
             yield
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        folder = os.open(self.path.parent, os.O_RDONLY)  # the file itself is replaced
+        with _told_of(self.path.parent, "cannot be used"):
+            if not self.path.parent.exists():
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            # the folder, since the file itself is replaced
+            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
             yield
@@ -211,27 +224,65 @@ class KeyFile(KeyStore):
         return None if facts is None else (facts.st_ino, facts.st_mtime_ns, facts.st_size)
 
     def _load(self) -> StoredKeys | None:
-        if self.path is None or not self.path.exists():
+        if self.path is None:
             return None
-        if self.path.stat().st_mode & FORBIDDEN_MODE:
-            raise ConfigError(
-                "holds keys and may be read by others; do: chmod 600", file=str(self.path)
-            )
-        mark = self._marked()
-        try:
-            stored = msgspec.json.decode(self.path.read_bytes(), type=StoredKeys)
-        except msgspec.DecodeError as error:
-            raise ConfigError(
-                f"is no key file ({error}); move it away and pair again", file=str(self.path)
-            ) from error
+        with _told_of(self.path, "cannot be read"):
+            if not self.path.exists():
+                return None
+            mode = self.path.stat().st_mode
+            if not stat.S_ISREG(mode):
+                raise ConfigError("is no file; name one that can hold keys", file=str(self.path))
+            if mode & FORBIDDEN_MODE:
+                raise ConfigError(
+                    "holds keys and may be read by others; do: chmod 600", file=str(self.path)
+                )
+            mark = self._marked()
+            data = self.path.read_bytes()
+        stored = _parsed(data, str(self.path))
         self._mark = mark
         return stored
 
     def _write(self) -> None:
         if self.path is not None:
             data = msgspec.json.format(msgspec.json.encode(self._stored), indent=1)
-            write_private(self.path, data)
-            self._mark = self._marked()
+            with _told_of(self.path, "cannot be written"):
+                write_private(self.path, data)
+                self._mark = self._marked()
+
+
+def _parsed(data: bytes, file: str) -> StoredKeys:
+    """What stands in a key file, each bond of it looked at.
+
+    Raises:
+        ConfigError: it is damaged.
+    """
+    entry = ""
+    try:
+        stored = msgspec.json.decode(data, type=StoredKeys)
+        for name, peer in stored.peers.items():
+            entry = name
+            PairingKeys.from_dict(peer.keys)
+    except msgspec.ValidationError as error:
+        entry = str(error).partition("`$.")[2].rstrip("`")
+        raise _damaged(file, f"{entry} is wrong" if entry else "keys are missing") from error
+    except msgspec.DecodeError as error:
+        raise _damaged(file, "it is no whole JSON") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:  # of the stack
+        raise _damaged(file, f"{entry} is wrong") from error
+    return stored
+
+
+def _damaged(file: str, what: str) -> ConfigError:
+    return ConfigError(f"is no key file ({what}); move it away and pair again", file=file)
+
+
+@contextmanager
+def _told_of(path: Path, what: str) -> Iterator[None]:
+    """Tell trouble of the system with the path that its owner knows."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"{what}: {error.strerror}", file=str(path)) from error
 
 
 def new_address() -> str:

@@ -8,6 +8,7 @@ __all__ = ["ENDED", "NO_ANSWER", "TROUBLES", "WHERE", "in_chinese", "in_words"]
 
 NO_ANSWER = "no answer in time"
 ENDED = "the link has ended"
+NO_ERROR = "SUCCESS"
 
 TROUBLES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -25,6 +26,7 @@ TROUBLES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "OOB_NOT_AVAILABLE": ("it has no out-of-band data", "对方没有带外数据"),
         "PAIRING_NOT_SUPPORTED": ("it lets nobody pair now", "对方当前不允许配对"),
         "PASSKEY_ENTRY_FAILED": ("no passkey was typed", "未输入配对码"),
+        "SUCCESS": ("the adapter is gone", "蓝牙适配器已断开"),
         "REPEATED_ATTEMPTS": ("too many tries; wait a while", "尝试过于频繁，请稍候"),
         "UNSPECIFIED_REASON": ("one side has given up", "有一方放弃"),
         "AUTHENTICATION_FAILURE_ERROR": ("one side does not trust the other", "认证失败"),
@@ -79,6 +81,28 @@ WHAT = (
 """What happened."""
 
 WHOLE = (
+    (
+        r"holds keys and may be read by others; do: chmod 600",
+        "含有密钥且他人可读；请执行 chmod 600",
+    ),
+    (r"is no file; name one that can hold keys", "不是普通文件；请指定可保存密钥的文件"),
+    (
+        r"is no key file \((.+)\); move it away and pair again",
+        "不是密钥文件（{0}）；请移走后重新配对",
+    ),
+    (r"keys are missing", "缺少密钥"),
+    (r"it is no whole JSON", "JSON 不完整"),
+    (r"(\S+) is wrong", "{0} 有误"),
+    (
+        r"is no kept setting \(.*\); remove it to begin anew",
+        "不是保存的设置；删除后可重新开始",
+    ),
+    (r"is no Bluetooth adapter; such are: (.+)", "不是蓝牙适配器；蓝牙适配器如：{0}"),
+    (r"is incomplete; such are: (.+)", "不完整；蓝牙适配器如：{0}"),
+    (
+        r"a Bluetooth address is six bytes, such as (\S+), with /P when it is public",
+        "蓝牙地址为六个字节，如 {0}，公共地址加 /P",
+    ),
     (r"(\S+) is not paired: kwhub ble pair \S+", "{0} 未配对：请执行 kwhub ble pair {0}"),
     (r"(\S+) is connected already", "{0} 已连接"),
     (
@@ -90,6 +114,8 @@ WHOLE = (
 
 def in_words(name: str) -> str:
     """What a name of the standard means, with the name behind it; unknown ones as they are."""
+    if name == NO_ERROR:  # the stack has no other name for it
+        return TROUBLES[name][0]
     return f"{TROUBLES[name][0]} ({name})" if name in TROUBLES else name
 
 
@@ -112,6 +138,8 @@ def _what(text: str) -> str:
 
 
 def _trouble(text: str) -> str:
+    if text == in_words(NO_ERROR):
+        return TROUBLES[NO_ERROR][1]
     name = text.rpartition("(")[2].rstrip(")")
     return f"{TROUBLES[name][1]} ({name})" if text == in_words(name) and name in TROUBLES else ""
 
@@ -119,5 +147,5 @@ def _trouble(text: str) -> str:
 def _found(text: str, rows: tuple[tuple[str, str], ...]) -> str:
     for pattern, chinese in rows:
         if (found := re.fullmatch(pattern, text)) is not None:
-            return chinese.format(*found.groups())
+            return chinese.format(*(_found(part, rows) or part for part in found.groups()))
     return ""

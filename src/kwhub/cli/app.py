@@ -8,6 +8,7 @@ from cyclopts import App, CycloptsError
 
 from kwhub import __version__
 from kwhub.cli.output import EN, ZH, Exit, Language, complain, pick_language
+from kwhub.cli.said import said
 from kwhub.domain.errors import ConfigError, KwhubError, LocalError, Refusal
 
 __all__ = ["app", "run"]
@@ -182,25 +183,8 @@ def _report(error: Exception, arguments: Sequence[str]) -> int:
     if not all(isinstance(leaf, KwhubError | OSError) for leaf in leaves):
         raise error
     leaf = leaves[0]
-    if isinstance(leaf, OSError) and leaf.filename is not None:
-        complain(f"{leaf.filename}: {leaf.strerror}")
-    else:
-        complain(_said(str(leaf), arguments))
+    complain(said(leaf, pick_language(_language(arguments))))
     return next(code for kind, code in CODES if isinstance(leaf, kind))
-
-
-def _said(text: str, arguments: Sequence[str]) -> str:
-    """Trouble in the reader's language, where it has words for it."""
-    if pick_language(_language(arguments)) != ZH:
-        return text
-    from kwhub.bluetooth import words  # noqa: PLC0415 - only for this
-
-    said = words.in_chinese(text)
-    try:
-        from kwhub.headend.vending_words import in_chinese  # noqa: PLC0415 - only for this
-    except ImportError:
-        return said
-    return in_chinese(said)
 
 
 def _language(arguments: Sequence[str]) -> Language | None:

@@ -1,5 +1,8 @@
 """``kwhub ble pair``: make a bond with a device, or put a new device in the place of another."""
 
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +16,7 @@ from kwhub.cli.output import (
     Exit,
     JsonFlag,
     LanguageOption,
+    complain,
     pick_language,
     print_json,
     say,
@@ -31,12 +35,14 @@ WORDS = {
     "en": {
         "done": "{address} is paired.",
         "replaced": "{new} has taken the place of {old}, with meter {meter}.",
+        "stopped": "stopped: {address} was not paired",
         "no_keys": "pairing needs a place for the bond: --keys FILE",
         "no_meter": "--replace needs --meter, the number on the nameplate of the new meter",
     },
     "zh": {
         "done": "{address} 已配对。",
         "replaced": "{new} 已替换 {old}，电表 {meter}。",
+        "stopped": "已中止：{address} 未配对",
         "no_keys": "配对需要保存密钥的文件：--keys FILE",
         "no_meter": "--replace 需要 --meter，即新电表铭牌上的表号",
     },
@@ -80,34 +86,48 @@ async def ble_pair(
         raise LocalError(words["no_keys"])
     if replace is not None and meter is None:
         raise LocalError(words["no_meter"])
-    number = None if meter is None else normalise(meter)
+    wish = _Wish(address, adapter, keys, replace, None if meter is None else normalise(meter))
     pairing = await asking(way, spoken)
-    await _pair(address, adapter, keys, pairing, replace, number)
+    try:
+        await _pair(wish, pairing)
+    except asyncio.CancelledError:
+        complain(words["stopped"].format(address=address.upper()))
+        return Exit.NO
     if json:
         print_json({"address": address.upper(), "paired": True, "replaced": replace})
-    elif replace is None:
-        say(words["done"].format(address=address.upper()))
     else:
-        say(words["replaced"].format(new=address.upper(), old=replace.upper(), meter=number))
+        say(_done(wish, words))
     return Exit.OK
 
 
-async def _pair(
-    address: str,
-    adapter: str,
-    keys: Path,
-    pairing: Pairing,
-    replace: str | None,
-    number: str | None,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """Who shall be paired with; see the options."""
+
+    address: str
+    adapter: str
+    keys: Path
+    replace: str | None
+    number: str | None
+
+
+def _done(wish: _Wish, words: Mapping[str, str]) -> str:
+    new = wish.address.upper()
+    if wish.replace is None:
+        return words["done"].format(address=new)
+    return words["replaced"].format(new=new, old=wish.replace.upper(), meter=wish.number)
+
+
+async def _pair(wish: _Wish, pairing: Pairing) -> None:
     clock = SystemClock()
-    async with opened(adapter, keys, clock, pairing) as station:
-        if replace is None or number is None:
-            await station.pair(address)
+    async with opened(wish.adapter, wish.keys, clock, pairing) as station:
+        station.keys.check()
+        if wish.replace is None or wish.number is None:
+            await station.pair(wish.address)
             return
 
         async def shown(link: Link) -> str:
             found: str = await Driver(link, Session(Role.MASTER), clock).run(read_address())
             return found
 
-        await replace_device(station, replace, address, number, shown)
+        await replace_device(station, wish.replace, wish.address, wish.number, shown)

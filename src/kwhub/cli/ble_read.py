@@ -6,8 +6,10 @@ from urllib.parse import urlencode
 
 from cyclopts import Parameter
 
+from kwhub.bluetooth.profiles import PROFILES
+from kwhub.bluetooth.stack import canonical
 from kwhub.cli.ble import ADAPTER, AdapterOption, KeysOption
-from kwhub.cli.output import JsonFlag, LanguageOption
+from kwhub.cli.output import JsonFlag, Language, LanguageOption, pick_language
 from kwhub.cli.read import (
     AllFlag,
     AttemptsOption,
@@ -18,10 +20,23 @@ from kwhub.cli.read import (
     WaitOption,
     read,
 )
+from kwhub.domain.errors import LocalError
 from kwhub.links.drive import ATTEMPTS
 from kwhub.protocols.dlt645.editions import Edition
 
 __all__ = ["ble_read"]
+
+WORDS = {
+    "en": {
+        "no_keys": "reading needs the file with the bonds (--keys FILE, made by kwhub ble pair), "
+        "or --unsecured for a device that cannot be paired",
+        "profile": "--profile must be one of {profiles}",
+    },
+    "zh": {
+        "no_keys": "抄读需要密钥文件（--keys FILE，由 kwhub ble pair 生成）；不能配对的设备用 --unsecured",
+        "profile": "--profile 须为 {profiles} 之一",
+    },
+}
 
 
 async def ble_read(
@@ -57,6 +72,7 @@ async def ble_read(
     profile
         nus, ffe0 or fff0; otherwise the first that the device offers.
     """
+    _check(address, keys, profile, pick_language(language), unsecured=unsecured)
     return await read(
         _link(address, adapter, keys, profile, unsecured=unsecured),
         meter=meter,
@@ -69,6 +85,18 @@ async def ble_read(
         json=json,
         language=language,
     )
+
+
+def _check(
+    address: str, keys: Path | None, profile: str | None, language: Language, *, unsecured: bool
+) -> None:
+    """What can be told before anything is opened. Raises ConfigError, LocalError."""
+    canonical(address)
+    words = WORDS[language]
+    if keys is None and not unsecured:
+        raise LocalError(words["no_keys"])
+    if profile is not None and profile not in PROFILES:
+        raise LocalError(words["profile"].format(profiles=", ".join(PROFILES)))
 
 
 def _link(

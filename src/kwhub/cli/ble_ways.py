@@ -25,7 +25,7 @@ WORDS = {
         "show": "Type on the other side: {number:06d}",
         "ours": "Out-of-band data of this side: {data}",
         "theirs": "Out-of-band data of the other side: ",
-        "over": "\nThat question is over: the other side is gone.\n",
+        "over": "\nThat question is over: the link has ended.\n",
         "bad_data": "out-of-band data are 64 hexadecimal digits",
     },
     "zh": {
@@ -34,7 +34,7 @@ WORDS = {
         "show": "请在对方输入：{number:06d}",
         "ours": "本方带外数据：{data}",
         "theirs": "对方带外数据：",
-        "over": "\n对方已断开，该问题已取消。\n",
+        "over": "\n链路已断开，该问题已取消。\n",
         "bad_data": "带外数据为 64 位十六进制数字",
     },
 }
@@ -115,6 +115,7 @@ async def _asked(question: str) -> str:
         await _readable(handle)
         byte = os.read(handle, 1)
         if not byte:
+            _tell("\n")  # nobody has pressed a key for it
             break
         heard += byte
     return heard.decode(errors="replace").strip()

@@ -1,0 +1,186 @@
+"""Chinese for settings and arguments that are wrong, of every package; a test holds each to its English origin."""
+
+__all__ = ["ROWS"]
+
+ROWS: tuple[tuple[str, str], ...] = (
+    # any file that holds secrets
+    (
+        r"others may read it: give it mode 0600 \(chmod 600\)",
+        "他人可读：请设权限为 0600（chmod 600）",
+    ),
+    (r"is no UTF-8 text: write the PIN into it", "不是 UTF-8 文本：请写入 PIN"),
+    (r"is not text in UTF-8", "不是 UTF-8 文本"),
+    # link addresses
+    (r"(.+); a link address is one of: (.+)", "{0}；链路地址有：{1}"),
+    (r"no scheme", "缺少链路类型"),
+    (r"unknown scheme (.+)", "未知链路类型 {0}"),
+    (r"a link address has at most (\d+) characters", "链路地址最多 {0} 个字符"),
+    (r"options must read name=value&name=value, not (.+)", "选项须写为 名=值&名=值，而不是 {0}"),
+    (r"an option is given twice", "选项重复"),
+    (r"no options", "无"),
+    (r"unknown option (.+); (\w+): takes (.+)", "未知选项 {0}；{1}: 的选项有 {2}"),
+    (r"option (\w+) must be (.+), not (.+)", "选项 {0} 须为{1}，而不是 {2}"),
+    (r"port must be (\d+) to (\d+), not (.+)", "端口须为 {0} 至 {1}，而不是 {2}"),
+    (r"(\w+): needs host:port, such as (.+)", "{0}: 需要 主机:端口，如 {1}"),
+    # Bluetooth
+    (r"ble: needs an adapter, such as \?adapter=usb:0", "ble: 需要适配器，如 ?adapter=usb:0"),
+    (
+        r"ble: needs the file with the bonds \(keys=FILE, made by kwhub ble pair\), or security=none",
+        "ble: 需要密钥文件（keys=FILE，由 kwhub ble pair 生成），或 security=none",
+    ),
+    (r"(?:is missing; )write the file with the bonds", "缺少；请填写密钥文件"),
+    (r"stand behind more than (\d+) devices; add an adapter", "所在设备超过 {0} 个；请增加适配器"),
+    (
+        r"must be at least (\S+) with heartbeat_s = (\S+) and a wait of (\S+) s for an answer; .+",
+        "heartbeat_s = {1}、应答等待 {2} 秒时须不小于 {0}；请增大此值，或减小 heartbeat_s",
+    ),
+    (
+        r"must be at least (\S+) with heartbeat_s = (\S+) and answer_timeout_s = (\S+); .+",
+        "heartbeat_s = {1}、answer_timeout_s = {2} 时须不小于 {0}；请增大此值，或减小 heartbeat_s",
+    ),
+    (r"has no number of an adapter, as in (\S+)", "缺少适配器编号，如 {0}"),
+    (r"are more than slaves_max = (\d+)", "多于 slaves_max = {0}"),
+    (r"have an address twice", "地址重复"),
+    (
+        r"there are no limits (.+); there are (.+), or a \.toml file",
+        "没有限值 {0}；有 {1}，或 .toml 文件",
+    ),
+    # the concentrator
+    (
+        r"must be an IANA zone such as 'Asia/Shanghai'(?:, not (.+))?",
+        "须为时区，如 'Asia/Shanghai' {0}",
+    ),
+    (r"(.+) is not a zone such as Asia/Shanghai", "{0} 不是时区，时区如 Asia/Shanghai"),
+    (r"there is no zone (.+)", "没有时区 {0}"),
+    (r"must be more than settle_s", "须大于 settle_s"),
+    (r"must not be that of \[uplink\]", "不得与 [uplink] 的相同"),
+    (
+        r"at least one \[\[bus\]\] is needed, \[\[mbus\]\], \[\[module\]\] or \[\[bluetooth\]\]",
+        "至少需要一个 [[bus]]、[[mbus]]、[[module]] 或 [[bluetooth]]",
+    ),
+    (r"(.+) is already used by (.+)", "{0} 已用于 {1}"),
+    (r"(.+) is there twice", "{0} 重复"),
+    (r"a primary address is 1 to (\d+)", "主地址为 1 至 {0}"),
+    (r"must be at least 24, or 0, to read every hour", "每小时抄读时须不小于 24，或为 0"),
+    (r"must not be less than reconnect_first_s", "不得小于 reconnect_first_s"),
+    (r"(.+), in profile (\S+)", "{0}（规约版本 {1}）"),
+    (
+        r"the head-end's password must be 32 \(or 4\) hexadecimal digits",
+        "主站密码须为 32（或 4）位十六进制数字",
+    ),
+    (r"the meters' (\w+) password must be (\d+) digits", "电能表 {0} 密码须为 {1} 位数字"),
+    (r"no quirk (.+); (.+)", "没有差异 {0}；{1}"),
+    (r"did you mean (.+)\?", "是否为 {0}？"),
+    # the head-end
+    (r"must be host:port such as (\S+), not (.+)", "须为 主机:端口，如 {0}，而不是 {1}"),
+    (r"must be a number above 0, such as 60 or \"1\.5\"", '须为大于 0 的数，如 60 或 "1.5"'),
+    (
+        r"(.+) is open to other computers: that needs allow_remote = true",
+        "{0} 对其他计算机开放：须设 allow_remote = true",
+    ),
+    (r"must be true for an address that others reach", "地址对外可达时须为 true"),
+    (r"must be 0, which keeps everything, or at least (\d+)", "须为 0（全部保留）或不小于 {0}"),
+    (
+        r"must be the path of a file, or begin with sqlite:// or postgresql\+psycopg://",
+        "须为文件路径，或以 sqlite:// 或 postgresql+psycopg:// 开头",
+    ),
+    (r"is not an address of SQLAlchemy", "不是 SQLAlchemy 地址"),
+    (r"needs the package (\S+)", "需要安装 {0}"),
+    (r"is not a key on an elliptic curve", "不是椭圆曲线密钥"),
+    (r"holds a damaged certificate or key", "证书或密钥已损坏"),
+    (r"the key has a pass phrase; a service needs one without", "密钥有口令；服务需要无口令的密钥"),
+    (
+        r"(?:(.+): )?the terminals' password has 32 \(or 4\) hexadecimal digits",
+        "终端密码为 32（或 4）位十六进制数字 {0}",
+    ),
+    (r"(?:(.+): )?a meter's password has (\d+) digits", "电能表密码为 {1} 位数字 {0}"),
+    (r"no key of 32 bytes can be read: (.+)", "无法读取 32 字节密钥：{0}"),
+    (r"has no table \[devices\]; write one, it may be empty", "缺少表 [devices]；请添加，可为空"),
+    (r"has no table \[vending\]", "缺少表 [vending]"),
+    (r"https://HOST/, or http:// on this computer only", "须为 https://主机/，仅本机可用 http://"),
+    # handhelds
+    (r"is not the secret of a device", "不是设备密钥"),
+    (r"(.+); remove the file to start anew", "{0}；删除该文件可重新开始"),
+    # terminals
+    (r"must hold six digits", "须为六位数字"),
+    (r"'meter' is possible on channel (\d+) only", "'meter' 仅可用于通道 {0}"),
+    (r"'meter' needs \[port\]", "'meter' 需要 [port]"),
+    (r"and voltage_v must be above zero", "与 voltage_v 须大于零"),
+    (r"and cover name each line once, from 0", "与 cover 须从 0 起各写一次"),
+    (r"at most (\d+)", "最多 {0} 个"),
+    (r"month, day, hour, minute: (.+)", "月、日、时、分：{0}"),
+    (
+        r"'gpiod' needs the package gpiod: pip install 'kwhub\[gpio\]', or take 'simulator'",
+        "'gpiod' 需要 gpiod：pip install 'kwhub[gpio]'，或改用 'simulator'",
+    ),
+    # benches
+    (r"and distances_m must have one entry or more", "与 distances_m 至少各有一项"),
+    (
+        r"no such instrument; write \[(\w+)\] with link = 'tcp:host:5025'",
+        "没有此仪器；请写 [{0}]，link = 'tcp:主机:5025'",
+    ),
+    (r"must be more than (\w+)", "须大于 {0}"),
+    (r"is not a known command; there are (.+)", "不是已知命令；有 {0}"),
+    (r"may hold (.+), on one line", "可含 {0}，写在一行"),
+    (r"the braces do not fit: (.+)", "花括号不匹配：{0}"),
+    (r"must be a list of numbers that rise", "须为递增的数列"),
+    (r"has a limit already", "已有限值"),
+    (r"needs least, most or both", "需要 least 或 most"),
+    (r"is more than most", "大于 most"),
+    (r"there is no meter in it", "其中没有电能表"),
+    (r"(\d+) to (\d+) meters are allowed, not (\d+)", "允许 {0} 至 {1} 只表，而不是 {2}"),
+    (r"the first line must name a column 'serial'", "首行须有列名 'serial'"),
+    (r"meter (\S+) is listed twice", "表 {0} 重复"),
+    # captures, simulated meters and areas
+    (r"the capture cannot be (?:read|written): (.+)", "报文记录无法读写：{0}"),
+    (r"nothing differs from the standard", "与标准没有差异"),
+    (r"an area has at least three meters on its lines", "台区线路上至少有三只表"),
+    (r"has (\d+) bytes; the memory of a meter has (\d+)", "有 {0} 字节；电能表存储为 {1} 字节"),
+    (r"is no simulated meter for tokens", "不是令牌模拟电能表"),
+    (r"(.+) names no single meter", "{0} 不是单只表的地址"),
+    # tokens and sales
+    (r"there is no such file of tables", "没有此令牌表文件"),
+    (r"at least one token that is known to be right", "至少需要一个已知正确的令牌"),
+    (
+        r"this token is not right with these tables: compare every number",
+        "此令牌与令牌表不符：请逐个核对数字",
+    ),
+    (
+        r"give --root-key, or name the keys in KWHUB_ROOT_KEY",
+        "请给出 --root-key，或设置 KWHUB_ROOT_KEY",
+    ),
+    (r"there is no such medium: issue one first", "没有此介质：请先开户发放"),
+    (r"the books fail: (.+)", "账本出错：{0}"),
+    (r"the limits stand in the settings of the head-end", "限额在主站设置中"),
+    (
+        r"these are the books of a head-end: (?:sell|work) with --headend, as one of its users",
+        "这是主站的账本：请用 --headend 以主站用户身份操作",
+    ),
+    (
+        r"keys are made in a token only: give --root-key pkcs11:\.\.\.",
+        "密钥只在加密机内生成：请给出 --root-key pkcs11:...",
+    ),
+    (r"give --key-file, or an API key in (\S+)", "请给出 --key-file，或在 {0} 中设置接口密钥"),
+    (
+        r"the book needs root keys of version (.+), beside the new ones, once",
+        "账本除新密钥外还需要一次版本 {0} 的根密钥",
+    ),
+    (r"the book was made with other root keys", "账本使用的是其他根密钥"),
+    (r"is not a version and a key", "不是版本和密钥"),
+    (r"is not a reference of its own and an amount", "不是独立的缴费单号和金额"),
+    (
+        r"a token is named as pkcs11:token=LABEL\?module-path=FILE&pin-source=file:FILE",
+        "加密机写为 pkcs11:token=LABEL?module-path=FILE&pin-source=file:FILE",
+    ),
+    (r"token (.+) cannot be opened: (.+)", "加密机 {0} 无法打开：{1}"),
+    (r"python-pkcs11 is not installed: (.+)", "未安装 python-pkcs11：{0}"),
+    (r"pyscard is not installed: (.+)", "未安装 pyscard：{0}"),
+    (r"there is no reader (.+); there are: (.+)", "没有读卡器 {0}；有：{1}"),
+    (r"(\S+) cannot be read: (.+)", "{0} 无法读取：{1}"),
+    (r"(\S+) must hold six digits", "{0} 须为六位数字"),
+    (r"(\S+) cannot be read", "{0} 无法读取"),
+    (r"an address of this machine and a port, such as (\S+)", "本机地址和端口，如 {0}"),
+    (r"routes without a right: (.+)", "页面缺少权限：{0}"),
+    (r"(.+), not (.+)", "{0}，而不是 {1}"),
+)
+"""Pattern of the whole English text, and the Chinese with ``{0}`` for its groups."""
