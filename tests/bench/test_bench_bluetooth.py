@@ -1,6 +1,8 @@
 """Performance of Bluetooth links: repeatable, worse where the radio is worse, judged by limits."""
 
+import base64
 import json
+import re
 
 import msgspec
 import pytest
@@ -91,6 +93,26 @@ def test_the_report_has_table_and_pictures_and_nothing_from_outside(result, lang
     assert html.count("data:image/svg+xml") == 4
     assert "http" not in html
     assert {"en": "readings/s and link", "zh": "每链路读数/秒"}[language] in html
+
+
+def pictures(html):
+    """The texts of each picture; letters are drawn as paths and named in remarks."""
+    found = re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", html)
+    drawn = [base64.b64decode(each).decode() for each in found]
+    return [set(re.findall(r"<!-- (.*?) -->", each)) for each in drawn]
+
+
+@pytest.mark.slow
+def test_with_one_distance_each_size_has_a_bar_or_says_that_there_is_nothing():
+    sizes = msgspec.structs.replace(SMALL, sizes=((1, 1), (1, 2)), distances_m=(1.0,), cycles=5)
+    near = pictures(bluetooth_html(measure(sizes, 1), sizes, "en"))
+    assert all({"1 × 1", "1 × 2", "masters × slaves"} <= each for each in near)
+    assert not any("distance, m" in each or "–" in each for each in near)
+    far = msgspec.structs.replace(sizes, distances_m=(300.0,))
+    rate, p95, throughput, back = pictures(bluetooth_html(measure(far, 1), far, "en"))
+    assert "–" in p95
+    assert "–" in back
+    assert not {"–"} & (rate | throughput)
 
 
 @pytest.mark.slow

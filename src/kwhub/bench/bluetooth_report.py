@@ -37,8 +37,8 @@ SAYINGS: Final[dict[str, tuple[str, str]]] = {
     "size": ("masters × slaves", "主机 × 从机"),
     "links": ("links", "链路数"),
     "colours": (
-        "Green: within a limit; red: beyond it; no colour: no limit. All links read at once.",
-        "绿色合格，红色不合格，无色为无限值。所有链路同时读数。",
+        "Green: within a limit; red: beyond it; no colour: none. Dashed: limit. All links read at once.",
+        "绿色合格，红色不合格，无色为无限值；虚线为限值。所有链路同时读数。",
     ),
     "distance": ("distance, m", "距离，m"),
 }
@@ -46,6 +46,8 @@ SAYINGS: Final[dict[str, tuple[str, str]]] = {
 PERCENT, KILO = 100.0, 1_000.0
 SCALES: Final = {"loss": PERCENT, "throughput": 1 / KILO}
 COLOURS: Final = ("#1d4ed8", "#15803d", "#b45309", "#7c3aed", "#b91c1c", "#0e7490")
+SMALLEST: Final = {"p95": 100.0}
+"""The axis reaches so far at least, and 1 for others: where nothing came through, it still has numbers."""
 PLOTTED: Final = ("rate", "p95", "throughput", "reconnect")
 
 
@@ -79,24 +81,28 @@ def bluetooth_html(result: BluetoothResult, limits: BluetoothLimits, language: L
 
 
 def _plot(key: str, result: BluetoothResult, limits: BluetoothLimits, *, zh: bool) -> str:
-    """One figure over the distance, a line for each size."""
+    """One figure over the distance, a line for each size; with one distance, a bar for each."""
     figure = Figure(figsize=(4.6, 2.6), layout="constrained")
     axes: Any = figure.add_subplot()
     scale = SCALES.get(key, 1.0)
-    for place, size in enumerate(dict.fromkeys((c.masters, c.slaves) for c in result.cells)):
-        cells = [cell for cell in result.cells if (cell.masters, cell.slaves) == size]
-        across, up = _points(cells, key, scale)
-        colour = COLOURS[place % len(COLOURS)]
-        axes.plot(across, up, "o-", color=colour, lw=1.2, ms=3, label=f"{size[0]} × {size[1]}")
+    across = sorted({cell.distance_m for cell in result.cells})
+    if len(across) > 1:
+        _lines(axes, key, scale, result)
+        axes.set_xlim(0, 1.05 * across[-1])
+    else:
+        _bars(axes, key, scale, result)
     limit = limits.of(key)
     for bound in () if limit is None else (limit.least, limit.most):
         if bound is not None:
             axes.axhline(bound * scale, color="#b91c1c", lw=0.9, ls="--")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, max(axes.get_ylim()[1], SMALLEST.get(key, 1.0)))
     axes.set_title(BLUETOOTH_NAMES[key][zh], loc="left", fontsize=9, fontweight="bold")
-    axes.set_xlabel(SAYINGS["distance"][zh], fontsize=7.5, color="#6b7280")
+    axes.set_xlabel(
+        SAYINGS["distance" if len(across) > 1 else "size"][zh], fontsize=7.5, color="#6b7280"
+    )
     axes.tick_params(labelsize=7, colors="#6b7280", length=2)
-    axes.legend(fontsize=6.5, frameon=False, ncols=2)
+    if len(across) > 1:
+        axes.legend(fontsize=6.5, frameon=False, ncols=2)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     file = BytesIO()
@@ -104,7 +110,40 @@ def _plot(key: str, result: BluetoothResult, limits: BluetoothLimits, *, zh: boo
     return "data:image/svg+xml;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def _points(cells: list[Cell], key: str, scale: float) -> tuple[list[float], list[float]]:
-    found = [(cell.distance_m, getattr(cell, key)) for cell in cells]
-    known = [(across, up * scale) for across, up in found if up is not None]
-    return [each[0] for each in known], [each[1] for each in known]
+def _sizes(result: BluetoothResult) -> dict[str, list[Cell]]:
+    """The cells of each size, with its name."""
+    sizes: dict[str, list[Cell]] = {}
+    for cell in result.cells:
+        sizes.setdefault(f"{cell.masters} × {cell.slaves}", []).append(cell)
+    return sizes
+
+
+def _lines(axes: Any, key: str, scale: float, result: BluetoothResult) -> None:
+    """Each line is thinner than the one below it, so that equal ones are all seen."""
+    sizes = _sizes(result)
+    for place, (name, cells) in enumerate(sizes.items()):
+        below = len(sizes) - 1 - place
+        found = [(cell.distance_m, getattr(cell, key)) for cell in cells]
+        known = [(at, up * scale) for at, up in found if up is not None]
+        look = {"color": COLOURS[place % len(COLOURS)], "lw": 1.2 + 0.8 * below}
+        axes.plot(
+            [at for at, _ in known],
+            [up for _, up in known],
+            "o-",
+            ms=3 + 1.2 * below,
+            label=name,
+            **look,
+        )
+
+
+def _bars(axes: Any, key: str, scale: float, result: BluetoothResult) -> None:
+    """What has no value says so in place of a bar."""
+    sizes = _sizes(result)
+    for place, (cell,) in enumerate(sizes.values()):
+        value = getattr(cell, key)
+        if value is None:
+            axes.annotate("–", (place, 0), ha="center", va="bottom", fontsize=9, color="#6b7280")
+        else:
+            axes.bar(place, value * scale, width=0.5, color=COLOURS[place % len(COLOURS)])
+    axes.set_xticks(range(len(sizes)), list(sizes))
+    axes.set_xlim(-0.6, len(sizes) - 0.4)
