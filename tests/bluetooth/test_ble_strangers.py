@@ -221,7 +221,7 @@ def test_many_slaves_that_are_away_do_not_hold_up_one_that_is_back():
     """Only one link is made at a time."""
 
     async def main(clock, air):
-        away = {address(3, number): [] for number in range(15)}
+        away: dict[str, list[str]] = {address(3, number): [] for number in range(15)}
         settings = collector(away | {METER: []})
         waits_s = []
         async with node(clock, air, READER, settings) as made:
