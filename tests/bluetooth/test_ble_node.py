@@ -164,8 +164,9 @@ def test_what_is_not_allowed_does_not_reach_the_meter():
             middle.inspection.told = told.append
             link = await one.connect(METER)
             good = Frame645(meter.address, 0x11, READ_ENERGY).to_bytes()
+            await link.write(Frame645(meter.address, 0x1C, bytes(16)).to_bytes())  # the relay
+            assert await silence(link) == Frame645(meter.address, 0xDC, b"\x04").to_bytes()
             bad = [
-                Frame645(meter.address, 0x1C, bytes(16)).to_bytes(),  # the relay
                 good[:-2] + bytes([good[-2] ^ 1, 0x16]),
                 Frame645("123456789012", 0x11, READ_ENERGY).to_bytes(),
                 Frame645(meter.address, 0x91, bytes(8)).to_bytes(),

@@ -13,6 +13,8 @@ from kwhub.wire.passing import Dialect, Kind, Passing
 
 __all__ = ["Inspection", "InspectionMode", "Rules", "Violation"]
 
+NOT_ALLOWED = "not_allowed"
+
 
 class InspectionMode(Enum):
     """What becomes of a violation."""
@@ -75,13 +77,25 @@ class Inspection:
         self.told(Violation(peer, from_master, kind, found.raw, detail))
         return self.rules.mode is InspectionMode.REPORT
 
+    def refusal(self, found: Passing | Discarded) -> Passing | None:
+        """What a master is told whose request is in order but not allowed; None: nothing.
+
+        A meter that nobody may address is as silent as one that is not there.
+        """
+        if not isinstance(found, Passing) or not found.wants_answer:
+            return None
+        if self._violation(found, from_master=True) != NOT_ALLOWED:
+            return None
+        raw = self.dialect.refusal(found)
+        return Passing(raw, found.address, is_answer=True, trouble=NOT_ALLOWED) if raw else None
+
     def _violation(self, found: Passing | Discarded, *, from_master: bool) -> str:
         if isinstance(found, Discarded) or found.trouble:
             return found.kind if isinstance(found, Discarded) else found.trouble
         if found.is_answer is from_master:
             return "wrong_direction"
         if from_master and found.kind not in self.rules.kinds:
-            return "not_allowed"
+            return NOT_ALLOWED
         known = self.rules.known
         if (
             known

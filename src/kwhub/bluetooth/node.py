@@ -7,12 +7,11 @@ themselves; so is the offer to masters after each link that ends.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from math import inf
 from pathlib import Path
 
 from kwhub.bluetooth import node_settings
+from kwhub.bluetooth.askers import Askers
 from kwhub.bluetooth.background import until_enough
 from kwhub.bluetooth.gatt_links import MasterLink
 from kwhub.bluetooth.happenings import Happened, What
@@ -30,6 +29,7 @@ from kwhub.links.base import Link
 from kwhub.runtime.chance import Random
 from kwhub.runtime.clock import Clock
 from kwhub.runtime.tasks import Backoff, supervise
+from kwhub.wire.events import Discarded
 from kwhub.wire.passing import Dialect, Passing
 
 __all__ = ["Node"]
@@ -42,15 +42,6 @@ CHECK_S = 5.0
 """The registry looks for silence at least so often."""
 
 
-@dataclass(slots=True)
-class _Own:
-    """The last request of a master."""
-
-    raw: bytes
-    began_s: float
-    ended_s: float = inf  #: while it is being worked on
-
-
 class Node:
     """A node that is switched on; ``run`` lets it work.
 
@@ -61,7 +52,6 @@ class Node:
         notices: what is logged of it.
         forwarded: requests that went on.
         unrouted: requests for which nobody was there.
-        copies: readings that subscribers got.
     """
 
     def __init__(  # noqa: PLR0913 - its doors to the world
@@ -94,7 +84,6 @@ class Node:
         self.heard: Callable[[Happened], None] = lambda _happened: None
         self.forwarded = 0
         self.unrouted = 0
-        self.copies = 0
         self._station = station
         self._dialect = dialect
         self._clock = clock
@@ -105,8 +94,7 @@ class Node:
         self._routes = Routes(dialect, self.registry)
         if bus is not None:
             self._ports["bus"] = Port("bus", bus, clock, answer_s=self.settings.patience_s)
-        self._masters: dict[str, Link] = {}
-        self._own: dict[str, _Own] = {}
+        self._askers = Askers(clock)
         self._keeping: dict[str, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         station.told = self._on_happened
@@ -125,7 +113,12 @@ class Node:
     @property
     def masters(self) -> tuple[str, ...]:
         """Masters that are being attended to."""
-        return tuple(self._masters)
+        return self._askers.names
+
+    @property
+    def copies(self) -> int:
+        """Readings that subscribers got."""
+        return self._askers.copies
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -156,21 +149,15 @@ class Node:
     async def attend(self, master: Link, name: str = "") -> None:
         """Serve one master, above or at the serial face, until it leaves."""
         name = name or master.facts.address.removeprefix("ble:")
-        self._masters[name] = master
+        self._askers.comes(name, master)
         try:
             await self._serve(master, name)
         finally:
-            if self._masters.get(name) is master:
-                del self._masters[name]
-                self._own.pop(name, None)
+            self._askers.leaves(name, master)
 
     async def publish(self, data: bytes) -> None:
         """Give something to all masters that are there."""
-        for master in tuple(self._masters.values()):
-            try:
-                await master.write(data)
-            except LinkDown:
-                continue
+        await self._askers.tell(self.masters, data)
 
     async def ask(
         self, request: Passing, asker: str, give: Give, *, only: str | None = None
@@ -200,8 +187,14 @@ class Node:
 
     async def _ask_one(self, port: Port, request: Passing, asker: str, give: Give) -> bool:
         """Ask one port; whether the very device has answered that was meant."""
+        last = self._askers.last(asker)
+
+        async def take(found: Passing | Discarded, name: str) -> None:
+            if self._askers.last(asker) is last:  # else it is for nobody any more
+                await self._pass_on(found, request, name, give)
+
         try:
-            answer = await port.ask(request, asker, self.dialect, give)
+            answer = await port.ask(request, asker, self.dialect, take)
         except LinkDown:
             return False
         self.forwarded += 1
@@ -209,11 +202,28 @@ class Node:
         is_silent = found is None and request.wants_answer
         is_owed = is_silent and self._routes.owes(port, request.address)
         self._note(port, answer, is_owed=is_owed)
-        if found is None or not self.inspection.lets_pass(found, port.name, from_master=False):
+        if found is None or not await self._pass_on(found, request, port.name, give):
             return False
-        self._routes.answered(found.address, port.name)
-        await give(found, port.name)
+        if isinstance(found, Discarded) or request.is_for_many:
+            return False
         return bool(found.address) and found.address == request.address
+
+    async def _pass_on(
+        self, found: Passing | Discarded, request: Passing, port: str, give: Give
+    ) -> bool:
+        """Give on what has come, unless inspection is against it; whether it was given.
+
+        Damage is what several say at once: whoever looks for meters has to know of it.
+        """
+        is_several = isinstance(found, Discarded) and request.is_for_many
+        if not is_several and not self.inspection.lets_pass(found, port, from_master=False):
+            return False
+        if isinstance(found, Discarded):
+            await give(Passing(found.raw, is_answer=True, trouble=found.kind), port)
+        else:
+            self._routes.answered(found.address, port)
+            await give(found, port)
+        return True
 
     async def _serve(self, master: Link, name: str) -> None:
         framer, dialect = self.dialect.framer(), self.dialect
@@ -226,12 +236,15 @@ class Node:
             except TimeoutError:
                 found, is_inside = framer.flush(), False
             for each in found:
-                if not self.inspection.lets_pass(each, name, from_master=True):
-                    continue
                 request = each if isinstance(each, Passing) else Passing(each.raw)
-                own = self._own[name] = _Own(request.raw, self._clock.monotonic())
-                await self.ask(request, name, partial(self._give, master, name, request))
-                own.ended_s = self._clock.monotonic()
+                give = partial(self._give, master, name, request)
+                if not self.inspection.lets_pass(each, name, from_master=True):
+                    if refusal := self.inspection.refusal(each):
+                        await give(refusal, "")
+                    continue
+                last = self._askers.begins(name, request.raw)
+                await self.ask(request, name, give)
+                self._askers.ends(last)
             if dialect is not self.dialect:
                 framer, dialect = self.dialect.framer(), self.dialect
 
@@ -240,24 +253,8 @@ class Node:
     ) -> None:
         """An answer goes to its asker, and to whoever wants a copy."""
         await master.write(answer.raw)
-        await self._copy(request, answer, name)
-
-    async def _copy(self, request: Passing, answer: Passing, asker: str) -> None:
-        """Share a reading with subscribers; whoever asked the same meanwhile has its own answer."""
-        if not request.is_shareable:
-            return
-        began_s = self._own[asker].began_s
-        for name in self.settings.subscribers:
-            master = self._masters.get(name)
-            own = self._own.get(name)
-            has_own = own is not None and own.raw == request.raw and own.ended_s >= began_s
-            if master is None or name == asker or has_own:
-                continue
-            try:
-                await master.write(answer.raw)
-                self.copies += 1
-            except LinkDown:
-                continue
+        if request.is_shareable and not answer.trouble:
+            await self._askers.share(answer.raw, name, self.settings.subscribers)
 
     def _note(self, port: Port, answer: Answer, *, is_owed: bool) -> None:
         for each in answer.wrong:

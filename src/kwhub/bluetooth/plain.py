@@ -42,5 +42,10 @@ class Plain:
         del address
         return b""
 
+    def refusal(self, request: Passing) -> bytes:
+        """See Dialect; there is none."""
+        del request
+        return b""
+
 
 PLAIN = Plain()

@@ -19,16 +19,26 @@ __all__ = ["ANSWER_S", "Answer", "Give", "Port", "sign_of_life"]
 Give: TypeAlias = Callable[[Passing, str], Awaitable[None]]
 """Takes an answer, with the name of the port that it came from."""
 
+Take: TypeAlias = Callable[[Passing | Discarded, str], Awaitable[object]]
+"""Takes whatever comes, with the name of the port that it came from."""
+
+NOISE = "noise"
+"""Kind of bytes that do not even begin like a frame."""
+
 ANSWER_S = 2.0
-"""Longest wait for the answer of a device."""
+"""Longest wait for the answer of a device, while others may want their turn."""
+
+LATE_S = 30.0
+"""While nobody else asks, an answer that comes later still finds its asker, for so long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What came of a request."""
 
-    found: Passing | None = None  #: None: silence
+    found: Passing | Discarded | None = None  #: None: silence; damage, where several spoke at once
     wrong: tuple[Passing | Discarded, ...] = ()  #: what came instead of it, or before it
+    rest: tuple[Passing | Discarded, ...] = ()  #: what came together with it
     is_repeat: bool = False  #: the same had just been asked without an answer
 
 
@@ -64,7 +74,7 @@ class Port:
         return self._line.waiting
 
     async def ask(
-        self, request: Passing, asker: str, dialect: Dialect, give: Give | None = None
+        self, request: Passing, asker: str, dialect: Dialect, take: Take | None = None
     ) -> Answer:
         """Put a request to the devices behind.
 
@@ -74,18 +84,18 @@ class Port:
             request: what to send.
             asker: turns go round fairly between askers.
             dialect: knows where an answer ends.
-            give: takes what follows, where nobody knows: without a protocol all that comes is for who
-                has asked last.
+            take: gets what follows until somebody asks again: answers of others where several may
+                answer, an answer that comes late, and without a protocol all that comes.
 
         Raises:
             LinkDown: the link behind is down.
         """
         while self._following is not None:
             await self.end()
-        if not request.is_shareable:
-            answer = await self._exchange(request, asker, dialect)
-            if dialect is PLAIN and give is not None and not self.waiting:
-                self._following = asyncio.ensure_future(self._follow(give))
+        listening = _Listening(request, dialect)
+        if not request.is_shareable or request.is_for_many:
+            answer = await self._exchange(listening, asker, take)
+            self._let_follow(listening, answer, take)
             return answer
         running = self._running.get(request.raw)
         if running is not None:
@@ -95,10 +105,11 @@ class Port:
         self._running[request.raw] = running
         answer = Answer()
         try:
-            answer = await self._exchange(request, asker, dialect)
+            answer = await self._exchange(listening, asker, take)
         finally:
             del self._running[request.raw]
             running.set_result(answer)
+        self._let_follow(listening, answer, take)
         return answer
 
     async def end(self) -> None:
@@ -108,47 +119,96 @@ class Port:
             following.cancel()
             await asyncio.wait([following])
 
-    async def _follow(self, give: Give) -> None:
-        """Pass on what comes until somebody asks again, whatever the pauses in it."""
-        with suppress(
-            LinkError
-        ):  # it is told where the link is kept, or somebody has a turn by now
-            while True:
-                await give(Passing(await self._line.read()), self.name)
+    def _let_follow(self, listening: "_Listening", answer: Answer, take: Take | None) -> None:
+        """Listen on, unless all has been said or somebody else wants a turn."""
+        request = listening.request
+        is_over = answer.found is not None and not listening.goes_on
+        if take is not None and request.wants_answer and not is_over and not self.waiting:
+            self._following = asyncio.ensure_future(self._follow(listening, answer.rest, take))
 
-    async def _exchange(self, request: Passing, asker: str, dialect: Dialect) -> Answer:
+    async def _follow(
+        self, listening: "_Listening", rest: tuple[Passing | Discarded, ...], take: Take
+    ) -> None:
+        """Pass on what comes until somebody asks again, whatever the pauses in it."""
+        late_s = None if listening.dialect is PLAIN else LATE_S
+        # A link that ends is told where it is kept; or somebody has a turn by now, or nobody speaks.
+        with suppress(LinkError, TimeoutError):
+            async with asyncio.timeout(late_s):
+                for each in rest:
+                    await take(each, self.name)
+                while True:
+                    for each in await listening.more(self._line, None):
+                        if not listening.is_answer(each):
+                            continue
+                        await take(each, self.name)
+                        if not listening.goes_on:
+                            return
+
+    async def _exchange(self, listening: "_Listening", asker: str, take: Take | None) -> Answer:
+        request = listening.request
         async with self._line.claim(asker) as turn:
             self.asked += 1
             await turn.write(request.raw)
             if not request.wants_answer:
                 return Answer()
             is_repeat = request.raw == self._unanswered
-            answer = await self._listen(turn, request, dialect)
+            answer = await self._listen(turn, listening, take)
             self._unanswered = b"" if answer.found is not None else request.raw
             return replace(answer, is_repeat=is_repeat)
 
-    async def _listen(self, turn: Link, request: Passing, dialect: Dialect) -> Answer:
+    async def _listen(self, turn: Link, listening: "_Listening", take: Take | None) -> Answer:
         """Wait for the answer, by frame and never by packet."""
-        wire_s = self.link.facts.wire_time_s(
-            len(request.raw)
-        )  # a write may return before it is out
+        request = listening.request
+        # A write may return before it is out.
+        wire_s = self.link.facts.wire_time_s(len(request.raw))
         until = self.clock.monotonic() + self.answer_s + wire_s
-        framer = dialect.framer()
         wrong: list[Passing | Discarded] = []
-        is_inside = False
-        while (left := until - self.clock.monotonic()) > 0 or is_inside:
-            try:
-                async with asyncio.timeout(dialect.gap_s if is_inside else left):
-                    found = framer.feed(await turn.read())
-                is_inside = True
-            except TimeoutError:
-                found, is_inside = framer.flush(), False
-            for each in found:
-                if isinstance(each, Passing) and _answers(each, request, dialect):
-                    return Answer(each, tuple(wrong))
-                if not _is_late(each, request, dialect):
+        while (left := until - self.clock.monotonic()) > 0 or listening.is_inside:
+            found = await listening.more(turn, left)
+            for place, each in enumerate(found):
+                is_noise = isinstance(each, Discarded) and each.kind == NOISE
+                if is_noise and request.is_for_many and take is not None:
+                    await take(each, self.name)  # several at once, or the line alone
+                elif listening.is_answer(each) and not is_noise:
+                    return Answer(each, tuple(wrong), tuple(found[place + 1 :]))
+                elif not _is_late(each, request, listening.dialect):
                     wrong.append(each)
         return Answer(None, tuple(wrong))
+
+
+class _Listening:
+    """What is heard after a request, cut into frames.
+
+    Attributes:
+        is_inside: something has come that no pause has ended yet.
+    """
+
+    def __init__(self, request: Passing, dialect: Dialect) -> None:
+        self.request = request
+        self.dialect = dialect
+        self.is_inside = False
+        self._framer = dialect.framer()
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether more may come behind an answer."""
+        return self.dialect is PLAIN or self.request.is_for_many
+
+    def is_answer(self, found: Passing | Discarded) -> bool:
+        """Whether it answers the request; who several speak at once to is answered by damage."""
+        if isinstance(found, Discarded):
+            return self.request.is_for_many
+        return _answers(found, self.request, self.dialect)
+
+    async def more(self, link: Link, left_s: float | None) -> list[Passing | Discarded]:
+        """What has come next, or was ended by a pause; at most so many seconds outside a frame."""
+        try:
+            async with asyncio.timeout(self.dialect.gap_s if self.is_inside else left_s):
+                found = self._framer.feed(await link.read())
+            self.is_inside = True
+        except TimeoutError:
+            found, self.is_inside = self._framer.flush(), False
+        return found
 
 
 def sign_of_life(dialect: Dialect, meters: Sequence[str], turn: int) -> Passing | None:

@@ -52,6 +52,8 @@ class Routes:
         ]
         if not request.wants_answer:
             return known or everybody
+        if request.is_for_many:
+            return [port for port in everybody if port in known or not port.meters]
         if known or self._is_away(request.address, ports, slaves):
             return known[:1]
         learnt = ports.get(self._learnt.get(request.address, ""))

@@ -191,11 +191,14 @@ class SerialFace:
         """Put to slaves what was addressed to them, and say what they answer."""
         while True:
             number, found = await self._waiting.get()
-            if not self._node.inspection.lets_pass(found, NAME, from_master=True):
-                continue
-            request = found if isinstance(found, Passing) else Passing(found.raw)
             places = {port.name: place for place, port in enumerate(self._node.ports)}
             only = next((name for name, place in places.items() if place == number), None)
+            if not self._node.inspection.lets_pass(found, NAME, from_master=True):
+                refusal = self._node.inspection.refusal(found)
+                if refusal is not None and only is not None:
+                    await self._give(places, refusal, only)
+                continue
+            request = found if isinstance(found, Passing) else Passing(found.raw)
             if number == ALL or only is not None:  # it may have gone since
                 await self._node.ask(request, NAME, partial(self._give, places), only=only)
 

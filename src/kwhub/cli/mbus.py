@@ -19,6 +19,9 @@ __all__ = ["AttemptsOption", "LatencyOption", "MbusBaudOption", "line"]
 
 BAUD_DEFAULT = 2400
 NETWORK_LATENCY_S = 0.5
+BLE_LATENCY_S = 2.0
+"""A node on the way waits so long for who is silent; what is asked meanwhile would be answered too late."""
+LATENCIES_S = {"serial": LATENCY_S, "ble": BLE_LATENCY_S}
 """Of a serial server or gateway; a serial port needs less."""
 
 MbusBaudOption: TypeAlias = Annotated[
@@ -33,7 +36,8 @@ LatencyOption: TypeAlias = Annotated[
     Parameter(
         name="--latency",
         validator=Number(gte=0, lte=10),
-        help=f"Seconds that the way adds to every wait; {LATENCY_S} on a serial port, else {NETWORK_LATENCY_S}.",
+        help="Seconds that the way adds to every wait; "
+        f"{LATENCY_S} on a serial port, {BLE_LATENCY_S} over Bluetooth, else {NETWORK_LATENCY_S}.",
     ),
 ]
 AttemptsOption: TypeAlias = Annotated[
@@ -57,7 +61,8 @@ async def line(
         LocalError: there is no such speed.
     """
     address = parse(link)
-    is_serial = _innermost(address).scheme == "serial"
+    scheme = _innermost(address).scheme
+    is_serial = scheme == "serial"
     if baud is not None and baud not in CI_BY_BAUD:
         raise LocalError(f"M-Bus has no speed of {baud} baud")
     if is_serial and baud is not None:
@@ -65,7 +70,7 @@ async def line(
     opened = await open_link(address, clock=clock)
     try:
         if latency_s is None:
-            latency_s = LATENCY_S if is_serial else NETWORK_LATENCY_S
+            latency_s = LATENCIES_S.get(scheme, NETWORK_LATENCY_S)
         speed = baud or opened.facts.baud or BAUD_DEFAULT
         session = Session(Role.MASTER, baud=speed, latency_s=latency_s)
         yield Driver(opened, session, clock, attempts=attempts)

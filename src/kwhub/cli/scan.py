@@ -41,6 +41,9 @@ RATES = (2400, 9600, 1200, 4800, 19200, 600)
 WINDOW_UNKNOWN_S = 1.2
 """Wait for answers where the speed is not known, s: there the question itself takes its time."""
 
+WINDOW_BLE_S = 2.5
+"""Over Bluetooth: a node on the way that has masters and slaves waits 2 s for who is silent."""
+
 STOPPED = {"en": "stopped early; found until then:", "zh": "提前结束；已找到："}
 EDITIONS = {edition.value: edition for edition in Edition}
 
@@ -65,7 +68,8 @@ WindowOption: TypeAlias = Annotated[
     Parameter(
         name="--timeout",
         validator=Number(gt=0, lte=60),
-        help=f"Seconds to wait for answers; {WINDOW_S}, or {WINDOW_UNKNOWN_S} without a speed.",
+        help=f"Seconds to wait for answers; {WINDOW_S}, or {WINDOW_UNKNOWN_S} without a speed, "
+        f"or {WINDOW_BLE_S} over Bluetooth.",
     ),
 ]
 AttemptsOption: TypeAlias = Annotated[
@@ -186,7 +190,7 @@ class _Job:
         try:
             baud = link.facts.baud
             watcher.begins(address.text, baud)
-            window_s = self._window_s or (WINDOW_UNKNOWN_S if baud is None else WINDOW_S)
+            window_s = self._window_s or _window_s(address, baud)
             scan = Scan(editions=self._editions, attempts=self._attempts, told=watcher.told)
             rate = Rate(address.text, baud, scan.census)
             self.rates.append(rate)
@@ -219,11 +223,22 @@ def _edition(text: str) -> Edition:
     return EDITIONS[text]
 
 
+def _window_s(link: LinkAddress, baud: int | None) -> float:
+    """How long to wait for answers on a line."""
+    if _innermost(link).scheme == "ble":
+        return WINDOW_BLE_S
+    return WINDOW_UNKNOWN_S if baud is None else WINDOW_S
+
+
+def _innermost(link: LinkAddress) -> LinkAddress:
+    while link.inner is not None:
+        link = link.inner
+    return link
+
+
 def _links(link: LinkAddress, rates: tuple[int, ...]) -> Iterator[LinkAddress]:
     """The line at every speed that is to be tried."""
-    inner = link
-    while inner.inner is not None:
-        inner = inner.inner
+    inner = _innermost(link)
     if not rates and inner.scheme == "serial" and "baud" not in inner.options:
         rates = RATES
     if not rates:

@@ -6,11 +6,12 @@ Source: DL/T 645-2007, clause 5.2 (frame), clause 7 (functions); DL/T 645-1997, 
 from typing import Final
 
 from kwhub.protocols.dlt645 import control
-from kwhub.protocols.dlt645.addresses import BROADCAST, WILDCARD, is_wellformed, matches
-from kwhub.protocols.dlt645.control import Broadcast, edition_of, function_of
+from kwhub.protocols.dlt645.addresses import BROADCAST, WILDCARD, is_plain, is_wellformed, matches
+from kwhub.protocols.dlt645.control import Broadcast, Function, edition_of, function_of
 from kwhub.protocols.dlt645.editions import Edition
-from kwhub.protocols.dlt645.frames import Frame645
+from kwhub.protocols.dlt645.frames import ABNORMAL, ANSWER, Frame645, parse
 from kwhub.protocols.dlt645.receiver import Received, Receiver
+from kwhub.protocols.dlt645.refusals import Error1997, Error2007
 from kwhub.protocols.dlt645.timing import BYTE_GAP_S
 from kwhub.wire.events import Discarded
 from kwhub.wire.passing import Framer, Kind, Passing
@@ -59,6 +60,11 @@ _IDENTIFIER_BYTES: Final = {
 }
 """Of the functions whose answer repeats what was asked for."""
 
+_NOT_ALLOWED: Final = {
+    Edition.E2007: Error2007.NOT_AUTHORISED,
+    Edition.E1997: Error1997.PASSWORD,
+}
+
 
 class _Framer:
     def __init__(self) -> None:
@@ -89,6 +95,15 @@ class Dialect645:
         """See Dialect: the address is read; any meter answers where none is named."""
         return Frame645(address or WILDCARD, control.READ_ADDRESS).to_bytes()
 
+    def refusal(self, request: Passing) -> bytes:
+        """See Dialect: the error word of the edition; a broadcast is answered by nobody."""
+        frame = parse(request.raw)
+        row = _row(frame)
+        if row is None or row.abnormal is None or not is_plain(frame.address):
+            return b""
+        error = _NOT_ALLOWED[row.edition].to_bytes(1, "little")
+        return Frame645(frame.address, frame.control | ANSWER | ABNORMAL, error).to_bytes()
+
 
 DLT645: Final = Dialect645()
 
@@ -97,24 +112,38 @@ def _passing(found: Received | Discarded) -> Passing | Discarded:
     if isinstance(found, Discarded):
         return found
     frame = found.frame
-    edition = edition_of(frame.control)
-    row = function_of(frame.control)
+    row = _row(frame)
+    edition = edition_of(frame.control) if row is None else row.edition
     key = (edition, frame.function)
     silent = row is not None and (
         row.answer is None
         or (frame.address == BROADCAST and row.broadcast is not Broadcast.ANSWERED)
     )
+    wants_answer = not frame.is_answer and not silent
     return Passing(
         found.raw,
         frame.address,
         Kind.OTHER if row is None else _KINDS.get(key, Kind.CONTROL),
         "" if row is None else row.name,
         is_answer=frame.is_answer,
-        wants_answer=not frame.is_answer and not silent,
+        wants_answer=wants_answer,
         is_shareable=not frame.is_answer and key in _SHAREABLE,
+        is_for_many=wants_answer and not is_plain(frame.address),
         token=_token(frame, key),
-        trouble=_trouble(frame),
+        trouble=_trouble(frame, row),
     )
+
+
+def _row(frame: Frame645) -> Function | None:
+    """What the control byte means; one that both editions have is told by the length of its data."""
+    usual = function_of(frame.control)
+    rows = (usual, *(function_of(frame.control, edition) for edition in Edition))
+    return next((row for row in rows if row is not None and _fits(frame, row)), usual)
+
+
+def _fits(frame: Frame645, row: Function) -> bool:
+    allowed = row.lengths(frame.control)
+    return allowed is not None and allowed[0] <= len(frame.data) <= allowed[1]
 
 
 def _token(frame: Frame645, key: tuple[Edition, int]) -> bytes:
@@ -123,13 +152,9 @@ def _token(frame: Frame645, key: tuple[Edition, int]) -> bytes:
     return bytes([frame.function]) + frame.data[:size]
 
 
-def _trouble(frame: Frame645) -> str:
+def _trouble(frame: Frame645, row: Function | None) -> str:
     if not is_wellformed(frame.address):
         return "bad_address"
-    row = function_of(frame.control)
     if row is None:
         return "unknown_function"
-    allowed = row.lengths(frame.control)
-    if allowed is None or not allowed[0] <= len(frame.data) <= allowed[1]:
-        return "bad_length"
-    return ""
+    return "" if _fits(frame, row) else "bad_length"

@@ -10,11 +10,13 @@ from typing import Final
 
 from kwhub.catalog.decoding import GDW13762, MBUS, decode
 from kwhub.exchange.passing import DLT645
+from kwhub.protocols.gdw1376_2 import afn_00
 from kwhub.protocols.gdw1376_2.frames import BROADCAST, Control, Frame13762
 from kwhub.protocols.gdw1376_2.frames import frame as frame_13762
+from kwhub.protocols.gdw1376_2.frames import parse as parse_13762
 from kwhub.protocols.gdw1376_2.receiver import Received as Received13762
 from kwhub.protocols.gdw1376_2.receiver import Receiver as Receiver13762
-from kwhub.protocols.gdw1376_2.routes import DownRoute
+from kwhub.protocols.gdw1376_2.routes import DownRoute, UpRoute
 from kwhub.protocols.gdw1376_2.summary import inner_frame
 from kwhub.protocols.gdw1376_2.tables import find
 from kwhub.protocols.mbus import control as mbus
@@ -42,6 +44,9 @@ _AFN_KINDS: Final = {
 
 _VERSION: Final = (0x03, 1, b"")
 """03-F1, vendor and version: what every module answers."""
+
+_NOT_SUPPORTED: Final = 10
+"""Reason of a denial; there is none that says "not allowed"."""
 
 _CARRIED_645: Final = frozenset({1, 2})
 
@@ -90,6 +95,13 @@ class Dialect13762:
         del address
         down = Control(up=False, primary=True)
         return frame_13762(down, DownRoute(), _VERSION).to_bytes()
+
+    def refusal(self, request: Passing) -> bytes:
+        """See Dialect: the module denies (00-F2)."""
+        asked = parse_13762(request.raw)
+        up = Control(up=True, primary=False, mode=asked.control.mode)
+        deny = (afn_00.AFN, afn_00.Denial.FUNCTION, afn_00.Denial(_NOT_SUPPORTED).to_data())
+        return frame_13762(up, UpRoute(asked.sequence), deny).to_bytes()
 
 
 def _passing_13762(found: Received13762 | Discarded) -> Passing | Discarded:
@@ -172,12 +184,19 @@ class DialectMbus:
         to = int(address) if address else mbus.ADDRESS_ANY
         return FrameMbus.short(mbus.SND_NKE, to).to_bytes()
 
+    def refusal(self, request: Passing) -> bytes:
+        """See Dialect; a slave that does not take something is silent."""
+        del request
+        return b""
+
 
 def _passing_mbus(found: ReceivedMbus | Discarded) -> Passing | Discarded:
     if isinstance(found, Discarded):
         return found
     frame = found.frame
     is_answer = not frame.from_master
+    wants_answer = not is_answer and frame.address != mbus.ADDRESS_ALL
+    seeks = frame.control == mbus.SND_NKE or str(frame.address) in _ANYBODY
     error = decode(found.raw, MBUS).error
     return Passing(
         found.raw,
@@ -185,7 +204,8 @@ def _passing_mbus(found: ReceivedMbus | Discarded) -> Passing | Discarded:
         _kind_mbus(frame),
         frame.service or "",
         is_answer=is_answer,
-        wants_answer=not is_answer and frame.address != mbus.ADDRESS_ALL,
+        wants_answer=wants_answer,
+        is_for_many=wants_answer and seeks,
         trouble="" if error is None else error.kind,
     )
 

@@ -6,6 +6,7 @@ serial port, may leave, and may come back. ``baud`` is only stated in the facts.
 
 import asyncio
 import os
+import termios
 import tty
 from dataclasses import replace
 
@@ -18,6 +19,9 @@ from kwhub.runtime.clock import Clock
 __all__ = ["PtyLink", "open_address"]
 
 READ_BYTES = 65_536
+SPEEDS = slice(4, 6)
+"""Of the attributes of a terminal: input and output."""
+SPEED_OF_NOBODY = termios.B134
 
 
 class PtyLink:
@@ -89,9 +93,20 @@ class PtyLink:
             self._loop.remove_reader(self._master)
             self._inbox.close(f"{self.facts.address}: {error}")
             return
+        self._let_be_set()
         self._inbox.put(data)
         if self._inbox.full:
             self._loop.remove_reader(self._master)
+
+    def _let_be_set(self) -> None:
+        """Let the next program that opens the far end find something to set.
+
+        A pseudo terminal has no parity, and the C library takes a wish for one as failed when nothing
+        else was to be changed: a program with even parity could open the port only once.
+        """
+        attributes = termios.tcgetattr(self._slave)
+        attributes[SPEEDS] = [SPEED_OF_NOBODY, SPEED_OF_NOBODY]
+        termios.tcsetattr(self._slave, termios.TCSANOW, attributes)
 
     async def _wait_writable(self) -> None:
         if self._writable is not None:

@@ -33,6 +33,7 @@ class Passing:
     is_answer: bool = False
     wants_answer: bool = True
     is_shareable: bool = False  #: asking twice gives the same answer and changes nothing
+    is_for_many: bool = False  #: several may answer, one after the other or all at once
     token: bytes = b""  #: what its answer repeats; of an answer, what it has repeated
     trouble: str = ""  #: short stable key of what is wrong inside; empty when nothing is
 
@@ -71,3 +72,6 @@ class Dialect(Protocol):
 
     def heartbeat(self, address: str) -> bytes:
         """A request that every device answers; empty when there is none."""
+
+    def refusal(self, request: Passing) -> bytes:
+        """What says to whoever has asked that this is not allowed; empty: the protocol has no word for it."""
