@@ -56,6 +56,11 @@ imports: install
 tidy: install
 	$(BIN)/pytest -q tests/test_tidy.py tests/test_public.py
 
+# What needs modules of the kernel, in an emulated machine.
+.PHONY: kernel
+kernel: install
+	@bash tools/kernel_tests.sh $(PYTEST_ARGS)
+
 # Card readers: only where the headers of PC/SC are.
 .PHONY: pcsc
 pcsc: install
