@@ -88,13 +88,13 @@ def test_organisations_and_areas_are_made_and_stand_in_the_tree(english):
 
 def test_a_form_that_is_wrong_says_what_where_and_keeps_what_was_typed(english):
     told = refused(english, "/archive/areas", code="", name="Nowhere")
-    assert told.startswith("code: ")
+    assert told.startswith("Code: ")
     shown = english.post("/archive/areas", data={"code": "TQ-41", "organisation": "ZZ"})
     assert shown.status_code == 400
     assert value(shown.text, "code") == "TQ-41"
     assert "ZZ" in words(shown.text)
     chinese = english.post("/archive/areas", data={"code": ""}, headers={"Accept-Language": "zh"})
-    assert "code: 缺少值 — 请填写" in words(chinese.text)
+    assert "台区编码：缺少值 — 请填写" in words(chinese.text)
     assert english.get("/archive/things").status_code == 404
     assert english.get("/archive/areas/99").status_code == 404
 

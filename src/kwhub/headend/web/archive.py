@@ -15,9 +15,11 @@ from kwhub.domain.errors import LocalError
 from kwhub.headend.api.archive_shapes import PLURALS
 from kwhub.headend.api.site import NUMBER_MAX
 from kwhub.headend.archive.fields import FROM_DAY, KINDS, REQUIRED, Field, Kind
-from kwhub.headend.archive.problems import ArchiveError
+from kwhub.headend.archive.problems import ArchiveError, Problem
 from kwhub.headend.people.rights import Right, needs
 from kwhub.headend.quality.expect import ENERGY
+from kwhub.headend.web.audit_words import heading
+from kwhub.headend.web.language import Texts
 from kwhub.headend.web.page import Page, query
 from kwhub.headend.web.quality_forms import day_of, form_of, register_name
 from kwhub.headend.web.refusals import told
@@ -29,6 +31,7 @@ __all__ = [
     "ROUTES",
     "FieldShown",
     "KindShown",
+    "advice",
     "archive_page",
     "archive_rows",
     "change_row",
@@ -189,7 +192,7 @@ async def retire_row(
         day = _from_day(page, known, form)
         await page.site.archive.retire(known.name, row, page.who, from_day=day, within=reach)
     except LocalError as error:
-        wrong = wrong_of(page, error)
+        wrong = wrong_of(page, error, known)
         return await page.site.archive.offload(
             lambda: row_view(page, known, row, values, wrong=wrong)
         )
@@ -203,20 +206,37 @@ def kind_of(plural: str) -> Kind:
     return KINDS[PLURALS[plural]]
 
 
-def refused(page: Page, error: ArchiveError) -> list[str]:
-    """What is wrong and what to do about it, in the words of the reader."""
-    code = page.t.code
-    told = []
+def refused(page: Page, error: ArchiveError, kind: Kind | None = None) -> list[str]:
+    """What is wrong and what to do about it, in the words of the reader; the kind is that of the form."""
+    t, told = page.t, []
     for each in error.problems[:20]:
         one = replace(each, value=_local(page, each.value))
-        where = f"{one.column}: " if one.column else ""
-        told.append(f"{where}{one.what(code)} — {one.advice(code)}")
+        field = _field(one, kind)
+        name = t.either(*field.titles) if field else heading(t, one.column)
+        where = f"{name}{t('keeping.colon')}" if one.column else ""
+        told.append(f"{where}{one.what(t.code)} — {advice(t, one, kind)}")
     return told
 
 
-def wrong_of(page: Page, error: LocalError) -> list[str]:
+def advice(t: Texts, one: Problem, kind: Kind | None = None) -> str:
+    """What to do about a problem: of a value that cannot be, what may stand there."""
+    field = _field(one, kind) if one.key == "wrong" else None
+    if field is None or not any(field.helps):
+        return one.advice(t.code)
+    return t("keeping.wrong_advice", help=t.either(*field.helps))
+
+
+def _field(one: Problem, kind: Kind | None) -> Field | None:
+    """The column that a problem is about, of its own sheet or of the form; None for none."""
+    of = KINDS.get(one.sheet, kind)
+    return of.by_name.get(one.column) if of else None
+
+
+def wrong_of(page: Page, error: LocalError, kind: Kind) -> list[str]:
     """What a refused form is told, in the words of the reader."""
-    return refused(page, error) if isinstance(error, ArchiveError) else [told(page.t, error)]
+    if isinstance(error, ArchiveError):
+        return refused(page, error, kind)
+    return [told(page.t, error)]
 
 
 def _from_day(page: Page, kind: Kind, form: Mapping[str, str]) -> date | None:
@@ -287,7 +307,7 @@ async def _saved(page: Page, kind: Kind, row: int | None) -> Redirect | Template
             kind.name, values, page.who, row_id=row, from_day=day, within=reach
         )
     except LocalError as error:
-        wrong = wrong_of(page, error)
+        wrong = wrong_of(page, error, kind)
         return await page.site.archive.offload(
             lambda: row_view(page, kind, row, values, wrong=wrong)
         )

@@ -15,11 +15,11 @@ from kwhub.domain.errors import LocalError
 from kwhub.headend.api.site import NUMBER_MAX
 from kwhub.headend.archive import dated
 from kwhub.headend.archive.fields import KINDS
-from kwhub.headend.archive.problems import ArchiveError, Problem
+from kwhub.headend.archive.problems import ArchiveError
 from kwhub.headend.archive.tables import BYTES_MAX
 from kwhub.headend.people.rights import Right, needs
 from kwhub.headend.quality.expect import ENERGY
-from kwhub.headend.web.archive import FINAL, FIRST, KindShown, refused, row_view
+from kwhub.headend.web.archive import FINAL, FIRST, KindShown, advice, refused, row_view
 from kwhub.headend.web.page import Page
 from kwhub.headend.web.quality_around import decimal_of
 from kwhub.headend.web.quality_forms import day_of, form_of
@@ -159,7 +159,7 @@ async def set_members(page: NamedDependency[Page], row: FromPath[int]) -> Redire
         if not wrong:
             await page.site.archive.set_members(row, found, page.who)
     except ArchiveError as error:
-        wrong = refused(page, error)
+        wrong = refused(page, error, KINDS["group"])
     if wrong:
         return await page.site.archive.offload(
             lambda: row_view(
@@ -184,7 +184,7 @@ async def _meter(
     try:
         await work(form)
     except ArchiveError as error:
-        wrong = refused(page, error)
+        wrong = refused(page, error, KINDS["meter"])
     except LocalError as error:
         wrong = [told(page.t, error)]
     else:
@@ -248,22 +248,13 @@ def _job(page: Page, job: int, *, wrong: list[str] | None = None) -> Template:
         raise NotFoundException(f"import {job}")
     code = page.t.code
     problems = [
-        (one, one.what(code), _advice(page, one))
+        (one, one.what(code), advice(page.t, one))
         for one in page.site.imports.errors(job, ERRORS_SHOWN)
     ]
     context: dict[str, object] = {"job": found, "problems": problems, "wrong": wrong or []}
     if page.swaps == "job":
         return page.show("archive_job.html", context)
     return page.show("archive_import.html", context, status_code=400 if wrong else 200)
-
-
-def _advice(page: Page, one: Problem) -> str:
-    """What to do about a problem: of a value that cannot be, what may stand there."""
-    kind = KINDS.get(one.sheet) if one.key == "wrong" else None
-    field = kind.by_name.get(one.column) if kind else None
-    if field is None or not any(field.helps):
-        return one.advice(page.t.code)
-    return page.t("keeping.wrong_advice", help=page.t.either(*field.helps))
 
 
 ROUTES = (

@@ -12,7 +12,15 @@ from datetime import datetime
 from kwhub.headend.archive.fields import KINDS
 from kwhub.headend.web.language import Texts
 
-__all__ = ["DETAILS", "SUBJECTS", "detail_words", "field_words", "subject_words", "who_words"]
+__all__ = [
+    "DETAILS",
+    "SUBJECTS",
+    "detail_words",
+    "field_words",
+    "heading",
+    "subject_words",
+    "who_words",
+]
 
 _MOMENT = r"\d{4}-\d\d-\d\dT[\d:.]+(?:\+[\d:]+|Z)?"
 _DAY = r"\d{4}-\d\d-\d\d"
@@ -51,6 +59,8 @@ DETAILS: tuple[tuple[str, str, str], ...] = (
         "任务 {n}：{what}，{m} 只电表",
     ),
     (r"work (?P<n>\d+)", "work {n}", "任务 {n}"),
+    (r"arrived", "in the meter", "已到表"),
+    (r"cancelled", "cancelled", "已撤销"),
     (r"not to be carried out any more", "not to be carried out any more", "不再执行"),
     (
         r"generation (?P<n>\d+) was used again",
@@ -119,6 +129,9 @@ _FIELDS = {
 } | {
     "ratio": ("Ratio", "综合变比"),
     "origin": ("Kept by", "维护方"),
+    "at": ("Moment", "时间"),
+    "meters": ("Meters", "电表"),
+    "readings": ("Readings", "示值"),
 }
 """Columns of the archive by their headings."""
 
@@ -156,6 +169,11 @@ def subject_words(t: Texts, subject: str) -> str:
 def who_words(t: Texts, who: str) -> str:
     """Who did it: names stay, and so does everything in English."""
     return _WHO.get(who, who) if t.code == "zh" else who
+
+
+def heading(t: Texts, name: str) -> str:
+    """The heading of a column of the archive, as forms have it; any other name as it is."""
+    return t.either(*_FIELDS[name]) if name in _FIELDS else name
 
 
 def field_words(t: Texts, name: str) -> str:

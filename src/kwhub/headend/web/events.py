@@ -62,6 +62,7 @@ def end_words(t: Texts, reason: str) -> str:
     return t(f"terminals.end_{key}", seconds=numbers[0] if numbers else "") if key else reason
 
 
+_PART = re.compile(r".+?(?:，|, |$)")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _ELSEWHERE = frozenset({"time", "point"})
 
@@ -82,6 +83,11 @@ class AlarmLine:
         return cls(
             alarm, code_words(alarm.code, t), _figures(EventRecord(alarm.code, alarm.body), t)
         )
+
+    @property
+    def figures(self) -> list[str]:
+        """The parts of the detail, which stay whole at the end of a line."""
+        return [each.strip() for each in _PART.findall(self.detail)]
 
     @property
     def state(self) -> str:

@@ -34,6 +34,7 @@ VOCABULARY: Final[Mapping[str, str]] = {
     "order_state": "state.",
     "right": "people.right_",
     "sale_state": "vending.state_",
+    "tariff_field": "bills.",
     "task_state": "tasks.state_",
     "work_state": "devices.work_",
 }

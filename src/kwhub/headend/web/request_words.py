@@ -105,7 +105,7 @@ DECODER = (
     ("Expected {wanted} - at {place}", "{place}：应为 {wanted}"),
     ("Expected {wanted}, got {found}", "应为 {wanted}，而不是 {found}"),
     ("Expected {wanted}", "应为 {wanted}"),
-    ("Object missing required field {name}", "缺少 {name}"),
+    ("Object missing required field `{tariff_field}`", "缺少 {tariff_field}"),
     ("Invalid enum value {text}", "没有“{text}”这个值"),
     ("{field}: Expected {wanted}, got {found}", "{field}：应为 {wanted}，而不是 {found}"),
     ("{field}: Expected {wanted}", "{field}：应为 {wanted}"),
