@@ -12,9 +12,9 @@ from msgspec import inspect
 
 import kwhub
 from kwhub.cli.app import run
-from kwhub.cli.error_words import ROWS
-from kwhub.cli.said import said
-from kwhub.domain.errors import ConfigError, LinkDown
+from kwhub.cli.said import ROWS, said
+from kwhub.domain.errors import ConfigError, LinkDown, NoAnswer, Refusal
+from kwhub.exchange.device_messages import Denied, denial
 from kwhub.runtime.settings import Settings, expected
 from kwhub.runtime.settings_words import DESCRIPTIONS, expected_in_chinese
 
@@ -62,7 +62,7 @@ def test_all_that_is_said_of_settings_has_chinese_words():
 def test_every_row_is_of_a_text_that_stands_in_the_code():
     written: list[str] = []
     for path in SOURCE.rglob("*.py"):
-        if path.name == "error_words.py":
+        if path.name.startswith("error_words"):
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             written += [text for fill in FILLED if (text := texts_of(node, fill))]
@@ -150,6 +150,22 @@ def test_all_that_settings_should_be_has_chinese_words():
             "serial:/dev/nope: No such file or directory",
             "serial:/dev/nope：文件或文件夹不存在",
         ),
+        (
+            NoAnswer("meter 000000000001 is silent", attempts=3),
+            "meter 000000000001 is silent after 3 attempts",
+            "电能表 000000000001 无应答（已尝试 3 次）",
+        ),
+        (
+            Refusal(("wrong PIN; 4 tries are left",)),
+            "refused: wrong PIN; 4 tries are left",
+            "被拒绝：PIN 错误；还可尝试 4 次",
+        ),
+        (
+            denial(Denied("locked")),
+            "refused: the device is locked; ask the head-end's staff",
+            "被拒绝：设备已锁定，请联系主站人员",
+        ),
+        (Refusal(("no authority",)), "refused: no authority", "refused: no authority"),
         (LinkDown("what nobody knows"), "what nobody knows", "what nobody knows"),
     ],
 )

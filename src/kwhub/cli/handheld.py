@@ -5,6 +5,7 @@ import getpass
 import os
 import stat
 import sys
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -350,8 +351,10 @@ def _pin(file: Path | None, *, again: bool = False, question: str = "PIN: ") -> 
 def _asked(question: str) -> str:
     """What a person types unseen. Raises LocalError: nobody is there."""
     try:
-        return getpass.getpass(question)
+        with warnings.catch_warnings(action="ignore", category=getpass.GetPassWarning):
+            return getpass.getpass(question)
     except EOFError:
+        sys.stderr.write("\n")  # nobody has pressed a key for it
         raise LocalError(
             "the input ended before anything was typed: use --pin-file (and --code) where nobody is"
         ) from None

@@ -291,7 +291,7 @@ async def _only_meter(driver: Driver) -> str:
         return await driver.run(read_address())
     except NoAnswer as error:
         raise NoAnswer(
-            "no meter said its address: there is none, or several answered at once; name one with "
-            "--meter, or find them with: kwhub scan",
+            "no meter said its address (there is none, or several answered at once; name one with "
+            "--meter, or find them with kwhub scan)",
             attempts=error.attempts,
         ) from error

@@ -2,13 +2,16 @@
 
 import re
 
-from kwhub.cli.error_words import ROWS
+from kwhub.cli.error_words import ROWS as SETTING_ROWS
+from kwhub.cli.error_words_devices import DEVICE_ROWS
 from kwhub.cli.output import ZH, Language
-from kwhub.domain.errors import ConfigError
+from kwhub.domain.errors import ConfigError, NoAnswer, Refusal
 from kwhub.runtime.settings_words import expected_in_chinese, settings_in_chinese, told
 
 __all__ = ["said"]
 
+_CHINESE = re.compile("[\u4e00-\u9fff]")
+ROWS = (*DEVICE_ROWS, *SETTING_ROWS)
 _BIND = r"(?:\[Errno \d+\] )?error while attempting to bind on address \('([^']+)', (\d+)[^)]*\): "
 _SYSTEM: tuple[tuple[str, str, str], ...] = (
     (
@@ -68,6 +71,8 @@ def said(error: Exception, language: Language) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         what = error.strerror or str(error)
         return f"{error.filename}：{_chinese(what)}" if zh else f"{error.filename}: {what}"
+    if zh and isinstance(error, NoAnswer | Refusal):
+        return _of_peer(error)
     text = str(error)
     plain = _plain(text, zh=zh)
     advice = next((row[1 + zh] for row in _ADVICE if re.fullmatch(row[0], text)), "")
@@ -79,6 +84,22 @@ def _plain(text: str, *, zh: bool) -> str:
         if re.search(pattern, text):
             return re.sub(pattern, chinese if zh else english, text)
     return text
+
+
+def _of_peer(error: NoAnswer | Refusal) -> str:
+    """What the other side has not said, or will not do."""
+    text = str(error)
+    if isinstance(error, NoAnswer):
+        known = _chinese(error.detail)
+        return text if known == error.detail else f"{known}（已尝试 {error.attempts} 次）"
+    whole = _of_counter(text)
+    if whole != text:
+        return whole
+    from kwhub.exchange.device_messages import WORDS  # noqa: PLC0415 - only for this
+
+    denied = dict(WORDS.values())
+    reasons = [denied.get(reason) or _chinese(reason) for reason in error.reasons]
+    return text if tuple(reasons) == error.reasons else "被拒绝：" + "，".join(reasons)
 
 
 def _config(error: ConfigError) -> str:
@@ -96,20 +117,23 @@ def _chinese(text: str) -> str:
     known = told(text, ROWS, _inner) or settings_in_chinese(text)
     if known:
         return known.strip()
-    found = words.in_chinese(text)
-    try:
-        from kwhub.headend.vending_words import in_chinese  # noqa: PLC0415 - only for this
-    except ImportError:
-        pass
-    else:
-        found = in_chinese(found)
+    found = _of_counter(words.in_chinese(text))
     if found != text:
         return found
     where, colon, what = text.partition(": ")
     rest = _chinese(what) if colon else ""
-    if colon and rest != what:
+    if colon and (rest != what or _CHINESE.search(what)):
         return f"{where.replace('configuration', '参数')}：{rest}"
     return text
+
+
+def _of_counter(text: str) -> str:
+    """What the counter refuses, in Chinese; other text as it is."""
+    try:
+        from kwhub.headend.vending_words import in_chinese  # noqa: PLC0415 - only for this
+    except ImportError:
+        return text
+    return in_chinese(text)
 
 
 def _inner(text: str) -> str:

@@ -82,7 +82,11 @@ _SETTINGS: Rows = (
     (r"is not valid TOML: (.+)", "TOML 语法错误：{0}"),
 )
 
-_TOML: Rows = (
+_OF_PARSERS: Rows = (
+    (r"Input data was truncated", "内容不完整"),
+    (r"JSON is malformed: .+", "JSON 格式有误"),
+    (r"Object contains unknown field `(.+)`.*", "不是已知的键 {0}"),
+    (r"(?:Expected|Invalid) .+ - at `\$\.(.+)`", "{0} 的值有误"),
     (r"Illegal character (.+)", "非法字符 {0}"),
     (r"Expected '=' after a key in a key/value pair", "键后缺少 '='"),
     (r"Expected newline or end of document after a statement", "语句后须换行"),
@@ -149,7 +153,7 @@ def settings_in_chinese(text: str) -> str:
         or told(
             text, _SETTINGS, lambda part: settings_in_chinese(part) or expected_in_chinese(part)
         )
-        or told(text, _TOML, str)
+        or told(text, _OF_PARSERS, str)
     )
 
 
