@@ -114,6 +114,9 @@ def test_what_can_be_no_advertisement_is_refused_with_words(tmp_path, key, value
 def test_who_is_idle_must_not_count_as_silent(tmp_path, rows, is_right):
     path = tmp_path / "node.toml"
     path.write_text(f'adapter = "usb:0"\n[node]\n{rows}\n')
+    assert read_node_file(path).node.silent_s  # it watches nobody
+    slave = '[[node.slaves]]\naddress = "F0:00:00:00:00:01"'
+    path.write_text(f'adapter = "usb:0"\n[node]\n{rows}\n{slave}\n')
     if is_right:
         assert read_node_file(path).node.silent_s
         return
@@ -123,6 +126,6 @@ def test_who_is_idle_must_not_count_as_silent(tmp_path, rows, is_right):
 
 
 def test_a_role_that_was_kept_goes_with_the_tightest_silence_that_the_file_may_have(kept):
-    tight = NodeSettings(silent_s=69.0)
+    tight = NodeSettings(silent_s=69.0, slaves=(SlaveSettings("F0:00:00:00:00:01"),))
     begun_with(kept, tight, "AT+ROLE=master")
     assert begun_with(kept, tight).role is Role.MASTER

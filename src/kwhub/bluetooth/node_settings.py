@@ -119,7 +119,7 @@ class NodeSettings(Settings, frozen=True):
         if len({slave.address for slave in self.slaves}) != len(self.slaves):
             raise WrongSetting("slaves", "have an address twice")
         least_s = silent_least_s(self.heartbeat_s, self.longest_answer_s)
-        if self.silent_s < least_s:
+        if self.slaves and self.silent_s < least_s:  # nobody else is watched
             raise WrongSetting(
                 "silent_s",
                 f"must be at least {least_s:g} with heartbeat_s = {self.heartbeat_s:g} and a wait of "
