@@ -351,24 +351,25 @@ class SlaveSocket:
         permissions = Attribute.Permissions.WRITEABLE | Attribute.Permissions.READABLE
         if profile.is_single:
             both = takes | GIVING
-            self._gives: Characteristic[bytes] = Characteristic(
+            self.gives: Characteristic[bytes] = Characteristic(
                 profile.takes, both, permissions, value
             )
-            offered = [self._gives]
+            offered = [self.gives]
         else:
-            self._gives = Characteristic(profile.gives, GIVING, Attribute.Permissions.READABLE, b"")
-            offered = [Characteristic(profile.takes, takes, permissions, value), self._gives]
+            self.gives = Characteristic(profile.gives, GIVING, Attribute.Permissions.READABLE, b"")
+            offered = [Characteristic(profile.takes, takes, permissions, value), self.gives]
         device.add_service(Service(profile.service, offered))
 
     def attach(self, connection: Connection, others: Iterable["SlaveSocket"] = ()) -> SlaveLink:
         """Let a master in, also by the services that were offered before: it may know them, or find them first."""
         sockets = [self, *(each for each in others if each is not self)]
-        link = SlaveLink(connection, [each._gives for each in sockets])
+        link = SlaveLink(connection, [each.gives for each in sockets])
         for each in sockets:
-            each._take(link)
+            each.admit(link)
         return link
 
-    def _take(self, link: SlaveLink) -> None:
+    def admit(self, link: SlaveLink) -> None:
+        """From now on its master's writes are for it."""
         handle = link.connection.handle
         self.links[handle] = link
         link.connection.on(
