@@ -41,6 +41,11 @@ class Answer:
     rest: tuple[Passing | Discarded, ...] = ()  #: what came together with it
     is_repeat: bool = False  #: the same had just been asked without an answer
 
+    @property
+    def has_more(self) -> bool:
+        """Whether the rest has to be asked for, by the same asker."""
+        return isinstance(self.found, Passing) and self.found.has_more
+
 
 @dataclass(slots=True)
 class Port:
@@ -64,6 +69,8 @@ class Port:
     _running: dict[bytes, asyncio.Future[Answer]] = field(default_factory=dict)
     _unanswered: bytes = b""
     _following: asyncio.Task[None] | None = None
+    _fetcher: str = ""
+    _fetched: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self._line = Shared(self.link)
@@ -99,8 +106,11 @@ class Port:
             return answer
         running = self._running.get(request.raw)
         if running is not None:
-            self.shared += 1
-            return await asyncio.shield(running)
+            answer = await asyncio.shield(running)
+            if not answer.has_more:
+                self.shared += 1
+                return answer
+            return await self._exchange(listening, asker, take)
         running = asyncio.get_running_loop().create_future()
         self._running[request.raw] = running
         answer = Answer()
@@ -145,16 +155,36 @@ class Port:
                             return
 
     async def _exchange(self, listening: "_Listening", asker: str, take: Take | None) -> Answer:
+        while True:
+            await self._let_fetch(asker)
+            async with self._line.claim(asker) as turn:
+                if self._fetcher not in ("", asker):
+                    continue  # it has begun while this one was waiting
+                answer = await self._put(turn, listening, take)
+                self._fetcher = asker if answer.has_more else ""
+                self._fetched.set()
+                return answer
+
+    async def _let_fetch(self, asker: str) -> None:
+        """Wait while another fetches the rest of a long answer: a meter knows only where it has ended."""
+        while self._fetcher not in ("", asker):
+            self._fetched.clear()
+            try:
+                async with asyncio.timeout(self.answer_s):
+                    await self._fetched.wait()
+            except TimeoutError:
+                self._fetcher = ""
+
+    async def _put(self, turn: Link, listening: "_Listening", take: Take | None) -> Answer:
         request = listening.request
-        async with self._line.claim(asker) as turn:
-            self.asked += 1
-            await turn.write(request.raw)
-            if not request.wants_answer:
-                return Answer()
-            is_repeat = request.raw == self._unanswered
-            answer = await self._listen(turn, listening, take)
-            self._unanswered = b"" if answer.found is not None else request.raw
-            return replace(answer, is_repeat=is_repeat)
+        self.asked += 1
+        await turn.write(request.raw)
+        if not request.wants_answer:
+            return Answer()
+        is_repeat = request.raw == self._unanswered
+        answer = await self._listen(turn, listening, take)
+        self._unanswered = b"" if answer.found is not None else request.raw
+        return replace(answer, is_repeat=is_repeat)
 
     async def _listen(self, turn: Link, listening: "_Listening", take: Take | None) -> Answer:
         """Wait for the answer, by frame and never by packet."""

@@ -9,7 +9,7 @@ from kwhub.protocols.dlt645 import control
 from kwhub.protocols.dlt645.addresses import BROADCAST, WILDCARD, is_plain, is_wellformed, matches
 from kwhub.protocols.dlt645.control import Broadcast, Function, edition_of, function_of
 from kwhub.protocols.dlt645.editions import Edition
-from kwhub.protocols.dlt645.frames import ABNORMAL, ANSWER, Frame645, parse
+from kwhub.protocols.dlt645.frames import ABNORMAL, ANSWER, MORE, Frame645, parse
 from kwhub.protocols.dlt645.receiver import Received, Receiver
 from kwhub.protocols.dlt645.refusals import Error1997, Error2007
 from kwhub.protocols.dlt645.timing import BYTE_GAP_S
@@ -129,6 +129,7 @@ def _passing(found: Received | Discarded) -> Passing | Discarded:
         wants_answer=wants_answer,
         is_shareable=not frame.is_answer and key in _SHAREABLE,
         is_for_many=wants_answer and not is_plain(frame.address),
+        has_more=frame.is_answer and bool(frame.control & MORE) and not frame.is_abnormal,
         token=_token(frame, key),
         trouble=_trouble(frame, row),
     )

@@ -34,6 +34,7 @@ class Passing:
     wants_answer: bool = True
     is_shareable: bool = False  #: asking twice gives the same answer and changes nothing
     is_for_many: bool = False  #: several may answer, one after the other or all at once
+    has_more: bool = False  #: an answer whose rest has to be asked for
     token: bytes = b""  #: what its answer repeats; of an answer, what it has repeated
     trouble: str = ""  #: short stable key of what is wrong inside; empty when nothing is
 
