@@ -30,8 +30,8 @@ from kwhub.runtime.virtual import run_virtual
 from kwhub.sim.faults import MeterFaults
 
 
-def play(folder, story):
-    async def main(clock):
+def play(folder: Path, story: Any) -> None:
+    async def main(clock: Any) -> None:
         shop = Shop(clock, folder)
         await story(shop)
         await shop.close_headend()
@@ -39,7 +39,7 @@ def play(folder, story):
     run_virtual(main, start=START)
 
 
-async def begun(shop):
+async def begun(shop: Any) -> Any:
     headend = shop.open_headend()
     headend.vending.add_customer(Customer(CUSTOMER, shop.number, "Wang"), "ann")
     shop.start()

@@ -1,5 +1,8 @@
 """A head-end that sells, a real concentrator, and one cost-control meter on its bus."""
 
+from pathlib import Path
+from typing import Any
+
 from msgspec.structs import replace
 from tests.headend.whole import Whole
 from tests.sim.prepay_site import KEYS, draw
@@ -18,7 +21,7 @@ __all__ = ["CUSTOMER", "Shop", "root_keys", "settings_in"]
 CUSTOMER = "000000012345"
 
 
-def root_keys(folder):
+def root_keys(folder: Path) -> Path:
     """The file with the root keys of the tests' meters."""
     path = folder / "root.key"
     path.write_text(f"1 {bytes(range(16)).hex()}\n2 {bytes(range(16, 32)).hex()}\n")
@@ -26,7 +29,7 @@ def root_keys(folder):
     return path
 
 
-def settings_in(folder, **more):
+def settings_in(folder: Path, **more: Any) -> Vending:
     """The table [vending] with everything in one folder."""
     ledger, book = str(folder / "vending.sqlite"), str(folder / "book.sqlite")
     return Vending(ledger=ledger, book=book, root_key=str(root_keys(folder)), **more)
