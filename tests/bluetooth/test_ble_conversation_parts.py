@@ -1,4 +1,4 @@
-"""Long answers in parts: whoever has begun one fetches it to its end before others have their turn."""
+"""Answers in parts, which one master fetches to their end, and damaged ones, which pass where they are only reported."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -8,9 +8,12 @@ from tests.bluetooth.nodes import node, slave
 from tests.bluetooth.stations import METER, OTHER, READER, free, on_air, station
 from tests.sim.line import made
 
+from kwhub.bluetooth.inspection import InspectionMode
 from kwhub.exchange.transfer import transfer
 from kwhub.links.drive import Driver
+from kwhub.links.memory import pair
 from kwhub.protocols.dlt645 import Edition, ReadData, Role, Session
+from kwhub.protocols.dlt645.frames import Frame645
 
 NUMBER, NEXT = "000000000038", "000000000039"
 BLOCKS = {Edition.E1997: 0x901F, Edition.E2007: 0x0001_FF00}
@@ -59,3 +62,36 @@ def test_who_does_not_fetch_the_rest_holds_up_others_no_longer_than_a_silent_met
             return clock.monotonic() - began < 0.5
 
     assert on_air(main)
+
+
+@pytest.mark.parametrize(
+    ("mode", "passes"), [(InspectionMode.REFUSE, False), (InspectionMode.REPORT, True)]
+)
+def test_a_damaged_answer_passes_where_it_is_only_reported(mode, passes):
+    damaged = bytearray(Frame645(NUMBER, 0x91, bytes(8)).to_bytes())
+    damaged[-2] ^= 1
+
+    async def main(clock, air):
+        near, bus = pair()
+
+        async def noisy():
+            await near.read()
+            await near.write(bytes(damaged))
+
+        async with (
+            node(clock, air, METER, slave(inspection=mode), bus=bus) as middle,
+            station(clock, air, READER, free()) as one,
+        ):
+            answering = asyncio.ensure_future(noisy())
+            link = await one.connect(METER)
+            await link.write(Frame645(NUMBER, 0x11, bytes(4)).to_bytes())
+            heard = b""
+            try:
+                async with asyncio.timeout(3):
+                    while True:
+                        heard += await link.read()
+            except TimeoutError:
+                await answering
+            return heard, dict(middle.inspection.counts)
+
+    assert on_air(main) == (bytes(damaged) if passes else b"", {"checksum_mismatch": 1})

@@ -201,6 +201,8 @@ class Port:
                     await take(each, self.name)  # several at once, or the line alone
                 elif listening.is_answer(each) and not is_noise:
                     return Answer(each, tuple(wrong), tuple(found[place + 1 :]))
+                elif isinstance(each, Discarded) and take is not None:
+                    await take(each, self.name)  # where it is only reported, it goes on at once
                 elif not _is_late(each, request, listening.dialect):
                     wrong.append(each)
         return Answer(None, tuple(wrong))
