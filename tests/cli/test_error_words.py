@@ -141,6 +141,11 @@ def test_all_that_settings_should_be_has_chinese_words():
             "连接 F0:00:00:00:00:09：未及时应答；可用 kwhub ble scan 查看附近设备",
         ),
         (
+            LinkDown("scan: no answer in time"),
+            "scan: no answer in time; is the adapter still there?",
+            "扫描：未及时应答；适配器是否仍在？",
+        ),
+        (
             PermissionError(errno.EACCES, "Permission denied", "ro/k"),
             "ro/k: Permission denied",
             "ro/k：权限不足",

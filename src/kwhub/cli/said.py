@@ -44,6 +44,7 @@ _SYSTEM: tuple[tuple[str, str, str], ...] = (
 """What the system says, in words: pattern, English, Chinese."""
 
 _ADVICE: tuple[tuple[str, str, str], ...] = (
+    (r"scan: no answer in time", "; is the adapter still there?", "；适配器是否仍在？"),
     (
         r"connecting to \S+: no answer in time",
         "; kwhub ble scan shows who is near",

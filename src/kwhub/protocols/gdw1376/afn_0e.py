@@ -39,7 +39,7 @@ ERC_NAMES: dict[int, tuple[str, str]] = {
     33: ("meter status words changed", "电能表运行状态字变位事件记录"),
     34: ("current transformer anomaly", "CT异常事件记录"),
     35: ("unknown meter found", "发现未知电表事件记录"),
-    60: ("Bluetooth device in trouble (extension)", "蓝牙设备异常事件记录（扩展）"),
+    60: ("Bluetooth device in trouble (extension)", "蓝牙设备异常（扩展）"),
 }
 """English and Chinese name of an event code."""
 
