@@ -1,10 +1,14 @@
 """Key files that are damaged, or cannot be one: each is told with its name and what to do."""
 
+import asyncio
+import fcntl
 import json
+import os
 
 import pytest
+from bumble.keys import PairingKeys
 
-from kwhub.bluetooth.keystore import KeyFile
+from kwhub.bluetooth.keystore import KeyFile, StoredKeys
 from kwhub.cli.app import run
 from kwhub.cli.output import Exit
 from kwhub.domain.errors import ConfigError
@@ -70,6 +74,35 @@ def test_before_a_pairing_the_file_is_written_once_more(tmp_path):
     path.mkdir()
     with pytest.raises(ConfigError, match="is no file"):
         keys.check()
+
+
+def test_who_may_read_the_folder_holds_nobody_up(tmp_path):
+    """Anybody can lock what he can open, and only its owner can open the file."""
+    path, held = tmp_path / "reader.keys", os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    try:
+        keys = KeyFile(path)
+        asyncio.run(keys.update(DEVICE, PairingKeys.from_dict({"ltk": KEY})))
+    finally:
+        os.close(held)
+    assert list(KeyFile(path).stored.peers) == [DEVICE]
+
+
+def test_two_that_begin_a_file_at_once_have_the_same(tmp_path, monkeypatch):
+    path = tmp_path / "reader.keys"
+    load = KeyFile._load
+    late: list[StoredKeys | None] = []
+
+    def meanwhile(self):
+        if not late:
+            late.append(None)  # the other begins when this one has just found nothing
+            late.append(KeyFile(path).stored)
+            return None
+        return load(self)
+
+    monkeypatch.setattr(KeyFile, "_load", meanwhile)
+    assert KeyFile(path).stored == late[1]
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize(

@@ -440,7 +440,7 @@ def test_processes_that_share_a_key_file_lose_no_bond_of_each_other(tmp_path):
 
 def test_a_bond_is_added_after_who_holds_the_key_file_has_done(tmp_path):
     file = tmp_path / "shared.keys"
-    keys, held = KeyFile(file), os.open(tmp_path, os.O_RDONLY)
+    keys, held = KeyFile(file), os.open(file, os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_EX)
     adding = threading.Thread(target=lambda: asyncio.run(keys.update(READER, _bond(GUEST_IRK))))
     adding.start()

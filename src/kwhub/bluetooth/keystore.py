@@ -68,11 +68,7 @@ class KeyFile(KeyStore):
         self.refused = 0  #: bonds that somebody tried to store and that may not be
         self._held: dict[str, Peer | None] = {}  # being tried; not in the file yet
         self._mark: tuple[int, ...] | None = None
-        fresh = StoredKeys(secrets.token_hex(IRK_BYTES), new_address())
-        with self._locked():
-            self._stored = self._load() or fresh
-            if self._stored is fresh:
-                self._write()
+        self._stored = self._load() or self._begin()
 
     @property
     def stored(self) -> StoredKeys:
@@ -201,19 +197,27 @@ class KeyFile(KeyStore):
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        if self.path is None:
-            yield
-            return
-        with _told_of(self.path.parent, "cannot be used"):
-            if not self.path.parent.exists():
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-            # the folder, since the file itself is replaced
-            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        """Hold the file, which only its owner can; not the folder, which whoever may read it can."""
+        handle = self._held_file()
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
             yield
         finally:
-            os.close(folder)
+            if handle is not None:
+                os.close(handle)
+
+    def _held_file(self) -> int | None:
+        """The file that is in place now, locked; None when there is none."""
+        while self.path is not None:
+            with _told_of(self.path, "cannot be read"):
+                try:
+                    handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+                except FileNotFoundError:
+                    return None
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                if os.fstat(handle).st_ino == (self._marked() or (0,))[0]:
+                    return handle
+                os.close(handle)  # whoever had it has put another in its place
+        return None
 
     def _marked(self) -> tuple[int, ...] | None:
         """What tells one version of the file from another."""
@@ -242,12 +246,30 @@ class KeyFile(KeyStore):
         self._mark = mark
         return stored
 
+    def _begin(self) -> StoredKeys:
+        """A new file, unless another process begins one in the same moment."""
+        fresh = StoredKeys(secrets.token_hex(IRK_BYTES), new_address())
+        if self.path is None:
+            return fresh
+        with _told_of(self.path.parent, "cannot be used"):
+            if not self.path.parent.exists():
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY))
+        with _told_of(self.path, "cannot be written"), suppress(FileExistsError):
+            write_private(self.path, _encoded(fresh), is_first=True)
+            self._mark = self._marked()
+            return fresh
+        return self._load() or fresh
+
     def _write(self) -> None:
         if self.path is not None:
-            data = msgspec.json.format(msgspec.json.encode(self._stored), indent=1)
             with _told_of(self.path, "cannot be written"):
-                write_private(self.path, data)
+                write_private(self.path, _encoded(self._stored))
                 self._mark = self._marked()
+
+
+def _encoded(stored: StoredKeys) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(stored), indent=1)
 
 
 def _parsed(data: bytes, file: str) -> StoredKeys:
@@ -292,8 +314,12 @@ def new_address() -> str:
     return raw.hex(":").upper()
 
 
-def write_private(path: Path, data: bytes) -> None:
-    """Replace a file as a whole; only its owner may read it, from its first byte on."""
+def write_private(path: Path, data: bytes, *, is_first: bool = False) -> None:
+    """Replace a file as a whole; only its owner may read it, from its first byte on.
+
+    Raises:
+        FileExistsError: it was to be the first, and is not.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
     fresh.unlink(missing_ok=True)
@@ -303,7 +329,11 @@ def write_private(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        fresh.replace(path)
+        if is_first:
+            os.link(fresh, path)
+            fresh.unlink()
+        else:
+            fresh.replace(path)
     except OSError:
         fresh.unlink(missing_ok=True)
         raise
