@@ -1,6 +1,7 @@
 """What lies behind a node, one asker at a time: a bus with meters, or the link to a slave."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,12 @@ NOISE = "noise"
 
 ANSWER_S = 2.0
 """Longest wait for the answer of a device, while others may want their turn."""
+
+FRAME_S_MAX = 10.0
+"""Who is still speaking so long after its answer was due says no frame: 1,000 bytes take as long at 1,200 baud."""
+
+WRONG_MAX = 100
+"""So many of the wrong things that came for one request are kept, the last ones."""
 
 LATE_S = 30.0
 """While nobody else asks, an answer that comes later still finds its asker, for so long."""
@@ -192,8 +199,10 @@ class Port:
         # A write may return before it is out.
         wire_s = self.link.facts.wire_time_s(len(request.raw))
         until = self.clock.monotonic() + self.answer_s + wire_s
-        wrong: list[Passing | Discarded] = []
-        while (left := until - self.clock.monotonic()) > 0 or listening.is_inside:
+        wrong: deque[Passing | Discarded] = deque(maxlen=WRONG_MAX)
+        while (left := until - self.clock.monotonic()) > 0 or (
+            listening.is_inside and left > -FRAME_S_MAX
+        ):
             found = await listening.more(turn, left)
             for place, each in enumerate(found):
                 is_noise = isinstance(each, Discarded) and each.kind == NOISE
