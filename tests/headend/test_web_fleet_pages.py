@@ -232,7 +232,7 @@ def test_alarms_speak_chinese(headend):
     with client(headend, **{"Accept-Language": "zh"}) as reader:
         text = words(reader.get("/alarms").text)
     assert "电流回路异常" in text
-    assert f"{address(2)} 标志：01， A相电压：232.0V， B相电压：230.0V" in text
+    assert f"{address(2)} 标志： 01， A相电压： 232.0V， B相电压： 230.0V" in text
 
 
 @pytest.mark.slow

@@ -63,6 +63,7 @@ def end_words(t: Texts, reason: str) -> str:
 
 
 _PART = re.compile(r".+?(?:，|, |$)")
+_NAMED = re.compile(r"(?P<name>[^：:]+(?:：|: ))?(?P<value>.*)")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _ELSEWHERE = frozenset({"time", "point"})
 
@@ -85,9 +86,10 @@ class AlarmLine:
         )
 
     @property
-    def figures(self) -> list[str]:
-        """The parts of the detail, which stay whole at the end of a line."""
-        return [each.strip() for each in _PART.findall(self.detail)]
+    def figures(self) -> list[tuple[str, str]]:
+        """The parts of the detail by name and value; a line ends between them, and never within a short value."""
+        parts = (_NAMED.match(each.strip()) for each in _PART.findall(self.detail))
+        return [(each["name"] or "", each["value"]) for each in parts if each]
 
     @property
     def state(self) -> str:
