@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from tests.bluetooth.nodes import address, collector, meters, node, read, slave
@@ -95,6 +95,35 @@ def test_addressed_transmission_names_the_slave_by_its_number():
         assert middle.settings.transmission is Transmission.ADDRESSED
 
     world(play, transmission=Transmission.ADDRESSED)
+
+
+def test_a_slave_keeps_its_number_while_its_link_is_down():
+    """What is meant for one that is away must not reach the next."""
+
+    async def main(clock, air):
+        behind = meters(clock, 2)
+        slaves = {address(5, i): [meter.address] for i, meter in enumerate(behind)}
+        (first, second), made = slaves, collector(slaves, transmission=Transmission.ADDRESSED)
+        async with (
+            AsyncExitStack() as away,
+            node(clock, air, second, slave(), behind=behind[1:]) as other,
+            node(clock, air, METER, made) as middle,
+            face_of(middle) as (port, face),
+        ):
+            await away.enter_async_context(node(clock, air, first, slave(), behind=behind[:1]))
+            await clock.sleep(5)
+            await away.aclose()
+            await clock.sleep(5)
+            before = other.ports[0].asked
+            await port.write(b"\x00" + Frame645("A" * 12, 0x13).to_bytes())
+            assert await within(port) == b""
+            assert (other.ports[0].asked - before, face.dropped) == (0, 1)
+            assert (await say(port, "AT+LINKNUM?"))[1:] == [f"DOWN,1,{second}", "+OK=2"]
+            await port.write(b"\x01" + Frame645("A" * 12, 0x13).to_bytes())
+            heard = await within(port)
+            return heard[0], parse(heard[1:]).address == behind[1].address
+
+    assert on_air(main) == (1, True)
 
 
 def test_commands_show_and_change_what_a_node_is():

@@ -118,7 +118,7 @@ def _show(name: str, node: Node, station: Station) -> list[str]:
         return [f"+OK={station.address}"]
     if name == "LINKNUM":
         ups = [f"UP,{master}" for master in node.masters]
-        downs = [f"DOWN,{number},{port.name}" for number, port in enumerate(node.ports)]
+        downs = [f"DOWN,{node.numbers[port.name]},{port.name}" for port in node.ports]
         return [*ups, *downs, f"+OK={len(ups) + len(downs)}"]
     if name == "STATE":
         rows = [

@@ -105,10 +105,16 @@ class Node:
         return PLAIN if self.settings.inspection is InspectionMode.OFF else self._dialect
 
     @property
+    def numbers(self) -> dict[str, int]:
+        """The number of each port by its name: a slave keeps its own while its link is down."""
+        names = ["bus"] if "bus" in self._ports else []
+        names += [slave.address for slave in self.settings.slaves]
+        return {name: number for number, name in enumerate(names)}
+
+    @property
     def ports(self) -> tuple[Port, ...]:
         """What can be asked now, in the order of the settings."""
-        order = [slave.address for slave in self.settings.slaves]
-        return tuple(self._ports[name] for name in ("bus", *order) if name in self._ports)
+        return tuple(self._ports[name] for name in self.numbers if name in self._ports)
 
     @property
     def masters(self) -> tuple[str, ...]:

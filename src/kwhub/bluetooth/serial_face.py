@@ -139,7 +139,7 @@ class SerialFace:
         if self._bursts.dialect is not self._node.dialect and not self._bursts.is_inside:
             self._dropped += self._bursts.dropped
             self._bursts = Bursts(self._node.dialect)
-        for piece in self._bursts.feed(data, len(self._node.ports)):
+        for piece in self._bursts.feed(data, len(self._node.numbers)):
             await self._waiting.put(piece)
 
     @property
@@ -191,16 +191,19 @@ class SerialFace:
         """Put to slaves what was addressed to them, and say what they answer."""
         while True:
             number, found = await self._waiting.get()
-            places = {port.name: place for place, port in enumerate(self._node.ports)}
-            only = next((name for name, place in places.items() if place == number), None)
+            there = {port.name for port in self._node.ports}
+            places = self._node.numbers
+            only = next((name for name in there if places[name] == number), None)
+            if only is None and number != ALL:
+                self._dropped += 1
+                continue
             if not self._node.inspection.lets_pass(found, NAME, from_master=True):
                 refusal = self._node.inspection.refusal(found)
                 if refusal is not None and only is not None:
                     await self._give(places, refusal, only)
                 continue
             request = found if isinstance(found, Passing) else Passing(found.raw)
-            if number == ALL or only is not None:  # it may have gone since
-                await self._node.ask(request, NAME, partial(self._give, places), only=only)
+            await self._node.ask(request, NAME, partial(self._give, places), only=only)
 
     async def _give(self, places: dict[str, int], answer: Passing, port: str) -> None:
         await self._port.write(bytes([places[port]]) + answer.raw)
