@@ -6,7 +6,6 @@ themselves; so is the offer to masters after each link that ends.
 """
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -81,7 +80,6 @@ class Node:
         self.registry = NodeRegistry(clock, self.settings.limits)
         self.notices = Notices(clock)
         self.inspection = Inspection(dialect, self.settings.rules, self._on_violation)
-        self.heard: Callable[[Happened], None] = lambda _happened: None
         self.forwarded = 0
         self.unrouted = 0
         self._station = station
@@ -136,6 +134,7 @@ class Node:
         finally:
             for port in self._ports.values():
                 await port.end()
+            await self._askers.aclose()
 
     async def apply(self, settings: NodeSettings) -> None:
         """Be otherwise from now on, and after a restart.
@@ -163,7 +162,7 @@ class Node:
 
     async def publish(self, data: bytes) -> None:
         """Give something to all masters that are there."""
-        await self._askers.tell(self.masters, data)
+        await self._askers.tell(data)
 
     async def ask(
         self, request: Passing, asker: str, give: Give, *, only: str | None = None
@@ -255,12 +254,16 @@ class Node:
                 framer, dialect = self.dialect.framer(), self.dialect
 
     async def _give(
-        self, master: Link, name: str, request: Passing, answer: Passing, _port: str
+        self, master: Link, name: str, request: Passing, answer: Passing, port: str
     ) -> None:
         """An answer goes to its asker, and to whoever wants a copy."""
         await master.write(answer.raw)
+        self.share(request, answer, port, name)
+
+    def share(self, request: Passing, answer: Passing, port: str, asker: str) -> None:
+        """Give copies of a reading that somebody got."""
         if request.is_shareable and not answer.trouble:
-            await self._askers.share(answer.raw, name, self.settings.subscribers)
+            self._askers.share(answer, port, asker, self.settings.subscribers)
 
     def _note(self, port: Port, answer: Answer, *, is_owed: bool) -> None:
         for each in answer.wrong:
@@ -386,7 +389,6 @@ class Node:
         if happened.what is What.PAIRED:
             self.registry.paired(happened.address)
         self.notices.happened(happened)
-        self.heard(happened)
 
     def _on_violation(self, violation: Violation) -> None:
         if not violation.from_master:

@@ -73,7 +73,7 @@ class Port:
     asked: int = 0
     shared: int = 0
     _line: Shared = field(init=False)
-    _running: dict[bytes, asyncio.Future[Answer]] = field(default_factory=dict)
+    _running: dict[bytes, asyncio.Future[Answer | None]] = field(default_factory=dict)
     _unanswered: bytes = b""
     _following: asyncio.Task[None] | None = None
     _fetcher: str = ""
@@ -111,22 +111,28 @@ class Port:
             answer = await self._exchange(listening, asker, take)
             self._let_follow(listening, answer, take)
             return answer
-        running = self._running.get(request.raw)
-        if running is not None:
-            answer = await asyncio.shield(running)
-            if not answer.has_more:
-                self.shared += 1
-                return answer
-            return await self._exchange(listening, asker, take)
-        running = asyncio.get_running_loop().create_future()
-        self._running[request.raw] = running
-        answer = Answer()
+        while (running := self._running.get(request.raw)) is not None:
+            of_another = await asyncio.shield(running)
+            if of_another is None:  # he has gone before the answer came: it is asked for once more
+                continue
+            if of_another.has_more:
+                return await self._exchange(listening, asker, take)
+            self.shared += 1
+            return of_another
+        answer = await self._ask_for_all(listening, asker, take)
+        self._let_follow(listening, answer, take)
+        return answer
+
+    async def _ask_for_all(self, listening: "_Listening", asker: str, take: Take | None) -> Answer:
+        """Ask; who wants to know the same meanwhile hears what came, or that nobody asks any more."""
+        raw = listening.request.raw
+        running = self._running[raw] = asyncio.get_running_loop().create_future()
+        answer = None
         try:
             answer = await self._exchange(listening, asker, take)
         finally:
-            del self._running[request.raw]
+            del self._running[raw]
             running.set_result(answer)
-        self._let_follow(listening, answer, take)
         return answer
 
     async def end(self) -> None:

@@ -200,10 +200,13 @@ class SerialFace:
             if not self._node.inspection.lets_pass(found, NAME, from_master=True):
                 refusal = self._node.inspection.refusal(found)
                 if refusal is not None and only is not None:
-                    await self._give(places, refusal, only)
+                    await self._give(places, Passing(b""), refusal, only)
                 continue
             request = found if isinstance(found, Passing) else Passing(found.raw)
-            await self._node.ask(request, NAME, partial(self._give, places), only=only)
+            await self._node.ask(request, NAME, partial(self._give, places, request), only=only)
 
-    async def _give(self, places: dict[str, int], answer: Passing, port: str) -> None:
+    async def _give(
+        self, places: dict[str, int], request: Passing, answer: Passing, port: str
+    ) -> None:
         await self._port.write(bytes([places[port]]) + answer.raw)
+        self._node.share(request, answer, port, NAME)
