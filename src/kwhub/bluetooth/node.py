@@ -310,18 +310,13 @@ class Node:
         if port := self._ports.get(slave.address):
             port.meters = frozenset(slave.meters)
 
-    def _slave(self, address: str) -> SlaveSettings:
-        """As the settings have it now."""
-        found = (each for each in self.settings.slaves if each.address == address)
-        return next(found, SlaveSettings(address))
-
     async def _keep(self, slave: SlaveSettings) -> None:
         """Keep a link with a slave, making it again whenever it ends."""
 
         async def once() -> None:
             link = await self._station.connect(slave.address)
             try:
-                await self._hold(self._slave(slave.address), link)
+                await self._hold(self.settings.slave(slave.address), link)
             finally:
                 self._ports.pop(slave.address, None)
                 self.registry.connected(slave.address, is_connected=False)
@@ -364,7 +359,7 @@ class Node:
         """Ask a meter for a sign of life, or where nothing is known of meters, the slave; None: neither."""
         if self.dialect is PLAIN:
             return Answer(Passing(b"") if await link.answers(self.settings.patience_s) else None)
-        beat = sign_of_life(self._dialect, self._slave(port.name).meters, turn)
+        beat = sign_of_life(self._dialect, self.settings.slave(port.name).meters, turn)
         return None if beat is None else await port.ask(beat, "heartbeat", self._dialect)
 
     async def _pause(self, link: MasterLink, missed: int) -> None:

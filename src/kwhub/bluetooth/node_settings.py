@@ -126,6 +126,11 @@ class NodeSettings(Settings, frozen=True):
                 f"{self.longest_answer_s:g} s for an answer; raise it, or lower heartbeat_s",
             )
 
+    def slave(self, address: str) -> SlaveSettings:
+        """The slave of an address; without meters where it is not among them any more."""
+        found = (each for each in self.slaves if each.address == address)
+        return next(found, SlaveSettings(address))
+
     @property
     def patience_s(self) -> float:
         """Longest wait for an answer, s."""
