@@ -80,7 +80,7 @@ def only_yes_to(digits):
 class EncryptsUnasked(BumbleSession):
     """A master that encrypts as soon as it knows the key, before anybody has said yes."""
 
-    def prompt_user_for_numeric_comparison(self, code, next_steps):
+    def prompt_user_for_numeric_comparison(self, code, _next_steps):
         self.start_encryption(self.ltk)
 
 
@@ -89,7 +89,7 @@ class ChoosesDigits(BumbleSession):
 
     has_chosen = False
 
-    def prompt_user_for_numeric_comparison(self, code, next_steps):
+    def prompt_user_for_numeric_comparison(self, code, _next_steps):
         if self.has_chosen:
             self.send_pairing_dhkey_check_command()
             return
@@ -130,7 +130,7 @@ def test_a_master_has_no_bond_without_a_yes_to_the_first_digits(session, policy)
 class ChecksUnasked(BumbleSession):
     """A slave that sends its last check before the master's person has said yes."""
 
-    def prompt_user_for_numeric_comparison(self, code, next_steps):
+    def prompt_user_for_numeric_comparison(self, code, _next_steps):
         self.send_pairing_dhkey_check_command()
 
 
@@ -140,7 +140,7 @@ class CommitsTwice(BumbleSession):
     step = learnt = 0
     heard = b""
 
-    def display_or_input_passkey(self, next_steps=None):
+    def display_or_input_passkey(self, _next_steps=None):
         """It has none."""
 
     def on_smp_pairing_confirm_command(self, command):

@@ -38,6 +38,9 @@ Step = type[SMP_Command]
 PASSKEY_ROUNDS = 20
 """One for each bit.  Source: Core 5.4, Vol 3, Part H, 2.3.5.6.3."""
 
+CAPABILITY_MAX = 0x04
+"""KeyboardDisplay; the rest is reserved.  Source: Core 5.4, Vol 3, Part H, 3.5.1."""
+
 KEYS: tuple[Step, ...] = (
     SMP_Identity_Information_Command,
     SMP_Identity_Address_Information_Command,
@@ -73,6 +76,8 @@ class OrderedSession(CheckedSession):
             super().on_smp_command(command)
         elif self.completed:
             self._refuse_another(step)
+        elif getattr(command, "io_capability", 0) > CAPABILITY_MAX:
+            self.send_pairing_failed(ErrorCode.INVALID_PARAMETERS)
         elif self._is_due(step):
             self._last = step
             super().on_smp_command(command)

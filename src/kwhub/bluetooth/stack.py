@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from bumble import hci
 from bumble.att import ATT_Error
 from bumble.core import BaseBumbleError, CommandTimeoutError
@@ -109,9 +110,25 @@ def _words(error: Exception) -> str:
 
 
 class _StationHost(Host):
-    """Hears once that its adapter is gone; each of the transfers of a USB dongle says so."""
+    """Outlives what its adapter and strangers do.
+
+    Each of the transfers of a USB dongle says that it is gone; once is enough. What makes no sense to the
+    stack ends nothing and is told, less and less often.
+    """
 
     _is_lost = False
+    _senseless = 0
+
+    def on_packet(self, packet: bytes) -> None:
+        """Take a packet of the adapter."""
+        try:
+            super().on_packet(packet)
+        except Exception as error:  # noqa: BLE001 - whatever the stack stumbles over
+            self._senseless += 1
+            if self._senseless.bit_count() == 1:  # 1, 2, 4, 8...
+                structlog.get_logger("kwhub.bluetooth").warning(
+                    "a packet that makes no sense", error=repr(error), so_many=self._senseless
+                )
 
     def on_transport_lost(self) -> None:
         """End all links."""
