@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tests that need modules of the kernel (hci_vhci, dummy_hcd, and gpio-sim where the kernel has it), run in an emulated machine that sees
-# this one's files read-only. On Debian or Ubuntu, x86-64, with
+# this one's files read-only. On Debian, x86-64, with
 #   apt-get install qemu-system-x86 busybox-static kmod cpio
 # The kernel is Debian's package, unpacked under build/ and not installed. Words after the command go to pytest.
 set -euo pipefail
@@ -19,7 +19,9 @@ if [ ! -d kernel ]; then
   package="$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: //p' | head -1)"
   echo "Fetching $package"
   apt-get download -qq "$package"
-  dpkg -x "$package"_*.deb kernel && rm -f "$package"_*.deb
+  rm -rf unpacked && dpkg -x "$package"_*.deb unpacked
+  rm -f "$package"_*.deb
+  mv unpacked kernel
 fi
 version="$(ls kernel/lib/modules)"
 depmod -b kernel "$version"
@@ -47,6 +49,7 @@ END
 chmod +x first/init
 (cd first && find . | cpio --quiet -o -H newc | gzip -1 >../first.gz)
 
+words="$([ $# = 0 ] || printf '%q ' "$@")"
 cat >guest.sh <<END
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root PYTHONDONTWRITEBYTECODE=1
 mkdir -p /dev/pts /dev/shm; mount -t devpts none /dev/pts; mount -t tmpfs none /dev/shm; mount -t tmpfs none /run
@@ -56,7 +59,7 @@ for module in gpio-sim hci_vhci dummy_hcd libcomposite usb_f_fs; do modprobe \$m
 mount -t configfs none /sys/kernel/config
 cd "$root"
 .venv/bin/pytest -q --color=no -p no:cacheprovider -p no:xdist tests/terminal/test_gpio_kernel.py \
-  tests/bluetooth/test_ble_standing.py $*
+  tests/bluetooth/test_ble_standing.py $words
 echo "RESULT \$?"
 echo o >/proc/sysrq-trigger; read -r -t 10 _ </dev/console
 END

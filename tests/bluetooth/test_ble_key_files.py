@@ -67,9 +67,10 @@ def test_a_folder_is_no_file_and_a_file_no_folder(tmp_path):
 def test_before_a_pairing_the_file_is_written_once_more(tmp_path):
     path = tmp_path / "sub" / "reader.keys"
     keys = KeyFile(path)
-    before = path.read_bytes()
+    before, number = path.read_bytes(), path.stat().st_ino
     keys.check()
     assert path.read_bytes() == before
+    assert path.stat().st_ino != number  # it was put in its place anew
     path.unlink()
     path.mkdir()
     with pytest.raises(ConfigError, match="is no file"):

@@ -1,7 +1,7 @@
 """Pairing goes one way: a peer that leaves out, repeats or brings forward a step gets nothing."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import SimpleNamespace
 
 import pytest
@@ -9,8 +9,13 @@ from bumble import crypto
 from bumble.core import ProtocolError
 from bumble.hci import Address
 from bumble.pairing import PairingConfig, PairingDelegate
+from bumble.smp import (
+    ErrorCode,
+    SMP_Pairing_Confirm_Command,
+    SMP_Pairing_Failed_Command,
+    SMP_Pairing_Random_Command,
+)
 from bumble.smp import Session as BumbleSession
-from bumble.smp import SMP_Pairing_Confirm_Command, SMP_Pairing_Random_Command
 from tests.bluetooth.stations import (
     METER,
     OTHER,
@@ -280,3 +285,62 @@ def test_who_has_failed_pairs_on_a_new_link():
             return len(shown), slave.keys.is_bonded(READER)
 
     assert on_air(main) == (2, True)
+
+
+class GivesUp(BumbleSession):
+    """A master that has checked, gives up, and encrypts all the same when a person says yes afterwards."""
+
+    def prompt_user_for_numeric_comparison(self, code, _next_steps):
+        self.send_pairing_dhkey_check_command()
+        self.send_command(SMP_Pairing_Failed_Command(reason=ErrorCode.UNSPECIFIED_REASON))
+
+    def on_smp_pairing_dhkey_check_command(self, command):
+        self.start_encryption(self.ltk)
+
+
+def test_a_yes_that_comes_after_the_end_admits_nobody():
+    """Under the address of a bonded master, while another may pair."""
+
+    async def main(clock, air):
+        async def same(_number):
+            await clock.sleep(0.3)
+            return True
+
+        async with station(clock, air, METER, comparing([])) as slave:
+            slave.listen(idle, profile="nus", masters_max=2)
+            async with station(clock, air, OTHER, comparing([])) as true:
+                await true.pair(METER)
+            await clock.sleep(1)
+            before = slave.keys.peer(OTHER)
+            slave.reception.pairing = Pairing(Way.COMPARE, Asked(same=same), is_open=True)
+            async with stranger(air, OTHER, GivesUp, COMPARES) as master:
+                connection = await master.connect_le(Address(METER))
+                with suppress(TimeoutError, ProtocolError, asyncio.CancelledError):
+                    async with asyncio.timeout(5):
+                        await connection.pair()
+                await clock.sleep(3)
+            assert told_of(slave).count("connected") == 1  # the true one, at first
+            assert slave.keys.peer(OTHER) == before
+
+    on_air(main)
+
+
+def test_a_link_whose_pairing_has_failed_is_ended():
+    async def main(clock, air):
+        async with station(clock, air, METER, comparing([], says=False)) as slave:
+            slave.listen(idle, profile="nus", masters_max=2)
+            async with stranger(air, OTHER, SaysYes, COMPARES) as master:
+                connection = await master.connect_le(Address(METER))
+                with pytest.raises(ProtocolError, match="CONFIRM_VALUE_FAILED"):
+                    await connection.pair()
+                await clock.sleep(2)
+                return connection.handle in master.connections
+
+    assert not on_air(main)
+
+
+class SaysYes(BumbleSession):
+    """A master whose person agrees to any digits."""
+
+    def prompt_user_for_numeric_comparison(self, code, next_steps):
+        next_steps()

@@ -48,6 +48,7 @@ class World:
         name_air(AIR, air)
         self.dongle = kind(air, folder)
         self.meter = meter
+        # Behind the kernel it runs in an emulated machine, which is slow: no sign of life is late there.
         self.settings = collector({BELOW: [meter.address]}, gone_s=0.5, answer_s=2.0)
         self.told = []
         self.states = []

@@ -223,7 +223,7 @@ class KeyFile(KeyStore):
         """What tells one version of the file from another."""
         try:
             facts = self.path.stat() if self.path is not None else None
-        except FileNotFoundError:
+        except OSError:  # it is not there, or its folder may not be looked into any more
             return None
         return None if facts is None else (facts.st_ino, facts.st_mtime_ns, facts.st_size)
 

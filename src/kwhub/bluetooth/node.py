@@ -23,7 +23,7 @@ from kwhub.bluetooth.registry import NodeRegistry
 from kwhub.bluetooth.routing import Routes
 from kwhub.bluetooth.stack import BondLost, NotPaired
 from kwhub.bluetooth.station import Station
-from kwhub.domain.errors import KwhubError, LinkDown
+from kwhub.domain.errors import KwhubError, LinkDown, LinkError
 from kwhub.links.base import Link
 from kwhub.runtime.chance import Random
 from kwhub.runtime.clock import Clock
@@ -132,7 +132,7 @@ class Node:
                 tasks.create_task(self.watch())
                 await self._take_up(self.settings)
         finally:
-            for port in self._ports.values():
+            for port in tuple(self._ports.values()):
                 await port.end()
             await self._askers.aclose()
 
@@ -200,7 +200,7 @@ class Node:
 
         try:
             answer = await port.ask(request, asker, self.dialect, take)
-        except LinkDown:
+        except LinkError:
             return False
         self.forwarded += 1
         found = answer.found
@@ -281,7 +281,7 @@ class Node:
         for address in set(self._keeping) - {slave.address for slave in wanted}:
             self._keeping.pop(address).cancel()
             self.registry.leave(address)
-        for port in self._ports.values():
+        for port in tuple(self._ports.values()):
             port.answer_s = settings.patience_s
             await port.end()
         for slave in wanted:

@@ -98,7 +98,12 @@ class OrderedSession(CheckedSession):
             self.on_pairing_failure(ErrorCode(command.reason))
 
     def send_pairing_dhkey_check_command(self) -> None:
-        """This side is sure: digits, passkey or out-of-band data were right, and nobody has said no."""
+        """This side is sure: digits, passkey or out-of-band data were right, and nobody has said no.
+
+        A yes that comes when the other side has given up is for nothing.
+        """
+        if self.completed:
+            return
         self._is_sure = True
         super().send_pairing_dhkey_check_command()
 

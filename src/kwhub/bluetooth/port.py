@@ -137,10 +137,12 @@ class Port:
 
     async def end(self) -> None:
         """Give nobody what follows any more."""
-        following, self._following = self._following, None
+        following = self._following
         if following is not None:
             following.cancel()
             await asyncio.wait([following])
+        if self._following is following:  # whoever comes meanwhile waits too
+            self._following = None
 
     def _let_follow(self, listening: "_Listening", answer: Answer, take: Take | None) -> None:
         """Listen on, unless all has been said or somebody else wants a turn."""
@@ -173,9 +175,12 @@ class Port:
             async with self._line.claim(asker) as turn:
                 if self._fetcher not in ("", asker):
                     continue  # it has begun while this one was waiting
-                answer = await self._put(turn, listening, take)
-                self._fetcher = asker if answer.has_more else ""
-                self._fetched.set()
+                answer = Answer()
+                try:
+                    answer = await self._put(turn, listening, take)
+                finally:
+                    self._fetcher = asker if answer.has_more else ""
+                    self._fetched.set()
                 return answer
 
     async def _let_fetch(self, asker: str) -> None:

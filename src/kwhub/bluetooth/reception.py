@@ -33,6 +33,9 @@ STRANGER_S = 5.0
 STRANGERS_MAX = 2
 """Who has not secured its link takes no master's place; so many may be there at once beside them."""
 
+FAILED_S = 0.5
+"""So long a master has to hear why its pairing has failed."""
+
 AGAIN_S = 5.0
 """Advertising that the adapter refused is tried again after so long."""
 
@@ -195,16 +198,25 @@ class Reception:
 
     def _on_not_paired(self, connection: Connection, reason: int) -> None:
         self._tell(What.PAIRING_FAILED, connection, in_words(ErrorCode(reason).name))
-        if connection.is_encrypted:  # with a key that was not accepted
-            self._background.spawn(end(connection, NOT_AUTHENTICATED))
+        self._background.spawn(self._end_failed(connection))
+
+    async def _end_failed(self, connection: Connection) -> None:
+        """A link carries one pairing: who wants to try again comes again, once it has heard why."""
+        with suppress(LinkDown), as_link_errors("pairing"):
+            await connection.drain()
+        await self._clock.sleep(FAILED_S)
+        await end(connection, NOT_AUTHENTICATED)
 
     def _on_secured(self, connection: Connection, offer: _Offer) -> None:
-        session = self._device.smp_manager.sessions.get(connection.handle)
-        if session is not None and not session.completed:
+        if self._is_pairing(connection):
             return  # the key is new, and whose it is not known yet
         known = self._keys.is_bonded(peer_text(connection))
         if known and connection.is_encrypted and connection.handle not in offer.socket.links:
             self._admit(connection, offer)
+
+    def _is_pairing(self, connection: Connection) -> bool:
+        session = self._device.smp_manager.sessions.get(connection.handle)
+        return session is not None and not session.completed
 
     def _admit(self, connection: Connection, offer: _Offer) -> None:
         if self._admitted >= offer.masters_max:  # others were faster
@@ -228,7 +240,10 @@ class Reception:
     async def _send_away_late(self, connection: Connection, offer: _Offer) -> None:
         """A stranger may stay for a while only if he may pair."""
         patience_s = self._settings.admit_s
-        await self._clock.sleep(patience_s if self.pairing.is_open else min(STRANGER_S, patience_s))
+        short_s = min(STRANGER_S, patience_s)
+        await self._clock.sleep(short_s)
+        if self.pairing.is_open or self._is_pairing(connection):
+            await self._clock.sleep(patience_s - short_s)
         is_here = self._incoming.get(connection.handle) is connection
         if is_here and connection.handle not in offer.socket.links:
             self._tell(What.TURNED_AWAY, connection, "not secured in time")

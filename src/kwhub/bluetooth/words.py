@@ -27,7 +27,10 @@ TROUBLES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "PAIRING_NOT_SUPPORTED": ("it lets nobody pair now", "对方当前不允许配对"),
         "PASSKEY_ENTRY_FAILED": ("no passkey was typed", "未输入配对码"),
         "SUCCESS": ("the adapter is gone", "蓝牙适配器已断开"),
-        "REPEATED_ATTEMPTS": ("too many tries; wait a while", "尝试过于频繁，请稍候"),
+        "REPEATED_ATTEMPTS": (
+            "one try a link, or too many tries; make a new link",
+            "每次连接只能配对一次，或尝试过于频繁；请重新连接",
+        ),
         "UNSPECIFIED_REASON": ("one side has given up", "有一方放弃"),
         "AUTHENTICATION_FAILURE_ERROR": ("one side does not trust the other", "认证失败"),
         "CONNECTION_FAILED_TO_BE_ESTABLISHED_ERROR": ("it was not heard", "未收到对方信号"),

@@ -9,7 +9,7 @@ from cyclopts.validators import Number
 
 from kwhub.cli.scan import with_baud
 from kwhub.domain.errors import LocalError
-from kwhub.links.address import LinkAddress, open_link, parse
+from kwhub.links.address import open_link, parse
 from kwhub.links.drive import Driver
 from kwhub.protocols.mbus.control import CI_BY_BAUD
 from kwhub.protocols.mbus.session import LATENCY_S, Role, Session
@@ -19,10 +19,12 @@ __all__ = ["AttemptsOption", "LatencyOption", "MbusBaudOption", "line"]
 
 BAUD_DEFAULT = 2400
 NETWORK_LATENCY_S = 0.5
+"""Of a serial server or gateway; a serial port needs less."""
+
 BLE_LATENCY_S = 2.0
 """A node on the way waits so long for who is silent; what is asked meanwhile would be answered too late."""
+
 LATENCIES_S = {"serial": LATENCY_S, "ble": BLE_LATENCY_S}
-"""Of a serial server or gateway; a serial port needs less."""
 
 MbusBaudOption: TypeAlias = Annotated[
     int | None,
@@ -61,7 +63,7 @@ async def line(
         LocalError: there is no such speed.
     """
     address = parse(link)
-    scheme = _innermost(address).scheme
+    scheme = address.innermost.scheme
     is_serial = scheme == "serial"
     if baud is not None and baud not in CI_BY_BAUD:
         raise LocalError(f"M-Bus has no speed of {baud} baud")
@@ -76,9 +78,3 @@ async def line(
         yield Driver(opened, session, clock, attempts=attempts)
     finally:
         await opened.aclose()
-
-
-def _innermost(address: LinkAddress) -> LinkAddress:
-    while address.inner is not None:
-        address = address.inner
-    return address

@@ -225,20 +225,14 @@ def _edition(text: str) -> Edition:
 
 def _window_s(link: LinkAddress, baud: int | None) -> float:
     """How long to wait for answers on a line."""
-    if _innermost(link).scheme == "ble":
+    if link.innermost.scheme == "ble":
         return WINDOW_BLE_S
     return WINDOW_UNKNOWN_S if baud is None else WINDOW_S
 
 
-def _innermost(link: LinkAddress) -> LinkAddress:
-    while link.inner is not None:
-        link = link.inner
-    return link
-
-
 def _links(link: LinkAddress, rates: tuple[int, ...]) -> Iterator[LinkAddress]:
     """The line at every speed that is to be tried."""
-    inner = _innermost(link)
+    inner = link.innermost
     if not rates and inner.scheme == "serial" and "baud" not in inner.options:
         rates = RATES
     if not rates:

@@ -45,10 +45,7 @@ async def check(config: Config, now: datetime) -> list[Finding]:
         *_guarded("head_end", _secrets(config)),
     ]
     for key, text in _addresses(config):
-        address = parse(text)
-        while address.inner is not None:
-            address = address.inner
-        findings += await _link(key, address, now)
+        findings += await _link(key, parse(text).innermost, now)
     findings += _guarded("bluetooth", look_at_bluetooth(config.bluetooth, _device))
     findings += look_at_tasks(config.concentrator.store)
     findings += _metrics(config)

@@ -70,6 +70,11 @@ class LinkAddress:
     def __str__(self) -> str:
         return self.text
 
+    @property
+    def innermost(self) -> "LinkAddress":
+        """What carries the bytes in the end: of ``ir:serial:/dev/ttyUSB1`` the serial port."""
+        return self if self.inner is None else self.inner.innermost
+
     def wrong(self, what: str) -> ConfigError:
         """The error to raise about this address."""
         return ConfigError(what, key=self.text)
