@@ -38,7 +38,7 @@ def test_two_that_ask_at_once_while_a_late_answer_is_listened_for_both_have_thei
         answers = await asyncio.gather(*asking)
         echoing.cancel()
         await port.end()
-        return [each.found.raw for each in answers]
+        return [each.found and each.found.raw for each in answers]
 
     assert on_air(main) == [b"A2", b"A3"]
 
