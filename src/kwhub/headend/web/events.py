@@ -62,8 +62,6 @@ def end_words(t: Texts, reason: str) -> str:
     return t(f"terminals.end_{key}", seconds=numbers[0] if numbers else "") if key else reason
 
 
-_PART = re.compile(r".+?(?:，|, |$)")
-_NAMED = re.compile(r"(?P<name>[^：:]+(?:：|: ))?(?P<value>.*)")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _ELSEWHERE = frozenset({"time", "point"})
 
@@ -75,21 +73,18 @@ class AlarmLine:
     alarm: Alarm
     name: str
     detail: str
+    figures: tuple[tuple[str, str], ...]  #: its parts by name and value; a line ends between them
 
     @classmethod
     def of(cls, alarm: Alarm, t: Texts) -> "AlarmLine":
         """Put it into the reader's words."""
+        name = code_words(alarm.code, t)
         if alarm.code == FLAPPING:
-            return cls(alarm, code_words(alarm.code, t), _evidence(alarm.body, t))
-        return cls(
-            alarm, code_words(alarm.code, t), _figures(EventRecord(alarm.code, alarm.body), t)
-        )
-
-    @property
-    def figures(self) -> list[tuple[str, str]]:
-        """The parts of the detail by name and value; a line ends between them, and never within a short value."""
-        parts = (_NAMED.match(each.strip()) for each in _PART.findall(self.detail))
-        return [(each["name"] or "", each["value"]) for each in parts if each]
+            seen = _evidence(alarm.body, t)
+            return cls(alarm, name, seen, (("", seen),))
+        parts, comma = _parts(EventRecord(alarm.code, alarm.body), t), t.either(", ", "，")
+        ended = [*(part + comma for part in parts[:-1]), *parts[-1:]]
+        return cls(alarm, name, comma.join(parts), tuple(_named(part) for part in ended))
 
     @property
     def state(self) -> str:
@@ -108,8 +103,14 @@ def _evidence(body: bytes, t: Texts) -> str:
     return t("alarms.flapping", logins=seen.logins, minutes=-(-seen.within_s // 60), peers=peers)
 
 
-def _figures(record: EventRecord, t: Texts) -> str:
+def _parts(record: EventRecord, t: Texts) -> list[str]:
     """What a record says beyond its time and its point, which stand in columns of their own, and beside bare zeros."""
     cells = [cell for cell in record.cells() if cell.name not in _ELSEWHERE]
     saying = [cell for cell in cells if not isinstance(cell.value, bytes) or any(cell.value)]
-    return t.either(*words_of(saying or cells))
+    return [t.either(*words_of([cell])) for cell in saying or cells]
+
+
+def _named(part: str) -> tuple[str, str]:
+    """In Chinese a colon stands between the name and the value, which is not broken."""
+    name, colon, value = part.partition("：")
+    return (name + colon, value) if colon else ("", part)

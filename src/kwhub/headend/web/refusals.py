@@ -63,7 +63,7 @@ def in_chinese(text: str) -> str:
     """A sentence of the code in Chinese; any other text as it is.
 
     >>> in_chinese("order 7 does not wait for an approval: expired")
-    '命令 7 不在等待审批（已超期）'
+    '命令 7 不在等待审批（已过期）'
     """
     return _known(text) or text
 
