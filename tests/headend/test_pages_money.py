@@ -81,14 +81,19 @@ def test_a_payment_is_booked_once(english):
     assert "counted twice" in english.post(f"{ACCOUNT}/pay", data=told_why).text
 
 
-def test_all_of_an_area_are_billed_and_the_refused_are_told_why(english, chinese):
+@pytest.fixture(scope="module")
+def billed(english):
+    """Two accounts of an area that have been billed; what was said of it."""
     given = {"code": "flat", "from_day": "2026-03-02", "low_balance": "20"}
     assert (
         english.post("/bills/accounts/2/tariff", data=given, follow_redirects=False).status_code
         == 303
     )
-    page = english.post("/bills/statements", data={**DAY, "area": "1"})
-    assert "2 statements are issued" in words(page.text)
+    return words(english.post("/bills/statements", data={**DAY, "area": "1"}).text)
+
+
+def test_all_of_an_area_are_billed_and_the_refused_are_told_why(english, chinese, billed):
+    assert "2 statements are issued" in billed
     none = english.post("/bills/statements", data={**DAY, "area": "2"})
     assert "0 statements are issued" in words(none.text)
     again = chinese.post("/bills/statements", data={"first": "2026-03-02", "last": "2026-03-03"})
@@ -96,6 +101,7 @@ def test_all_of_an_area_are_billed_and_the_refused_are_told_why(english, chinese
     assert "已覆盖 2026-03-03 至 2026-03-03" in again.text
 
 
+@pytest.mark.usefixtures("billed")
 def test_balances_are_listed_with_warnings(english):
     row = row_of(english.get("/bills?low=1").text, "A2")
     assert "A2 Li Mei &lt;b&gt; -2.40 low 20" in row
@@ -104,6 +110,7 @@ def test_balances_are_listed_with_warnings(english):
     assert english.get("/bills.xlsx?low=1").content[:2] == b"PK"
 
 
+@pytest.mark.usefixtures("billed")
 def test_a_tariff_gets_its_next_version(headend, english, chinese):
     page = english.get("/bills/tariffs?code=flat").text
     assert 'name="price-total" value="0.5"' in page
