@@ -21,7 +21,7 @@ from kwhub.cli.output import (
     print_json,
     say,
 )
-from kwhub.domain.errors import LocalError
+from kwhub.domain.errors import LinkError, LocalError
 from kwhub.exchange.read import read_address
 from kwhub.links.base import Link
 from kwhub.links.drive import Driver
@@ -90,7 +90,9 @@ async def ble_pair(
     pairing = await asking(way, spoken)
     try:
         await _pair(wish, pairing)
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, LinkError) as error:
+        if isinstance(error, LinkError) and not _is_stopped():
+            raise
         complain(words["stopped"].format(address=address.upper()))
         return Exit.NO
     if json:
@@ -98,6 +100,12 @@ async def ble_pair(
     else:
         say(_done(wish, words))
     return Exit.OK
+
+
+def _is_stopped() -> bool:
+    """Whether somebody has stopped this command; the link may end before it does."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 @dataclass(frozen=True, slots=True)
