@@ -88,11 +88,7 @@ async def ble_pair(
         raise LocalError(words["no_meter"])
     wish = _Wish(address, adapter, keys, replace, None if meter is None else normalise(meter))
     pairing = await asking(way, spoken)
-    try:
-        await _pair(wish, pairing)
-    except (asyncio.CancelledError, LinkError) as error:
-        if isinstance(error, LinkError) and not _is_stopped():
-            raise
+    if not await _was_paired(wish, pairing):
         complain(words["stopped"].format(address=address.upper()))
         return Exit.NO
     if json:
@@ -100,12 +96,6 @@ async def ble_pair(
     else:
         say(_done(wish, words))
     return Exit.OK
-
-
-def _is_stopped() -> bool:
-    """Whether somebody has stopped this command; the link may end before it does."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +114,20 @@ def _done(wish: _Wish, words: Mapping[str, str]) -> str:
     if wish.replace is None:
         return words["done"].format(address=new)
     return words["replaced"].format(new=new, old=wish.replace.upper(), meter=wish.number)
+
+
+async def _was_paired(wish: _Wish, pairing: Pairing) -> bool:
+    """Pair; False when somebody has stopped it, also when the link had ended by then."""
+    try:
+        await _pair(wish, pairing)
+    except asyncio.CancelledError:
+        return False
+    except LinkError:
+        task = asyncio.current_task()
+        if task is None or not task.cancelling():
+            raise
+        return False
+    return True
 
 
 async def _pair(wish: _Wish, pairing: Pairing) -> None:
