@@ -47,6 +47,7 @@ def serve(handle):
 
 def _be(run, words):
     code = 70
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as in front, wherever the tests run
     try:
         sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
         code = run(words)
