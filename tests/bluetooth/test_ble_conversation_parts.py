@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 from tests.bluetooth.nodes import node, slave
 from tests.bluetooth.stations import METER, OTHER, READER, free, on_air, station
+from tests.bluetooth.test_ble_serial_face import within
 from tests.sim.line import made
 
 from kwhub.bluetooth.inspection import InspectionMode
@@ -85,13 +86,8 @@ def test_a_damaged_answer_passes_where_it_is_only_reported(mode, passes):
             answering = asyncio.ensure_future(noisy())
             link = await one.connect(METER)
             await link.write(Frame645(NUMBER, 0x11, bytes(4)).to_bytes())
-            heard = b""
-            try:
-                async with asyncio.timeout(3):
-                    while True:
-                        heard += await link.read()
-            except TimeoutError:
-                await answering
+            heard = await within(link, 3)
+            await answering
             return heard, dict(middle.inspection.counts)
 
     assert on_air(main) == (bytes(damaged) if passes else b"", {"checksum_mismatch": 1})

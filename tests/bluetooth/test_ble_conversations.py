@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from tests.bluetooth.nodes import address, collector, node, slave
 from tests.bluetooth.stations import METER, OTHER, START, on_air
+from tests.bluetooth.test_ble_serial_face import within
 from tests.sim.line import authority, made
 
 from kwhub.bluetooth.node_settings import NodeSettings
@@ -339,13 +340,8 @@ def test_a_late_answer_is_for_nobody_who_has_asked_something_else_since():
         await link.write(Frame645(ONE, 0x11, bytes(4)).to_bytes())
         await clock.sleep(1.2)  # the node has given up
         await link.write(Frame645(TWO, 0x11, bytes(4)).to_bytes())
-        heard = b""
-        try:
-            async with asyncio.timeout(5):
-                while True:
-                    heard += await link.read()
-        except TimeoutError:
-            await link.aclose()
+        heard = await within(link, 5)
+        await link.aclose()
         return [frame.address for frame in frames(heard)]
 
     assert through_a_slave(play, late, quick) == [TWO]
